@@ -1,0 +1,145 @@
+//! One service and one edge of the graph, and who said so.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Capacity, Criticality, Protocol, ServiceName};
+
+/// Where a fact about the graph comes from, the surest last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SourceKind {
+    /// A Kubernetes manifest: an environment variable that names another service, say.
+    Manifest,
+    /// Traces: spans whose parent belongs to another service.
+    Traces,
+    /// Metrics with a source and a destination label.
+    Metrics,
+    /// The service catalogue or a graph file: a person said so.
+    Catalogue,
+}
+
+/// Who said that a service or an edge exists.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// The kind of source.
+    pub source: SourceKind,
+    /// The file or address, with what in it.
+    pub detail: String,
+    /// How sure this source is, 0 … 1.
+    pub confidence: f64,
+}
+
+/// A service.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Service {
+    /// Its name.
+    pub name: ServiceName,
+    /// What it speaks.
+    #[serde(default)]
+    pub protocol: Protocol,
+    /// The port it listens on, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// How much it matters when something must give.
+    #[serde(default)]
+    pub criticality: Criticality,
+    /// What one instance can do and costs.
+    #[serde(default)]
+    pub capacity: Capacity,
+    /// Whether requests enter the mesh here; null: it does when demand is known for it, or when no other service calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entry: Option<bool>,
+    /// Who said that it exists.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub provenance: Vec<Provenance>,
+}
+
+impl Service {
+    /// A service of which only the name is known.
+    pub fn named(name: ServiceName) -> Self {
+        Self {
+            name,
+            protocol: Protocol::default(),
+            port: None,
+            criticality: Criticality::default(),
+            capacity: Capacity::default(),
+            entry: None,
+            provenance: Vec::new(),
+        }
+    }
+}
+
+/// One service calling another.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Edge {
+    /// The service that calls.
+    pub caller: ServiceName,
+    /// The service that is called.
+    pub callee: ServiceName,
+    /// Calls for each request that reaches the caller; null: one is assumed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fan_out: Option<f64>,
+    /// Observed calls a second, all regions together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_rps: Option<f64>,
+    /// Observed median latency of a call in milliseconds, as the caller sees it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency_p50_ms: Option<f64>,
+    /// Observed 99th percentile of that latency in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency_p99_ms: Option<f64>,
+    /// Observed share of calls that fail, 0 … 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_rate: Option<f64>,
+    /// Mean bytes of a call's answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_bytes: Option<f64>,
+    /// Whether the caller waits for this call before it makes the next (true) or makes it beside others (false); null: waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequential: Option<bool>,
+    /// Who said that it exists.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub provenance: Vec<Provenance>,
+}
+
+impl Edge {
+    /// An edge of which only its ends are known.
+    pub fn between(caller: ServiceName, callee: ServiceName) -> Self {
+        Self {
+            caller,
+            callee,
+            fan_out: None,
+            rate_rps: None,
+            latency_p50_ms: None,
+            latency_p99_ms: None,
+            error_rate: None,
+            response_bytes: None,
+            sequential: None,
+            provenance: Vec::new(),
+        }
+    }
+
+    /// Calls for each request that reaches the caller; 1 where unknown.
+    pub fn fan_out(&self) -> f64 {
+        self.fan_out.unwrap_or(1.0)
+    }
+
+    pub(super) fn fault(&self) -> Option<(&'static str, f64)> {
+        [
+            ("fan_out", self.fan_out),
+            ("rate_rps", self.rate_rps),
+            ("latency_p50_ms", self.latency_p50_ms),
+            ("latency_p99_ms", self.latency_p99_ms),
+            ("error_rate", self.error_rate),
+            ("response_bytes", self.response_bytes),
+        ]
+        .into_iter()
+        .find_map(|(field, value)| {
+            value
+                .filter(|v| !(v.is_finite() && *v >= 0.0))
+                .map(|v| (field, v))
+        })
+    }
+}

@@ -1,0 +1,46 @@
+//! The nouns that every stage of Foremesh shares, with their units.
+//!
+//! No IO happens here and nothing here knows how a value is found: stages turn one noun into the next
+//! (telemetry → [`ServiceGraph`] and [`History`] → [`Demand`] → [`Settings`] → rendered files).
+//! Each noun that a user writes or reads is declared once, in this crate; [`shape`] turns the declaration into
+//! whatever another surface needs (a Terraform type, a module's variables, a page of documentation).
+
+mod capacity;
+mod catalogue;
+mod demand;
+mod event;
+pub mod graph;
+mod history;
+mod names;
+mod objectives;
+mod plan;
+mod quantise;
+mod reason;
+mod request;
+mod settings;
+pub mod shape;
+mod time;
+
+pub use capacity::{Capacity, CapacityDefault};
+pub use catalogue::{Catalogue, CatalogueError, CatalogueService};
+pub use demand::{
+    DEMAND_FORMAT_VERSION, Demand, DemandDecodeError, Dependence, EntryDemand, QUANTILE_LEVELS,
+};
+pub use event::Event;
+pub use graph::{Edge, GraphError, GraphFile, Provenance, Service, ServiceGraph, SourceKind};
+pub use history::{History, HistoryError, METRIC_REQUESTS_PER_SECOND, Series, SeriesKey};
+pub use names::{Criticality, EdgeName, NameError, Protocol, RegionName, ServiceName};
+pub use objectives::{Cost, Slo};
+pub use plan::{
+    Candidate, EdgeKpi, EntryKpi, Kpis, PLAN_FORMAT_VERSION, PlanIdentity, RegionPlan, ServiceKpi,
+    Severity, Warning,
+};
+pub use quantise::{quantise, quantise_up};
+pub use reason::{Executor, Reason};
+pub use request::{PolicyKind, ProfileRequest, Prometheus, RegionRequest, SourceRequest};
+pub use settings::{
+    CallerLimits, EdgeSettings, EntrySettings, LoadBalancing, LocalityWeight, OutlierEjection,
+    ProxyMode, RampStage, RateLimit, Retries, SETTINGS_FORMAT_VERSION, Schedule, ScheduleStep,
+    ServiceNeeds, ServiceSettings, Settings, WarmUp,
+};
+pub use time::{TimeError, Timestamp, parse_timestamp};

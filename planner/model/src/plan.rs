@@ -1,0 +1,140 @@
+//! The plan of a region: settings with the demand they answer, what they are expected to do, why, and what to beware of.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{Demand, EdgeName, Reason, ServiceName, Settings, Timestamp};
+
+/// The version of a plan file.
+pub const PLAN_FORMAT_VERSION: u32 = 1;
+
+/// The plan of a region, as `foremesh plan` writes it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RegionPlan {
+    /// Version of this shape.
+    pub format_version: u32,
+    /// What made the plan.
+    pub identity: PlanIdentity,
+    /// What is set.
+    pub settings: Settings,
+    /// Why each value is what it is, by its path in the settings, for example `services["shop/cart"].rate_limit.burst`.
+    pub reasons: BTreeMap<String, Reason>,
+    /// What the settings are expected to do.
+    pub kpis: Kpis,
+    /// What was compared; the first is the one chosen.
+    pub candidates: Vec<Candidate>,
+    /// What to beware of, the worst first.
+    pub warnings: Vec<Warning>,
+    /// The demand that the plan answers.
+    pub demand: Demand,
+}
+
+/// What made a plan: equal identities and equal inputs give equal bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PlanIdentity {
+    /// Version of Foremesh.
+    pub foremesh_version: String,
+    /// The policy that was used.
+    pub policy: String,
+    /// The forecasting method that was used.
+    pub forecaster: String,
+    /// Nothing later than this was known (RFC 3339).
+    #[schemars(with = "String")]
+    pub as_of: Timestamp,
+}
+
+/// What the settings are expected to do.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Kpis {
+    /// By entry.
+    pub entries: BTreeMap<ServiceName, EntryKpi>,
+    /// By service.
+    pub services: BTreeMap<ServiceName, ServiceKpi>,
+    /// By edge.
+    pub edges: BTreeMap<EdgeName, EdgeKpi>,
+    /// Cost of all instances over the horizon, standby included.
+    pub instance_cost: f64,
+    /// Instance hours over the horizon, standby included.
+    pub instance_hours: f64,
+    /// Whether every entry keeps its objective in every hour at the 0.99 quantile of demand.
+    pub holds: bool,
+}
+
+/// What an entry is expected to show in its hardest hour.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct EntryKpi {
+    /// The latency in milliseconds at the objective's percentile.
+    pub latency_ms: f64,
+    /// The objective in milliseconds.
+    pub objective_ms: f64,
+    /// The share of requests that succeed.
+    pub availability: f64,
+    /// Whether the objective is kept.
+    pub holds: bool,
+    /// The hour after the start in which it is hardest.
+    pub hardest_hour: u32,
+}
+
+/// What a service is expected to show in its highest hour.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ServiceKpi {
+    /// Requests a second, median.
+    pub demand_p50_rps: f64,
+    /// Requests a second at the 0.99 quantile, peak within the hour included.
+    pub demand_p99_rps: f64,
+    /// Busy share of its workers at the 0.99 quantile, 0 … 1.
+    pub utilisation: f64,
+    /// Mean milliseconds that a request waits for a worker.
+    pub mean_wait_ms: f64,
+}
+
+/// What an edge is expected to show.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct EdgeKpi {
+    /// Calls a second at the 0.99 quantile of demand.
+    pub calls_rps: f64,
+    /// The 99th percentile of a call's latency in milliseconds.
+    pub latency_p99_ms: f64,
+}
+
+/// One set of settings that was weighed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Candidate {
+    /// How it was made.
+    pub name: String,
+    /// Cost of its instances over the horizon.
+    pub instance_cost: f64,
+    /// Whether it keeps every objective.
+    pub holds: bool,
+    /// Benefit less cost: higher is better.
+    pub score: f64,
+}
+
+/// How much a warning matters.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// The plan breaks its objective or a part of it could not be planned.
+    Severe,
+    /// Something was assumed or is missing that may move the plan.
+    Caution,
+    /// Good to know.
+    Note,
+}
+
+/// What to beware of.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct Warning {
+    /// How much it matters.
+    pub severity: Severity,
+    /// A stable word for machines, for example `capacity_assumed`.
+    pub code: String,
+    /// The service, edge, file or field it is about.
+    pub subject: String,
+    /// What is so, and how to mend it.
+    pub text: String,
+}

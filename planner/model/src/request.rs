@@ -1,0 +1,141 @@
+//! What a user asks for. The fields of the provider, of both data sources and of a request file are these, declared once.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{Cost, Event, ProxyMode, RegionName, ServiceName, Slo, Timestamp};
+
+/// Where telemetry, graph and catalogue come from.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SourceRequest {
+    /// History file, CSV or Parquet: `timestamp,region,service` and metric columns named with their units. Either this or `prometheus`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub history: Option<String>,
+    /// A Prometheus-compatible server to read the history from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prometheus: Option<Prometheus>,
+    /// Files or folders with Kubernetes manifests, traces (Zipkin v2, OTLP or Jaeger JSON) or a graph file; all are merged.
+    pub graph: Vec<String>,
+    /// Catalogue file (YAML) with the capacity and cost of services.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub catalogue: Option<String>,
+}
+
+/// A Prometheus-compatible server.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Prometheus {
+    /// Its address, for example `https://prometheus.example:9090`.
+    pub url: String,
+    /// PromQL that answers requests a second by region and service. Default: Istio's `istio_requests_total`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub query: Option<String>,
+    /// Label that names the region. Default `region`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region_label: Option<String>,
+    /// Label that names the service. Default `service`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_label: Option<String>,
+    /// Days of history before `as_of` that are read. Default 28.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub days: Option<u32>,
+    /// Seconds between samples. Default 300.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step_s: Option<u32>,
+    /// Bearer token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bearer_token: Option<String>,
+    /// User name for basic authentication.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// Password for basic authentication.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
+    /// PEM file of the authority that signed the server's certificate, where the system does not know it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<String>,
+    /// Seconds that one query may take. Default 30.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout_s: Option<u32>,
+}
+
+/// What is asked of the forecast: the fields of the data source `foremesh_predictive_region`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RegionRequest {
+    /// The region to plan.
+    pub region: RegionName,
+    /// Its IANA time zone, for example `Europe/Paris`.
+    pub timezone: String,
+    /// The instant (RFC 3339) after which nothing may be known: no later row moves a byte of the plan.
+    #[schemars(with = "String")]
+    pub as_of: Timestamp,
+    /// When the region takes its first request (RFC 3339); the plan starts at that hour. Not before `as_of`, at most 14 days after it.
+    #[schemars(with = "String")]
+    pub go_live: Timestamp,
+    /// Hours from go-live that are planned, 1 … 336. Default 72.
+    #[serde(default = "default_horizon_hours")]
+    pub horizon_hours: u32,
+    /// Regions to learn from while this one has no history of its own, each with this region's traffic as a share of theirs (0.25: a quarter).
+    #[serde(default)]
+    pub donors: BTreeMap<RegionName, f64>,
+    /// Time zones of donors where they differ from this region's, by region.
+    #[serde(default)]
+    pub donor_timezones: BTreeMap<RegionName, String>,
+    /// What will move demand, and what moved it in the past.
+    #[serde(default)]
+    pub events: Vec<Event>,
+    /// Seed of everything that is drawn. Default 1.
+    #[serde(default = "default_seed")]
+    pub seed: u64,
+}
+
+fn default_horizon_hours() -> u32 {
+    72
+}
+
+fn default_seed() -> u64 {
+    1
+}
+
+/// Who computes the settings.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PolicyKind {
+    /// The best that this version has: today the analytic policy.
+    #[default]
+    Auto,
+    /// Queueing theory alone.
+    Analytic,
+}
+
+/// What is asked of the settings: the fields of the data source `foremesh_mesh_profile` beside `region` and `demand`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProfileRequest {
+    /// The objective of every entry service that `slos` does not name. Default: 99% within 500 ms, 99.9% available.
+    pub slo: Slo,
+    /// Objectives of single entry services, by name.
+    pub slos: BTreeMap<ServiceName, Slo>,
+    /// What things cost.
+    pub cost: Cost,
+    /// Who computes the settings. Default `auto`.
+    pub policy: PolicyKind,
+    /// Zones of the region, as `region/zone`, with their share of its instances in percent; empty: zones are not known.
+    pub localities: BTreeMap<String, u32>,
+    /// Regions that take over when this one fails, in order.
+    pub failover: Vec<RegionName>,
+    /// Percent of the traffic let in at each stage after go-live. Default 10, 50, 100.
+    pub ramp_percent: Vec<u32>,
+    /// Minutes between the stages. Default 30.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ramp_stage_minutes: Option<u32>,
+    /// Proxies of the ingress gateway through which requests enter, fewest of the day. Default 2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gateway_proxies: Option<u32>,
+    /// Where traffic is handled. Default `sidecar`.
+    pub proxy_mode: ProxyMode,
+}

@@ -1,0 +1,289 @@
+//! The settings of a mesh: what is rendered, proposed to Terraform and adopted. Plain values with units; why each is what it is
+//! stands beside them in [`crate::RegionPlan::reasons`], by the same path.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{Criticality, EdgeName, Protocol, RegionName, ServiceName, Slo, Timestamp};
+
+/// The version of the settings' shape; old states are upgraded by it.
+pub const SETTINGS_FORMAT_VERSION: u32 = 1;
+
+/// Everything that is set in the mesh of one region.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Settings {
+    /// Version of this shape.
+    pub format_version: u32,
+    /// The region.
+    pub region: RegionName,
+    /// Its IANA time zone.
+    pub timezone: String,
+    /// When the first hour of every schedule begins (RFC 3339).
+    #[schemars(with = "String")]
+    pub starts: Timestamp,
+    /// Hours that the schedules cover.
+    pub horizon_hours: u32,
+    /// By `namespace/name`.
+    pub services: BTreeMap<ServiceName, ServiceSettings>,
+    /// By `caller->callee`.
+    pub edges: BTreeMap<EdgeName, EdgeSettings>,
+    /// The services where requests enter, by name.
+    pub entries: BTreeMap<ServiceName, EntrySettings>,
+}
+
+/// Instances over time, run-length coded: each step holds until the next.
+pub type Schedule = Vec<ScheduleStep>;
+
+/// From an hour on, this many instances.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ScheduleStep {
+    /// Hours after the start of the plan.
+    pub starts_hour: u32,
+    /// Instances from then on.
+    pub instances: u32,
+}
+
+/// What is set at one service, on the side that is called.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ServiceSettings {
+    /// What it speaks.
+    pub protocol: Protocol,
+    /// The port it listens on.
+    pub port: u16,
+    /// How much it matters when something must give.
+    pub criticality: Criticality,
+    /// Instances by hour, the autoscaler follows them; standby instances not included.
+    pub instances: Schedule,
+    /// Warm instances kept beside them, so that a burst or a lost instance finds capacity before a new one has started.
+    pub standby_instances: u32,
+    /// What one instance admits.
+    pub rate_limit: RateLimit,
+    /// Requests that one instance works on at once before its proxy queues.
+    pub max_concurrent_requests: u32,
+    /// Requests that the proxy of one instance queues before it refuses.
+    pub max_pending_requests: u32,
+    /// When an instance is taken out of rotation.
+    pub outlier_ejection: OutlierEjection,
+    /// How callers choose an instance.
+    pub load_balancing: LoadBalancing,
+    /// How a new instance is given its share.
+    pub warm_up: WarmUp,
+    /// Connections that a caller's proxy opens ahead, for each one in use, 1 … 3; 1 opens none ahead.
+    pub preconnect_ratio: f64,
+    /// Where its traffic is handled.
+    pub proxy_mode: ProxyMode,
+    /// What the plan must never fall below; holds that would are released.
+    pub needs: ServiceNeeds,
+}
+
+/// What one instance admits: a token bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RateLimit {
+    /// Requests a second that refill the bucket.
+    pub requests_per_second: f64,
+    /// Requests that the full bucket holds.
+    pub burst: u32,
+}
+
+/// When an instance is taken out of rotation, and how many may be at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct OutlierEjection {
+    /// Errors in a row (5xx, resets, timeouts) that eject an instance.
+    pub consecutive_errors: u32,
+    /// Seconds between sweeps.
+    pub interval_s: u32,
+    /// Seconds of the first ejection; each further one lasts longer by as much.
+    pub base_ejection_s: u32,
+    /// Most instances out at once, in percent; never 100.
+    pub max_ejection_percent: u32,
+    /// Percent of instances that must be healthy for ejection to act at all.
+    pub min_health_percent: u32,
+}
+
+/// How callers choose an instance.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum LoadBalancing {
+    /// The fewer requests in flight of two drawn at random.
+    LeastRequest,
+    /// In turn.
+    RoundRobin,
+    /// At random.
+    Random,
+    /// By a hash of the caller's key on a ring.
+    RingHash,
+    /// By a hash of the caller's key in Maglev's table.
+    Maglev,
+}
+
+/// How a new instance is given its share.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct WarmUp {
+    /// Seconds until an instance has its full share.
+    pub duration_s: u32,
+    /// Percent of its share at the start.
+    pub minimum_percent: u32,
+    /// Exponent of the climb: 1 linear, more: later.
+    pub aggression: f64,
+}
+
+/// Where a service's traffic is handled.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum ProxyMode {
+    /// A proxy beside each instance.
+    #[default]
+    Sidecar,
+    /// A shared layer-7 proxy.
+    Waypoint,
+    /// No proxy: nothing of layer 7 is set.
+    None,
+}
+
+/// What the plan must never fall below, whatever an earlier adoption holds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ServiceNeeds {
+    /// Requests a second of the whole service at the 0.99 quantile of its highest hour, peak within the hour included.
+    pub demand_rps: f64,
+    /// Requests in flight at one instance at that demand.
+    pub concurrent_requests: u32,
+    /// The fewest instances by hour that keep the objective.
+    pub instances: Schedule,
+}
+
+/// What is set at one edge, on the side that calls.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct EdgeSettings {
+    /// Milliseconds for a call with all of its attempts.
+    pub timeout_ms: u32,
+    /// Milliseconds for one attempt.
+    pub per_try_timeout_ms: u32,
+    /// Which failures are tried again, and how often.
+    pub retries: Retries,
+    /// What one proxy of the caller holds open towards the callee.
+    pub caller_limits: CallerLimits,
+}
+
+/// Which failures are tried again, and how often.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Retries {
+    /// Attempts after the first; 0: none.
+    pub attempts: u32,
+    /// Conditions in Envoy's words, for example `connect-failure`.
+    pub retry_on: Vec<String>,
+    /// Retries in flight at one caller proxy as percent of its requests in flight.
+    pub budget_percent: f64,
+    /// Retries in flight that are always allowed.
+    pub budget_min_concurrent: u32,
+    /// Milliseconds before the first retry; the wait grows and is drawn at random up to ten times this.
+    pub base_backoff_ms: u32,
+}
+
+/// What one proxy of the caller holds open towards the callee. Limits act in each proxy alone, so they are derived from
+/// the fewest callers among which the demand may be spread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CallerLimits {
+    /// Connections (HTTP/1.1 and TCP: one for each request in flight).
+    pub max_connections: u32,
+    /// Requests waiting for a connection.
+    pub max_pending_requests: u32,
+    /// Requests in flight.
+    pub max_concurrent_requests: u32,
+    /// Retries in flight.
+    pub max_concurrent_retries: u32,
+    /// Fewest proxies of the caller in any hour, from which the limits follow.
+    pub fewest_caller_proxies: u32,
+    /// Most proxies of the caller in any hour: all of them together may hold this many times the limits open.
+    pub most_caller_proxies: u32,
+}
+
+/// What is set where requests enter.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct EntrySettings {
+    /// The objective.
+    pub slo: Slo,
+    /// Milliseconds for a whole request.
+    pub timeout_ms: u32,
+    /// Which share of the traffic goes where; the percents sum to 100. Empty: localities are not known and nothing is set.
+    pub localities: Vec<LocalityWeight>,
+    /// Where traffic goes when this region fails, in order.
+    pub failover: Vec<RegionName>,
+    /// The steps by which traffic is let in.
+    pub ramp: Vec<RampStage>,
+}
+
+/// A share of the traffic for one locality.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LocalityWeight {
+    /// `region/zone`.
+    pub locality: String,
+    /// Percent of the entry's traffic.
+    pub percent: u32,
+}
+
+/// A step of the go-live ramp.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RampStage {
+    /// Counted from 1.
+    pub stage: u32,
+    /// Percent of the region's traffic that is let in.
+    pub percent: u32,
+    /// Minutes after go-live.
+    pub starts_minute: u32,
+}
+
+impl Settings {
+    /// Instances of a schedule at an hour; 0 before its first step.
+    pub fn instances_at(schedule: &[ScheduleStep], hour: u32) -> u32 {
+        schedule
+            .iter()
+            .take_while(|step| step.starts_hour <= hour)
+            .last()
+            .map_or(0, |step| step.instances)
+    }
+
+    /// Codes one number of instances for each hour as a schedule.
+    pub fn schedule(by_hour: &[u32]) -> Schedule {
+        let mut schedule: Schedule = Vec::new();
+        for (hour, instances) in by_hour.iter().enumerate() {
+            if schedule
+                .last()
+                .is_none_or(|last| last.instances != *instances)
+            {
+                schedule.push(ScheduleStep {
+                    starts_hour: hour as u32,
+                    instances: *instances,
+                });
+            }
+        }
+        schedule
+    }
+}
+
+impl ServiceSettings {
+    /// The fewest instances of the schedule, standby included.
+    pub fn fewest_instances(&self) -> u32 {
+        self.instances
+            .iter()
+            .map(|step| step.instances)
+            .min()
+            .unwrap_or(0)
+            + self.standby_instances
+    }
+
+    /// The most instances of the schedule, standby included.
+    pub fn most_instances(&self) -> u32 {
+        self.instances
+            .iter()
+            .map(|step| step.instances)
+            .max()
+            .unwrap_or(0)
+            + self.standby_instances
+    }
+}
