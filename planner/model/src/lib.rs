@@ -13,24 +13,25 @@ pub mod graph;
 mod history;
 mod names;
 mod objectives;
+mod packed;
 mod plan;
 mod quantise;
 mod reason;
 mod request;
+mod schedule;
 mod settings;
 pub mod shape;
 mod time;
 
 pub use capacity::{Capacity, CapacityDefault};
 pub use catalogue::{Catalogue, CatalogueError, CatalogueService};
-pub use demand::{
-    DEMAND_FORMAT_VERSION, Demand, DemandDecodeError, Dependence, EntryDemand, QUANTILE_LEVELS,
-};
+pub use demand::{DEMAND_FORMAT_VERSION, Demand, Dependence, EntryDemand, QUANTILE_LEVELS};
 pub use event::Event;
 pub use graph::{Edge, GraphError, GraphFile, Provenance, Service, ServiceGraph, SourceKind};
 pub use history::{History, HistoryError, METRIC_REQUESTS_PER_SECOND, Series, SeriesKey};
 pub use names::{Criticality, EdgeName, NameError, Protocol, RegionName, ServiceName};
 pub use objectives::{Cost, Slo};
+pub use packed::PackedError;
 pub use plan::{
     Candidate, EdgeKpi, EntryKpi, Kpis, PLAN_FORMAT_VERSION, PlanIdentity, RegionPlan, ServiceKpi,
     Severity, Warning,
@@ -38,9 +39,10 @@ pub use plan::{
 pub use quantise::{quantise, quantise_up};
 pub use reason::{Executor, Reason};
 pub use request::{PolicyKind, ProfileRequest, Prometheus, RegionRequest, SourceRequest};
+pub use schedule::{Schedule, ScheduleError, ScheduleStep};
 pub use settings::{
     CallerLimits, EdgeSettings, EntrySettings, LoadBalancing, LocalityWeight, OutlierEjection,
-    ProxyMode, RampStage, RateLimit, Retries, SETTINGS_FORMAT_VERSION, Schedule, ScheduleStep,
-    ServiceNeeds, ServiceSettings, Settings, WarmUp,
+    ProxyMode, RampStage, RateLimit, Retries, SETTINGS_FORMAT_VERSION, ServiceNeeds,
+    ServiceSettings, Settings, WarmUp,
 };
 pub use time::{TimeError, Timestamp, parse_timestamp};

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Criticality, EdgeName, Protocol, RegionName, ServiceName, Slo, Timestamp};
+use crate::packed::{self, PackedError};
+use crate::{Criticality, EdgeName, Protocol, RegionName, Schedule, ServiceName, Slo, Timestamp};
 
 /// The version of the settings' shape; old states are upgraded by it.
 pub const SETTINGS_FORMAT_VERSION: u32 = 1;
@@ -31,18 +32,8 @@ pub struct Settings {
     pub edges: BTreeMap<EdgeName, EdgeSettings>,
     /// The services where requests enter, by name.
     pub entries: BTreeMap<ServiceName, EntrySettings>,
-}
-
-/// Instances over time, run-length coded: each step holds until the next.
-pub type Schedule = Vec<ScheduleStep>;
-
-/// From an hour on, this many instances.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct ScheduleStep {
-    /// Hours after the start of the plan.
-    pub starts_hour: u32,
-    /// Instances from then on.
-    pub instances: u32,
+    /// The steps by which the region's traffic is let in.
+    pub ramp: Vec<RampStage>,
 }
 
 /// What is set at one service, on the side that is called.
@@ -214,8 +205,6 @@ pub struct EntrySettings {
     pub localities: Vec<LocalityWeight>,
     /// Where traffic goes when this region fails, in order.
     pub failover: Vec<RegionName>,
-    /// The steps by which traffic is let in.
-    pub ramp: Vec<RampStage>,
 }
 
 /// A share of the traffic for one locality.
@@ -238,52 +227,34 @@ pub struct RampStage {
     pub starts_minute: u32,
 }
 
-impl Settings {
-    /// Instances of a schedule at an hour; 0 before its first step.
-    pub fn instances_at(schedule: &[ScheduleStep], hour: u32) -> u32 {
-        schedule
-            .iter()
-            .take_while(|step| step.starts_hour <= hour)
-            .last()
-            .map_or(0, |step| step.instances)
-    }
-
-    /// Codes one number of instances for each hour as a schedule.
-    pub fn schedule(by_hour: &[u32]) -> Schedule {
-        let mut schedule: Schedule = Vec::new();
-        for (hour, instances) in by_hour.iter().enumerate() {
-            if schedule
-                .last()
-                .is_none_or(|last| last.instances != *instances)
-            {
-                schedule.push(ScheduleStep {
-                    starts_hour: hour as u32,
-                    instances: *instances,
-                });
-            }
-        }
-        schedule
-    }
-}
-
 impl ServiceSettings {
     /// The fewest instances of the schedule, standby included.
     pub fn fewest_instances(&self) -> u32 {
-        self.instances
-            .iter()
-            .map(|step| step.instances)
-            .min()
-            .unwrap_or(0)
-            + self.standby_instances
+        self.instances.fewest() + self.standby_instances
     }
 
     /// The most instances of the schedule, standby included.
     pub fn most_instances(&self) -> u32 {
-        self.instances
-            .iter()
-            .map(|step| step.instances)
-            .max()
-            .unwrap_or(0)
-            + self.standby_instances
+        self.instances.most() + self.standby_instances
+    }
+}
+
+impl Settings {
+    /// The settings as one compressed, versioned string, for Terraform's state and for other machines.
+    pub fn encode(&self) -> String {
+        packed::encode("fms", SETTINGS_FORMAT_VERSION, self)
+    }
+
+    /// Reads what [`Settings::encode`] wrote.
+    ///
+    /// # Errors
+    /// [`PackedError`] when the text is something else, of another version, or damaged.
+    pub fn decode(text: &str) -> Result<Self, PackedError> {
+        packed::decode(
+            "fms",
+            SETTINGS_FORMAT_VERSION,
+            "data.foremesh_mesh_profile.NAME.profile",
+            text,
+        )
     }
 }

@@ -4,42 +4,17 @@
 //! logarithms of the quantiles on a grid of 0.2%, as differences (the median from the step before, each other level from its
 //! neighbour and from the same difference one step before), zigzag varints. 500 entries × 72 steps × 14 levels stay below 1 MB.
 
-use std::io::Read;
-
-use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD as BASE64};
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
 use super::{DEMAND_FORMAT_VERSION, Demand, EntryDemand, QUANTILE_LEVELS};
+use crate::packed::{PackedError, pack, unpack};
 
+const SOURCE_ATTRIBUTE: &str = "data.foremesh_predictive_region.NAME.demand";
 /// Steps of the logarithmic grid for one natural unit: 0.2% each.
 const GRID: f64 = 500.0;
 /// Code of "nothing at all"; every positive value has a greater code.
 const ZERO: i64 = -10_000;
 const MEDIAN: usize = 6;
-/// A decoded demand larger than this is no demand of ours (500 entries × 336 steps take 20 MB).
-const MOST_BYTES: u64 = 256 << 20;
-
-/// Why a demand string was refused.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum DemandDecodeError {
-    /// It does not start with `fmd` and a version.
-    #[error(
-        "the demand string does not start with \"fmd1.\": pass data.foremesh_predictive_region.NAME.demand unchanged"
-    )]
-    NotDemand,
-    /// It is of another version.
-    #[error(
-        "the demand string is of format version {0}, this build reads version {DEMAND_FORMAT_VERSION}: read the predictive_region again with the same provider version"
-    )]
-    Version(u32),
-    /// It was cut or altered.
-    #[error(
-        "the demand string is damaged ({0}): pass data.foremesh_predictive_region.NAME.demand unchanged"
-    )]
-    Damaged(String),
-}
-
 #[derive(Serialize, Deserialize)]
 struct Header {
     demand: Demand,
@@ -93,30 +68,19 @@ impl Demand {
                 before = codes;
             }
         }
-        let packed = zstd::bulk::compress(&bytes, 19).unwrap_or_default();
-        format!("fmd{DEMAND_FORMAT_VERSION}.{}", BASE64.encode(packed))
+        pack("fmd", DEMAND_FORMAT_VERSION, &bytes)
     }
 
     /// Reads what [`Demand::encode`] wrote.
     ///
     /// # Errors
-    /// [`DemandDecodeError`] when the text is something else, of another version, or damaged.
-    pub fn decode(text: &str) -> Result<Self, DemandDecodeError> {
-        let (version, packed) = text
-            .trim()
-            .strip_prefix("fmd")
-            .and_then(|rest| rest.split_once('.'))
-            .and_then(|(version, packed)| Some((version.parse::<u32>().ok()?, packed)))
-            .ok_or(DemandDecodeError::NotDemand)?;
-        if version != DEMAND_FORMAT_VERSION {
-            return Err(DemandDecodeError::Version(version));
-        }
-        let damaged = |cause: &dyn std::fmt::Display| DemandDecodeError::Damaged(cause.to_string());
-        let packed = BASE64.decode(packed).map_err(|e| damaged(&e))?;
-        let mut bytes = Vec::new();
-        zstd::Decoder::new(packed.as_slice())
-            .and_then(|decoder| decoder.take(MOST_BYTES).read_to_end(&mut bytes))
-            .map_err(|e| damaged(&e))?;
+    /// [`PackedError`] when the text is something else, of another version, or damaged.
+    pub fn decode(text: &str) -> Result<Self, PackedError> {
+        let bytes = unpack("fmd", DEMAND_FORMAT_VERSION, SOURCE_ATTRIBUTE, text)?;
+        let damaged = |cause: &dyn std::fmt::Display| PackedError::Damaged {
+            cause: cause.to_string(),
+            source_attribute: SOURCE_ATTRIBUTE,
+        };
         let short = || damaged(&"it ends early");
         let (length, rest) = bytes.split_at_checked(4).ok_or_else(short)?;
         let length = u32::from_le_bytes([length[0], length[1], length[2], length[3]]) as usize;
@@ -253,14 +217,20 @@ mod tests {
     #[test]
     fn damage_is_named() {
         let text = demand(vec![vec![vec![1.0; 14]; 3]]).encode();
-        assert_eq!(Demand::decode("hello"), Err(DemandDecodeError::NotDemand));
         assert_eq!(
-            Demand::decode(&text.replace("fmd1", "fmd9")),
-            Err(DemandDecodeError::Version(9))
+            Demand::decode("hello"),
+            Err(PackedError::Prefix {
+                prefix: "fmd",
+                source_attribute: SOURCE_ATTRIBUTE
+            })
         );
         assert!(matches!(
+            Demand::decode(&text.replace("fmd1", "fmd9")),
+            Err(PackedError::Version { found: 9, .. })
+        ));
+        assert!(matches!(
             Demand::decode(&text[..text.len() - 9]),
-            Err(DemandDecodeError::Damaged(_))
+            Err(PackedError::Damaged { .. })
         ));
     }
 }

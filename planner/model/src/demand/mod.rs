@@ -6,8 +6,6 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use encoding::DemandDecodeError;
-
 use crate::{RegionName, ServiceName, Timestamp};
 
 /// The version of [`Demand::encode`]'s text.
