@@ -1,0 +1,135 @@
+"""Turns the real series of ../shared/data into one hourly CSV that the benchmark and its Python peers both read.
+
+Standard library only. Also prints the correlation of every pair of series (near-copies count as one) and, with
+`--write-list`, writes series.tsv: the series and origins of the benchmark. The list was committed before any method was
+tuned, and the benchmark reads it from there.
+
+    python3 prepare.py DATA_DIR OUT.csv [--write-list]
+"""
+
+import bz2
+import csv
+import datetime as dt
+import glob
+import gzip
+import io
+import math
+import os
+import sys
+import tarfile
+
+HOUR = 3600
+MIN_HISTORY_H = 21 * 24
+HORIZON_H = 48
+ORIGINS = 12
+UTC = dt.timezone.utc
+
+
+def hourly(points, step_s):
+    """(second, value) pairs -> {hour since 1970: mean}; an hour with fewer than half of its values is a gap."""
+    sums, counts = {}, {}
+    for second, value in points:
+        hour = second // HOUR
+        sums[hour] = sums.get(hour, 0.0) + value
+        counts[hour] = counts.get(hour, 0) + 1
+    return {h: sums[h] / counts[h] for h in sums if counts[h] * 2 * step_s >= HOUR}
+
+
+def parse(text):
+    return int(dt.datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC).timestamp())
+
+
+def nab(data, name, step_s):
+    """Values of NAB are requests in the step; requests a second here."""
+    with open(f"{data}/nab/{name}.csv") as file:
+        rows = list(csv.reader(file))[1:]
+    return hourly([(parse(at), float(value) / step_s) for at, value in rows], step_s)
+
+
+def nasa(data):
+    with tarfile.open(f"{data}/nasa-http/workload.tbz2", "r:bz2") as tar:
+        member = next(m for m in tar.getmembers() if m.isfile())
+        values = tar.extractfile(member).read().split()
+    july, august = 804571200, 807249600  # 1995-07-01 and 1995-08-01, 00:00 at UTC-4
+    cut = 2381546  # SOURCE.md: the August log starts here
+    points = [(july + i, float(v)) for i, v in enumerate(values[:cut])]
+    points += [(august + i, float(v)) for i, v in enumerate(values[cut:])]
+    # 1 Aug 14:52 to 3 Aug 04:36 the server was down: what was asked is not known, so the zeros are a gap.
+    down = (august + 14 * HOUR + 52 * 60, august + 2 * 86400 + 4 * HOUR + 36 * 60)
+    return hourly([p for p in points if not down[0] <= p[0] < down[1]], 1)
+
+
+def wsd(data, first, last):
+    points = []
+    for number in range(first, last + 1):
+        with gzip.open(f"{data}/wsd/{number}.csv.gz", "rt") as file:
+            for row in list(csv.reader(file))[1:]:
+                if row[1] != "":
+                    points.append((int(row[0]), float(row[1]) / 60))
+    return hourly(points, 60)
+
+
+def load(data):
+    series = {}
+    for path in sorted(glob.glob(f"{data}/nab/Twitter_volume_*.csv")):
+        name = os.path.basename(path)[:-4]
+        series["tweets-" + name.rsplit("_", 1)[1].lower()] = nab(data, name, 300)
+    series["nyc-taxi"] = nab(data, "nyc_taxi", 1800)
+    series["nasa-http"] = nasa(data)
+    chunks = {4: (21, 26), 11: (63, 68), 15: (81, 86), 18: (93, 95), 21: (102, 107), 22: (108, 113), 23: (114, 119),
+              29: (150, 155), 30: (156, 161), 32: (168, 173), 34: (180, 185)}
+    for number, (first, last) in chunks.items():
+        series[f"wsd-{number:02d}"] = wsd(data, first, last)
+    return series
+
+
+def correlation(a, b):
+    common = sorted(set(a) & set(b))
+    if len(common) < 168:
+        return float("nan")
+    x, y = [a[h] for h in common], [b[h] for h in common]
+    mx, my = sum(x) / len(x), sum(y) / len(y)
+    sxy = sum((u - mx) * (v - my) for u, v in zip(x, y))
+    return sxy / math.sqrt(sum((u - mx) ** 2 for u in x) * sum((v - my) ** 2 for v in y))
+
+
+def origins(values):
+    """Up to ORIGINS hours, evenly spread over all that qualify: three weeks after the first value, with 40 of the next 48
+    hours and 150 of the last 168 known. Even spacing makes them fall on different hours and weekdays."""
+    first, last = min(values), max(values)
+    good = [h for h in range(first + MIN_HISTORY_H, last + 2 - HORIZON_H)
+            if sum(h + i in values for i in range(HORIZON_H)) >= 40 and sum(h - 1 - i in values for i in range(168)) >= 150]
+    if not good:
+        return []
+    picked = [good[round(i * (len(good) - 1) / (ORIGINS - 1))] for i in range(ORIGINS)]
+    return sorted(set(picked))
+
+
+def main():
+    data, out = sys.argv[1], sys.argv[2]
+    series = load(data)
+    with open(out, "w") as file:
+        file.write("series,hour,requests_per_second\n")
+        for name, values in series.items():
+            for hour in sorted(values):
+                file.write(f"{name},{hour},{values[hour]!r}\n")
+    if "--write-list" not in sys.argv:
+        return
+    names, copies = list(series), {}
+    for i, a in enumerate(names):
+        for b in names[i + 1:]:
+            r = correlation(series[a], series[b])
+            if r > 0.99:
+                print(f"correlation {a} {b} {r:.5f}")
+            if r >= 0.999 and a not in copies:
+                copies.setdefault(b, a)
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "series.tsv"), "w") as file:
+        file.write("series\thours\torigins\n")
+        for name, values in series.items():
+            if name in copies:
+                file.write(f"# {name} is a near-copy of {copies[name]} and left out\n")
+            else:
+                file.write(f"{name}\t{len(values)}\t{','.join(map(str, origins(values)))}\n")
+
+
+main()
