@@ -201,6 +201,8 @@ pub struct EntrySettings {
     pub slo: Slo,
     /// Milliseconds for a whole request.
     pub timeout_ms: u32,
+    /// What one proxy of the ingress gateway holds open towards the entry; its proxies are the callers here.
+    pub gateway_limits: CallerLimits,
     /// Which share of the traffic goes where; the percents sum to 100. Empty: localities are not known and nothing is set.
     pub localities: Vec<LocalityWeight>,
     /// Where traffic goes when this region fails, in order.
