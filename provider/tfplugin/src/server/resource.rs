@@ -1,0 +1,140 @@
+//! RPCs of managed resources: configuration, plan and change. States are in `resource_state.rs`.
+
+use std::sync::Arc;
+
+use tonic::Status;
+
+use super::{Server, catalogue::Entry, decode, deferral_allowed, deferred, encode, no_such, run::OnStop};
+use crate::{
+    ChangeResponse, CreateRequest, DeleteRequest, PlanRequest, PlanResponse, Provider, Resource, UpdateRequest,
+    diagnostic::{Diagnostics, path_to_proto},
+    proto,
+    value::Value,
+};
+
+impl<P: Provider> Server<P> {
+    pub(super) fn resource(&self, name: &str) -> Result<&Entry<dyn Resource<P::Context>>, Status> {
+        self.catalogue()?.resources.get(name).ok_or_else(|| no_such("resource", name))
+    }
+
+    pub(super) async fn validate_resource_config(
+        self: Arc<Self>,
+        request: proto::ValidateResourceConfigRequest,
+    ) -> Result<proto::ValidateResourceConfigResponse, Status> {
+        let entry = self.resource(&request.type_name)?;
+        let config = decode(request.config.as_ref(), &entry.ty)?;
+        let handler = Arc::clone(&entry.handler);
+        let what = format!("Validating {}", request.type_name);
+        let diagnostics = self
+            .run(&what, OnStop::Abandon, |_| async move { handler.validate(&config).await })
+            .await
+            .unwrap_or_else(|diagnostics| diagnostics);
+        Ok(proto::ValidateResourceConfigResponse { diagnostics: diagnostics.to_proto() })
+    }
+
+    pub(super) async fn plan_resource_change(
+        self: Arc<Self>,
+        request: proto::PlanResourceChangeRequest,
+    ) -> Result<proto::PlanResourceChangeResponse, Status> {
+        let entry = self.resource(&request.type_name)?;
+        let prior = decode(request.prior_state.as_ref(), &entry.ty)?;
+        let config = decode(request.config.as_ref(), &entry.ty)?;
+        let proposed = decode(request.proposed_new_state.as_ref(), &entry.ty)?;
+        let private = request.prior_private;
+        let handler = Arc::clone(&entry.handler);
+        let schema = Arc::clone(&entry.schema);
+        let deferral_allowed = deferral_allowed(request.client_capabilities.as_ref());
+        let what = format!("Planning {}", request.type_name);
+        let answer = match self.context() {
+            Err(diagnostics) => Err(diagnostics),
+            Ok(context) if proposed.is_null() => {
+                let kept = private.clone();
+                self.run(&what, OnStop::Abandon, move |cancel| async move {
+                    handler.plan_delete(DeleteRequest { context, prior, private, cancel }).await
+                })
+                .await
+                .and_then(Diagnostics::into_result)
+                .map(|diagnostics| PlanResponse {
+                    planned: Value::Null,
+                    requires_replace: Vec::new(),
+                    private: kept,
+                    deferred: None,
+                    diagnostics,
+                })
+            }
+            Ok(context) => self
+                .run(&what, OnStop::Abandon, move |cancel| async move {
+                    let prior = (!prior.is_null()).then_some(prior);
+                    handler
+                        .plan(PlanRequest { context, prior, config, proposed, private, deferral_allowed, schema, cancel })
+                        .await
+                })
+                .await
+                .and_then(|answer| answer),
+        };
+        let mut response = proto::PlanResourceChangeResponse::default();
+        let diagnostics = match answer {
+            Ok(mut plan) => {
+                response.planned_state = encode(&plan.planned, &entry.ty, &mut plan.diagnostics);
+                response.requires_replace = plan.requires_replace.iter().map(path_to_proto).collect();
+                response.planned_private = plan.private;
+                response.deferred = deferred(plan.deferred);
+                plan.diagnostics
+            }
+            Err(diagnostics) => diagnostics,
+        };
+        response.diagnostics = diagnostics.to_proto();
+        Ok(response)
+    }
+
+    pub(super) async fn apply_resource_change(
+        self: Arc<Self>,
+        request: proto::ApplyResourceChangeRequest,
+    ) -> Result<proto::ApplyResourceChangeResponse, Status> {
+        let entry = self.resource(&request.type_name)?;
+        let prior = decode(request.prior_state.as_ref(), &entry.ty)?;
+        let planned = decode(request.planned_state.as_ref(), &entry.ty)?;
+        let config = decode(request.config.as_ref(), &entry.ty)?;
+        let private = request.planned_private.clone();
+        let handler = Arc::clone(&entry.handler);
+        let name = &request.type_name;
+        let answer = match self.context() {
+            Err(diagnostics) => Err(diagnostics),
+            Ok(context) if planned.is_null() => self
+                .run(&format!("Deleting {name}"), OnStop::Finish, move |cancel| async move {
+                    handler.delete(DeleteRequest { context, prior, private, cancel }).await
+                })
+                .await
+                .and_then(|answer| answer)
+                .map(|()| ChangeResponse::new(Value::Null).with_private(Vec::new())),
+            Ok(context) if prior.is_null() => self
+                .run(&format!("Creating {name}"), OnStop::Finish, move |cancel| async move {
+                    handler.create(CreateRequest { context, config, planned, private, cancel }).await
+                })
+                .await
+                .and_then(|answer| answer),
+            Ok(context) => self
+                .run(&format!("Updating {name}"), OnStop::Finish, move |cancel| async move {
+                    handler.update(UpdateRequest { context, prior, config, planned, private, cancel }).await
+                })
+                .await
+                .and_then(|answer| answer),
+        };
+        let mut response = proto::ApplyResourceChangeResponse::default();
+        let diagnostics = match answer {
+            Ok(mut change) => {
+                response.new_state = encode(&change.state, &entry.ty, &mut change.diagnostics);
+                response.private = change.private.unwrap_or(request.planned_private);
+                change.diagnostics
+            }
+            Err(diagnostics) => {
+                // Nothing changed: what was before is still there.
+                response.new_state = request.prior_state;
+                response.private = request.planned_private;
+                diagnostics
+            }
+        };
+        response.diagnostics = diagnostics.to_proto();
+        Ok(response)
+    }
+}
