@@ -30,7 +30,11 @@ impl Cancel {
     /// Has Terraform asked to stop?
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        *self.stop.borrow() != self.since || self.request.as_ref().is_some_and(|request| request.has_changed().is_err())
+        *self.stop.borrow() != self.since
+            || self
+                .request
+                .as_ref()
+                .is_some_and(|request| request.has_changed().is_err())
     }
 
     /// Waits until Terraform asks to stop.
@@ -74,13 +78,23 @@ impl CancelSource {
     pub(crate) fn token(&self) -> Cancel {
         let stop = self.0.subscribe();
         let since = *stop.borrow();
-        Cancel { stop, since, request: None }
+        Cancel {
+            stop,
+            since,
+            request: None,
+        }
     }
 
     /// A token that is also cancelled when the returned guard is dropped.
     pub(crate) fn request_token(&self) -> (Cancel, watch::Sender<()>) {
         let (guard, request) = watch::channel(());
-        (Cancel { request: Some(request), ..self.token() }, guard)
+        (
+            Cancel {
+                request: Some(request),
+                ..self.token()
+            },
+            guard,
+        )
     }
 }
 

@@ -57,7 +57,11 @@ impl<C> DataReadRequest<C> {
     ///
     /// # Errors
     /// Deferral is not allowed.
-    pub fn defer(&self, reason: DeferredReason, what: &str) -> Result<DataReadResponse, Diagnostics> {
+    pub fn defer(
+        &self,
+        reason: DeferredReason,
+        what: &str,
+    ) -> Result<DataReadResponse, Diagnostics> {
         if !self.deferral_allowed {
             return Err(Diagnostic::error(
                 "Not known before apply",
@@ -75,7 +79,11 @@ impl<C> DataReadRequest<C> {
                 state.set(&attribute.name, Value::Unknown);
             }
         }
-        Ok(DataReadResponse { state, deferred: Some(reason), diagnostics: Diagnostics::new() })
+        Ok(DataReadResponse {
+            state,
+            deferred: Some(reason),
+            diagnostics: Diagnostics::new(),
+        })
     }
 }
 
@@ -94,7 +102,11 @@ impl DataReadResponse {
     /// A state. The natural way to make it is from the configuration: `request.config.with("total", 3)`.
     #[must_use]
     pub fn new(state: Value) -> Self {
-        Self { state, deferred: None, diagnostics: Diagnostics::new() }
+        Self {
+            state,
+            deferred: None,
+            diagnostics: Diagnostics::new(),
+        }
     }
 
     /// Adds warnings.

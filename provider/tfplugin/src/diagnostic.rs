@@ -30,12 +30,20 @@ pub struct Diagnostic {
 impl Diagnostic {
     /// An error about the whole block.
     pub fn error(summary: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, summary: summary.into(), detail: detail.into(), path: Path::root() }
+        Self {
+            severity: Severity::Error,
+            summary: summary.into(),
+            detail: detail.into(),
+            path: Path::root(),
+        }
     }
 
     /// A warning about the whole block.
     pub fn warning(summary: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { severity: Severity::Warning, ..Self::error(summary, detail) }
+        Self {
+            severity: Severity::Warning,
+            ..Self::error(summary, detail)
+        }
     }
 
     /// The same about one attribute: `.at("region")`, `.at(Path::attribute("services").key("cart"))`.
@@ -58,7 +66,11 @@ impl Diagnostic {
             }
             .into(),
             summary: self.summary.clone(),
-            detail: if deep { format!("{}: {}", self.path, self.detail) } else { self.detail.clone() },
+            detail: if deep {
+                format!("{}: {}", self.path, self.detail)
+            } else {
+                self.detail.clone()
+            },
             attribute: (!self.path.is_root()).then(|| path_to_proto(&self.path)),
         }
     }
@@ -67,8 +79,11 @@ impl Diagnostic {
 impl From<ValueError> for Diagnostic {
     /// A value of the provider's own making that does not fit the schema is a fault of the provider.
     fn from(error: ValueError) -> Self {
-        Self::error("Invalid value from the provider", format!("{}. This is a bug in the provider.", error.message))
-            .at(error.path)
+        Self::error(
+            "Invalid value from the provider",
+            format!("{}. This is a bug in the provider.", error.message),
+        )
+        .at(error.path)
     }
 }
 
@@ -81,7 +96,9 @@ pub(crate) fn path_to_proto(path: &Path) -> proto::AttributePath {
             Step::Index(index) => Selector::ElementKeyInt(*index),
         }),
     };
-    proto::AttributePath { steps: path.steps().iter().map(step).collect() }
+    proto::AttributePath {
+        steps: path.steps().iter().map(step).collect(),
+    }
 }
 
 /// Messages in the order in which they arose. As an error of a `Result` it holds at least one error.
@@ -108,7 +125,9 @@ impl Diagnostics {
     /// Is an error among them?
     #[must_use]
     pub fn has_errors(&self) -> bool {
-        self.0.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+        self.0
+            .iter()
+            .any(|diagnostic| diagnostic.severity == Severity::Error)
     }
 
     /// Are there none?
@@ -127,7 +146,11 @@ impl Diagnostics {
     /// # Errors
     /// At least one of the diagnostics is an error.
     pub fn into_result(self) -> Result<Self, Self> {
-        if self.has_errors() { Err(self) } else { Ok(self) }
+        if self.has_errors() {
+            Err(self)
+        } else {
+            Ok(self)
+        }
     }
 
     pub(crate) fn to_proto(&self) -> Vec<proto::Diagnostic> {

@@ -56,18 +56,26 @@ pub struct FunctionError {
 impl FunctionError {
     /// An error about the call as a whole.
     pub fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), argument: None }
+        Self {
+            text: text.into(),
+            argument: None,
+        }
     }
 
     /// An error about one argument.
     pub fn argument(position: usize, text: impl Into<String>) -> Self {
-        Self { text: text.into(), argument: Some(position) }
+        Self {
+            text: text.into(),
+            argument: Some(position),
+        }
     }
 
     pub(crate) fn to_proto(&self) -> proto::FunctionError {
         proto::FunctionError {
             text: self.text.clone(),
-            function_argument: self.argument.and_then(|position| i64::try_from(position).ok()),
+            function_argument: self
+                .argument
+                .and_then(|position| i64::try_from(position).ok()),
         }
     }
 }
@@ -148,7 +156,9 @@ impl Signature {
         proto::Function {
             parameters: self.parameters.iter().map(Parameter::to_proto).collect(),
             variadic_parameter: self.variadic.as_ref().map(Parameter::to_proto),
-            r#return: Some(proto::FunctionReturn { r#type: self.returns.to_bytes() }),
+            r#return: Some(proto::FunctionReturn {
+                r#type: self.returns.to_bytes(),
+            }),
             summary: self.summary.clone(),
             description: self.description.clone(),
             description_kind: proto::StringKind::Markdown.into(),
@@ -175,7 +185,13 @@ pub struct Parameter {
 impl Parameter {
     /// A parameter that takes neither null nor unknown values.
     pub fn new(name: impl Into<String>, ty: Type) -> Self {
-        Self { name: name.into(), ty, allow_null: false, allow_unknown: false, description: String::new() }
+        Self {
+            name: name.into(),
+            ty,
+            allow_null: false,
+            allow_unknown: false,
+            description: String::new(),
+        }
     }
 
     /// Describes it, in Markdown.

@@ -3,10 +3,7 @@
 use tonic::async_trait;
 
 use crate::{
-    Cancel, DataSource, Function, Resource,
-    diagnostic::Diagnostics,
-    schema::Schema,
-    value::Value,
+    Cancel, DataSource, Function, Resource, diagnostic::Diagnostics, schema::Schema, value::Value,
 };
 
 /// A provider: its configuration, and the data sources, resources and functions that it offers.
@@ -47,7 +44,10 @@ pub trait Provider: Send + Sync + 'static {
     ///
     /// # Errors
     /// The configuration cannot be used.
-    async fn configure(&self, request: ConfigureRequest) -> Result<Configured<Self::Context>, Diagnostics>;
+    async fn configure(
+        &self,
+        request: ConfigureRequest,
+    ) -> Result<Configured<Self::Context>, Diagnostics>;
 }
 
 /// A call of [`Provider::configure`].
@@ -76,7 +76,10 @@ pub struct Configured<C> {
 impl<C> Configured<C> {
     /// A context, and nothing to warn about.
     pub fn new(context: C) -> Self {
-        Self { context, diagnostics: Diagnostics::new() }
+        Self {
+            context,
+            diagnostics: Diagnostics::new(),
+        }
     }
 
     /// Adds warnings.

@@ -3,9 +3,9 @@
 use std::{fs, io, path::PathBuf};
 
 use tfplugin::{
-    Attribute, Block, ChangeResponse, CreateRequest, DeleteRequest, Diagnostic, Diagnostics, ImportRequest,
-    ImportResponse, Nested, NestedBlock, ReadRequest, ReadResponse, Resource, Schema, Type, UpdateRequest,
-    UpgradeRequest, Value, async_trait,
+    Attribute, Block, ChangeResponse, CreateRequest, DeleteRequest, Diagnostic, Diagnostics,
+    ImportRequest, ImportResponse, Nested, NestedBlock, ReadRequest, ReadResponse, Resource,
+    Schema, Type, UpdateRequest, UpgradeRequest, Value, async_trait,
 };
 
 use crate::Context;
@@ -29,7 +29,10 @@ impl Dish {
             state.set("colour", "brown");
         }
         if state.get("garnish").get("grams").is_unknown() {
-            let garnish = state.get("garnish").clone().with("grams", Value::Number("0.1".parse()?));
+            let garnish = state
+                .get("garnish")
+                .clone()
+                .with("grams", Value::Number("0.1".parse()?));
             state.set("garnish", garnish);
         }
         let courses: Vec<Value> = state
@@ -85,7 +88,10 @@ impl Resource<Context> for Dish {
 
     async fn update(&self, request: UpdateRequest<Context>) -> Result<ChangeResponse, Diagnostics> {
         // The edition is counted in the private bytes, which Terraform keeps beside the state.
-        let edition = String::from_utf8_lossy(&request.private).parse().unwrap_or(0) + 1;
+        let edition = String::from_utf8_lossy(&request.private)
+            .parse()
+            .unwrap_or(0)
+            + 1;
         let state = self.store(&request.context, request.planned, edition)?;
         Ok(ChangeResponse::new(state).with_private(edition.to_string().into_bytes()))
     }
@@ -109,12 +115,16 @@ impl Resource<Context> for Dish {
                 Ok(ReadResponse::new(state).with_private(edition.to_string().into_bytes()))
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(ReadResponse::gone()),
-            Err(error) => Err(Diagnostic::error("The dish cannot be read", error.to_string()).into()),
+            Err(error) => {
+                Err(Diagnostic::error("The dish cannot be read", error.to_string()).into())
+            }
         }
     }
 
     async fn import(&self, request: ImportRequest<Context>) -> Result<ImportResponse, Diagnostics> {
-        Ok(ImportResponse::new(request.schema.empty_value().with("id", request.id)))
+        Ok(ImportResponse::new(
+            request.schema.empty_value().with("id", request.id),
+        ))
     }
 
     /// Version 0 called the name `title`.

@@ -39,7 +39,12 @@ impl Function for Add {
     }
 
     async fn call(&self, call: Call) -> Result<Value, FunctionError> {
-        Ok(call.arguments.iter().filter_map(Value::as_f64).sum::<f64>().into())
+        Ok(call
+            .arguments
+            .iter()
+            .filter_map(Value::as_f64)
+            .sum::<f64>()
+            .into())
     }
 }
 
@@ -53,11 +58,17 @@ impl Function for Positive {
 
     fn signature(&self) -> Signature {
         let parameter = |name| Parameter::new(name, Type::Number);
-        Signature::returning(Type::Bool).parameter(parameter("a")).parameter(parameter("b"))
+        Signature::returning(Type::Bool)
+            .parameter(parameter("a"))
+            .parameter(parameter("b"))
     }
 
     async fn call(&self, call: Call) -> Result<Value, FunctionError> {
-        match call.arguments.iter().position(|n| n.as_f64().is_some_and(|n| n <= 0.0)) {
+        match call
+            .arguments
+            .iter()
+            .position(|n| n.as_f64().is_some_and(|n| n <= 0.0))
+        {
             None => Ok(true.into()),
             Some(position) => Err(FunctionError::argument(position, "must be positive")),
         }

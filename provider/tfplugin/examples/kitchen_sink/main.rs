@@ -10,8 +10,8 @@ mod functions;
 use std::{path::PathBuf, process::ExitCode};
 
 use tfplugin::{
-    Attribute, ConfigureRequest, Configured, DataSource, Diagnostic, Diagnostics, Function, Options, Provider, Resource,
-    Schema, Type, Value, async_trait,
+    Attribute, ConfigureRequest, Configured, DataSource, Diagnostic, Diagnostics, Function,
+    Options, Provider, Resource, Schema, Type, Value, async_trait,
 };
 
 struct Kitchen;
@@ -30,12 +30,23 @@ impl Provider for Kitchen {
     fn schema(&self) -> Schema {
         Schema::new()
             .description("A kitchen.")
-            .attribute(Attribute::optional("pantry", Type::String).description("The folder in which dishes are kept."))
-            .attribute(Attribute::optional("chef", Type::String).description("Who cooks.").sensitive())
+            .attribute(
+                Attribute::optional("pantry", Type::String)
+                    .description("The folder in which dishes are kept."),
+            )
+            .attribute(
+                Attribute::optional("chef", Type::String)
+                    .description("Who cooks.")
+                    .sensitive(),
+            )
     }
 
     fn data_sources(&self) -> Vec<Box<dyn DataSource<Context>>> {
-        vec![Box::new(data::Recipe), Box::new(data::Slow), Box::new(data::Broken)]
+        vec![
+            Box::new(data::Recipe),
+            Box::new(data::Slow),
+            Box::new(data::Broken),
+        ]
     }
 
     fn resources(&self) -> Vec<Box<dyn Resource<Context>>> {
@@ -43,20 +54,37 @@ impl Provider for Kitchen {
     }
 
     fn functions(&self) -> Vec<Box<dyn Function>> {
-        vec![Box::new(functions::Echo), Box::new(functions::Add), Box::new(functions::Positive), Box::new(functions::Explode)]
+        vec![
+            Box::new(functions::Echo),
+            Box::new(functions::Add),
+            Box::new(functions::Positive),
+            Box::new(functions::Explode),
+        ]
     }
 
     async fn validate(&self, config: &Value) -> Diagnostics {
         match config.get("chef").as_str() {
-            Some("") => Diagnostic::error("No chef", "A kitchen needs a chef with a name.").at("chef").into(),
+            Some("") => Diagnostic::error("No chef", "A kitchen needs a chef with a name.")
+                .at("chef")
+                .into(),
             _ => Diagnostics::new(),
         }
     }
 
-    async fn configure(&self, request: ConfigureRequest) -> Result<Configured<Context>, Diagnostics> {
+    async fn configure(
+        &self,
+        request: ConfigureRequest,
+    ) -> Result<Configured<Context>, Diagnostics> {
         tracing::info!(terraform = request.terraform_version, "configured");
-        let pantry = request.config.get("pantry").as_str().map_or_else(std::env::temp_dir, PathBuf::from);
-        Ok(Configured::new(Context { pantry, chef: request.config.get("chef").clone() }))
+        let pantry = request
+            .config
+            .get("pantry")
+            .as_str()
+            .map_or_else(std::env::temp_dir, PathBuf::from);
+        Ok(Configured::new(Context {
+            pantry,
+            chef: request.config.get("chef").clone(),
+        }))
     }
 }
 

@@ -36,20 +36,28 @@ impl Listener {
     /// Binds in `parent`, or where temporary files go.
     pub(super) fn bind(parent: Option<&Path>) -> io::Result<Self> {
         let mut builder = tempfile::Builder::new();
-        builder.prefix("tfplugin-").permissions(Permissions::from_mode(0o700));
+        builder
+            .prefix("tfplugin-")
+            .permissions(Permissions::from_mode(0o700));
         let in_parent = match parent {
             Some(parent) => builder.tempdir_in(parent),
             None => builder.tempdir(),
         };
         let bind = |directory: TempDir| {
             let path = directory.path().join("grpc.sock");
-            Ok(Self { listener: UnixListener::bind(&path)?, path, directory })
+            Ok(Self {
+                listener: UnixListener::bind(&path)?,
+                path,
+                directory,
+            })
         };
         // The path of a socket has room for about 100 bytes, and TMPDIR may use them up.
-        in_parent.and_then(bind).or_else(|error: io::Error| match parent {
-            None => builder.tempdir_in("/tmp").and_then(bind).map_err(|_| error),
-            Some(_) => Err(error),
-        })
+        in_parent
+            .and_then(bind)
+            .or_else(|error: io::Error| match parent {
+                None => builder.tempdir_in("/tmp").and_then(bind).map_err(|_| error),
+                Some(_) => Err(error),
+            })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -57,8 +65,15 @@ impl Listener {
     }
 
     /// Accepts connections until the stream is dropped. The directory goes with the returned guard.
-    pub(super) fn accept(self, tls: Option<Tls>) -> (ReceiverStream<io::Result<Connection>>, TempDir) {
-        let Self { listener, directory, .. } = self;
+    pub(super) fn accept(
+        self,
+        tls: Option<Tls>,
+    ) -> (ReceiverStream<io::Result<Connection>>, TempDir) {
+        let Self {
+            listener,
+            directory,
+            ..
+        } = self;
         let (sender, receiver) = mpsc::channel(4);
         tokio::spawn(async move {
             loop {
@@ -74,15 +89,27 @@ impl Listener {
                     }
                     Ok((stream, _)) => {
                         // One client that dawdles over its handshake does not keep the others out.
-                        let (sender, acceptor) = (sender.clone(), tls.as_ref().map(|tls| tls.acceptor.clone()));
+                        let (sender, acceptor) =
+                            (sender.clone(), tls.as_ref().map(|tls| tls.acceptor.clone()));
                         tokio::spawn(async move {
                             let connection = match acceptor {
                                 None => Connection::Plain(stream),
                                 Some(acceptor) => {
-                                    match tokio::time::timeout(TLS_HANDSHAKE, acceptor.accept(stream)).await {
+                                    match tokio::time::timeout(
+                                        TLS_HANDSHAKE,
+                                        acceptor.accept(stream),
+                                    )
+                                    .await
+                                    {
                                         Ok(Ok(stream)) => Connection::Tls(Box::new(stream)),
-                                        Ok(Err(error)) => return tracing::warn!(%error, "a client was refused"),
-                                        Err(_) => return tracing::warn!("a client did not finish its TLS handshake"),
+                                        Ok(Err(error)) => {
+                                            return tracing::warn!(%error, "a client was refused");
+                                        }
+                                        Err(_) => {
+                                            return tracing::warn!(
+                                                "a client did not finish its TLS handshake"
+                                            );
+                                        }
                                     }
                                 }
                             };
@@ -110,7 +137,11 @@ impl Connected for Connection {
 }
 
 impl AsyncRead for Connection {
-    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_read(context, into),
             Self::Tls(stream) => Pin::new(stream).poll_read(context, into),
@@ -119,7 +150,11 @@ impl AsyncRead for Connection {
 }
 
 impl AsyncWrite for Connection {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
             Self::Tls(stream) => Pin::new(stream).poll_write(context, bytes),

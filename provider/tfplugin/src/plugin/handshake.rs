@@ -6,8 +6,10 @@ use serde_json::json;
 
 use super::Options;
 
-const COOKIE: (&str, &str) =
-    ("TF_PLUGIN_MAGIC_COOKIE", "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2");
+const COOKIE: (&str, &str) = (
+    "TF_PLUGIN_MAGIC_COOKIE",
+    "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2",
+);
 
 /// How the process was started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +32,10 @@ impl Mode {
         Self::of(std::env::args().skip(1), cookie.as_deref())
     }
 
-    fn of(arguments: impl Iterator<Item = String>, cookie: Option<&str>) -> Result<Self, NotAPlugin> {
+    fn of(
+        arguments: impl Iterator<Item = String>,
+        cookie: Option<&str>,
+    ) -> Result<Self, NotAPlugin> {
         for argument in arguments {
             match argument.as_str() {
                 "-debug" | "--debug" => return Ok(Self::Debug),
@@ -38,7 +43,11 @@ impl Mode {
                 _ => {}
             }
         }
-        if cookie == Some(COOKIE.1) { Ok(Self::Plugin) } else { Err(NotAPlugin) }
+        if cookie == Some(COOKIE.1) {
+            Ok(Self::Plugin)
+        } else {
+            Err(NotAPlugin)
+        }
     }
 }
 
@@ -61,7 +70,11 @@ pub(super) fn refused_versions(offered: Option<&str>) -> Option<String> {
 
 /// Core protocol 1, plugin protocol 6, where to connect, and the certificate to expect there.
 pub(super) fn line(socket: &Path, certificate: Option<&str>) -> String {
-    format!("1|6|unix|{}|grpc|{}", socket.display(), certificate.unwrap_or_default())
+    format!(
+        "1|6|unix|{}|grpc|{}",
+        socket.display(),
+        certificate.unwrap_or_default()
+    )
 }
 
 /// What a developer copies into the shell in which Terraform is to use this process.

@@ -14,7 +14,10 @@ const PARENT_POLL: Duration = Duration::from_secs(1);
 /// Ctrl-C in a terminal reaches the whole process group. Terraform decides what it means and tells its providers through
 /// StopProvider, so the signal itself is ignored; only in debug mode, where nobody else ends the process, it does.
 pub(super) fn watch(shutdown: CancelSource, debug: bool) {
-    for (kind, ends) in [(SignalKind::interrupt(), debug), (SignalKind::terminate(), true)] {
+    for (kind, ends) in [
+        (SignalKind::interrupt(), debug),
+        (SignalKind::terminate(), true),
+    ] {
         let shutdown = shutdown.clone();
         match signal(kind) {
             Err(error) => tracing::warn!(%error, "a signal cannot be watched"),

@@ -31,11 +31,33 @@ use crate::server::panic_message;
 
 pub(super) fn init(name: &str, debug: bool) {
     let upper = name.to_uppercase().replace('-', "_");
-    let variables = [format!("TF_LOG_PROVIDER_{upper}"), "TF_LOG_PROVIDER".to_owned(), "TF_LOG".to_owned()];
-    let wished = variables.iter().find_map(|variable| std::env::var(variable).ok().filter(|value| !value.is_empty()));
-    let level = wished.map_or(if debug { LevelFilter::INFO } else { LevelFilter::WARN }, |wished| level(&wished));
+    let variables = [
+        format!("TF_LOG_PROVIDER_{upper}"),
+        "TF_LOG_PROVIDER".to_owned(),
+        "TF_LOG".to_owned(),
+    ];
+    let wished = variables.iter().find_map(|variable| {
+        std::env::var(variable)
+            .ok()
+            .filter(|value| !value.is_empty())
+    });
+    let level = wished.map_or(
+        if debug {
+            LevelFilter::INFO
+        } else {
+            LevelFilter::WARN
+        },
+        |wished| level(&wished),
+    );
     // A program that has set up its own subscriber keeps it.
-    let _ = registry().with(Hclog { module: name.to_owned() }.with_filter(level)).try_init();
+    let _ = registry()
+        .with(
+            Hclog {
+                module: name.to_owned(),
+            }
+            .with_filter(level),
+        )
+        .try_init();
     panic::set_hook(Box::new(|info| {
         let location = info.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(location, "panic: {}", panic_message(info.payload()));
@@ -66,8 +88,14 @@ impl Hclog {
         let mut timestamp = String::new();
         // Writing to a String cannot fail.
         let _ = SystemTime.format_time(&mut Writer::new(&mut timestamp));
-        object.insert("@level".into(), event.metadata().level().as_str().to_lowercase().into());
-        object.insert("@module".into(), format!("{}.{}", self.module, event.metadata().target()).into());
+        object.insert(
+            "@level".into(),
+            event.metadata().level().as_str().to_lowercase().into(),
+        );
+        object.insert(
+            "@module".into(),
+            format!("{}.{}", self.module, event.metadata().target()).into(),
+        );
         object.insert("@timestamp".into(), timestamp.into());
         object.entry("@message").or_insert_with(|| "".into());
         Json::Object(object).to_string()
@@ -85,7 +113,11 @@ struct Fields(Map<String, Json>);
 
 impl Fields {
     fn insert(&mut self, field: &Field, value: impl Into<Json>) {
-        let name = if field.name() == "message" { "@message" } else { field.name() };
+        let name = if field.name() == "message" {
+            "@message"
+        } else {
+            field.name()
+        };
         self.0.insert(name.to_owned(), value.into());
     }
 }

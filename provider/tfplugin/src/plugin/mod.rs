@@ -46,7 +46,9 @@ pub struct Options {
 /// Why serving ended early.
 #[derive(Debug, thiserror::Error)]
 enum ServeError {
-    #[error("Terraform speaks the plugin protocols {offered}, this provider speaks 6: use Terraform 1.0 or newer")]
+    #[error(
+        "Terraform speaks the plugin protocols {offered}, this provider speaks 6: use Terraform 1.0 or newer"
+    )]
     Protocol { offered: String },
     #[error("the certificate in PLUGIN_CLIENT_CERT cannot be read: {0}")]
     ClientCertificate(String),
@@ -86,7 +88,10 @@ pub fn serve<P: Provider>(provider: P, options: Options) -> ExitCode {
     }
     logging::init(&options.name, mode == Mode::Debug);
     // Two threads carry the transport; handlers run on threads of their own.
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
     let served = runtime.map_err(ServeError::Runtime).and_then(|runtime| {
         let served = runtime.block_on(serve_in(mode, provider, &options));
         // A handler that still computes is not waited for.
@@ -102,9 +107,15 @@ pub fn serve<P: Provider>(provider: P, options: Options) -> ExitCode {
     }
 }
 
-async fn serve_in<P: Provider>(mode: Mode, provider: P, options: &Options) -> Result<(), ServeError> {
+async fn serve_in<P: Provider>(
+    mode: Mode,
+    provider: P,
+    options: &Options,
+) -> Result<(), ServeError> {
     let debug = mode == Mode::Debug;
-    let offered = std::env::var("PLUGIN_PROTOCOL_VERSIONS").ok().filter(|_| !debug);
+    let offered = std::env::var("PLUGIN_PROTOCOL_VERSIONS")
+        .ok()
+        .filter(|_| !debug);
     if let Some(offered) = handshake::refused_versions(offered.as_deref()) {
         return Err(ServeError::Protocol { offered });
     }
@@ -112,17 +123,28 @@ async fn serve_in<P: Provider>(mode: Mode, provider: P, options: &Options) -> Re
         Ok(pem) if !debug && !pem.is_empty() => Some(Tls::pinned_to(&pem)?),
         _ => None,
     };
-    let directory = std::env::var_os("PLUGIN_UNIX_SOCKET_DIR").filter(|directory| !directory.is_empty());
-    let listener = Listener::bind(directory.as_deref().map(OsStr::as_ref)).map_err(ServeError::Socket)?;
+    let directory =
+        std::env::var_os("PLUGIN_UNIX_SOCKET_DIR").filter(|directory| !directory.is_empty());
+    let listener =
+        Listener::bind(directory.as_deref().map(OsStr::as_ref)).map_err(ServeError::Socket)?;
     let (shutdown, stop) = (CancelSource::default(), CancelSource::default());
     lifetime::watch(shutdown.clone(), debug);
 
     let ends = shutdown.token();
-    let routes = Routes::new(ProviderService(Arc::new(Server::new(provider, stop.clone()))))
-        .add_service(Controller { shutdown: shutdown.clone() })
-        .add_service(Stdio { shutdown: shutdown.token() })
-        .add_service(Broker { shutdown: shutdown.token() })
-        .add_service(Health);
+    let routes = Routes::new(ProviderService(Arc::new(Server::new(
+        provider,
+        stop.clone(),
+    ))))
+    .add_service(Controller {
+        shutdown: shutdown.clone(),
+    })
+    .add_service(Stdio {
+        shutdown: shutdown.token(),
+    })
+    .add_service(Broker {
+        shutdown: shutdown.token(),
+    })
+    .add_service(Health);
     let line = if debug {
         handshake::reattach(options, listener.path())
     } else {
@@ -131,7 +153,9 @@ async fn serve_in<P: Provider>(mode: Mode, provider: P, options: &Options) -> Re
     let (incoming, _socket) = listener.accept(tls);
     {
         let mut stdout = io::stdout().lock();
-        writeln!(stdout, "{line}").and_then(|()| stdout.flush()).map_err(ServeError::Handshake)?;
+        writeln!(stdout, "{line}")
+            .and_then(|()| stdout.flush())
+            .map_err(ServeError::Handshake)?;
     }
     tracing::debug!(version = options.version, "serving");
 

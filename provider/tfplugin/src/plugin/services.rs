@@ -95,7 +95,10 @@ pub(super) struct Silence<T> {
 impl<T> Silence<T> {
     fn until(shutdown: &Cancel) -> Self {
         let shutdown = shutdown.clone();
-        Self { end: Box::pin(async move { shutdown.cancelled().await }), item: std::marker::PhantomData }
+        Self {
+            end: Box::pin(async move { shutdown.cancelled().await }),
+            item: std::marker::PhantomData,
+        }
     }
 }
 
@@ -145,7 +148,9 @@ macro_rules! serve {
                 let service = self.clone();
                 Box::pin(async move {
                     Ok(if request.uri().path().ends_with(concat!("/", $method)) {
-                        Grpc::new(ProstCodec::<$response, $request>::default()).$kind(service, request).await
+                        Grpc::new(ProstCodec::<$response, $request>::default())
+                            .$kind(service, request)
+                            .await
                     } else {
                         Status::unimplemented("not supported").into_http()
                     })
@@ -158,4 +163,10 @@ macro_rules! serve {
 serve!(Controller, "Shutdown", unary, Empty, Empty);
 serve!(Stdio, "StreamStdio", server_streaming, Empty, StdioData);
 serve!(Broker, "StartStream", streaming, ConnInfo, ConnInfo);
-serve!(Health, "Check", unary, HealthCheckRequest, HealthCheckResponse);
+serve!(
+    Health,
+    "Check",
+    unary,
+    HealthCheckRequest,
+    HealthCheckResponse
+);

@@ -6,7 +6,10 @@
 //! out, because their RPCs answer `UNIMPLEMENTED` and a provider without them simply omits their schemas.
 //!
 //! The module is public so that a provider can be driven by a gRPC client in its own tests.
-#![allow(missing_docs, reason = "the fields are documented by the protocol they are named after")]
+#![allow(
+    missing_docs,
+    reason = "the fields are documented by the protocol they are named after"
+)]
 
 mod common;
 mod function;

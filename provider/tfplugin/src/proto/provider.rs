@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use super::{
-    ClientCapabilities, Diagnostic, DynamicValue, Function, RawState, ResourceIdentityData, ResourceIdentitySchema,
-    Schema, ServerCapabilities,
+    ClientCapabilities, Diagnostic, DynamicValue, Function, RawState, ResourceIdentityData,
+    ResourceIdentitySchema, Schema, ServerCapabilities,
 };
 
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message)]

@@ -1,7 +1,8 @@
 //! RPCs of managed resources and data sources.
 
 use super::{
-    AttributePath, ClientCapabilities, Deferred, Diagnostic, DynamicValue, RawState, ResourceIdentityData,
+    AttributePath, ClientCapabilities, Deferred, Diagnostic, DynamicValue, RawState,
+    ResourceIdentityData,
 };
 
 #[derive(Clone, PartialEq, prost::Message)]

@@ -64,7 +64,11 @@ impl ChangeResponse {
     /// A state. The natural way to make it is from the plan: `request.planned.with("id", "7")`.
     #[must_use]
     pub fn new(state: Value) -> Self {
-        Self { state, private: None, diagnostics: Diagnostics::new() }
+        Self {
+            state,
+            private: None,
+            diagnostics: Diagnostics::new(),
+        }
     }
 
     /// Keeps the provider's own bytes with the state.

@@ -4,12 +4,12 @@ mod change;
 mod plan;
 mod state;
 
-use tonic::async_trait;
 pub use change::{ChangeResponse, CreateRequest, DeleteRequest, UpdateRequest};
 pub use plan::{PlanRequest, PlanResponse};
 pub use state::{
     ImportRequest, ImportResponse, MoveRequest, ReadRequest, ReadResponse, UpgradeRequest,
 };
+use tonic::async_trait;
 
 use crate::{
     diagnostic::{Diagnostic, Diagnostics},
@@ -81,7 +81,11 @@ pub trait Resource<C: Send + Sync + 'static>: Send + Sync + 'static {
     /// There is no such thing, or this resource cannot be imported.
     async fn import(&self, request: ImportRequest<C>) -> Result<ImportResponse, Diagnostics> {
         let _ = request;
-        Err(Diagnostic::error("Import is not supported", format!("{} cannot be imported.", self.type_name())).into())
+        Err(Diagnostic::error(
+            "Import is not supported",
+            format!("{} cannot be imported.", self.type_name()),
+        )
+        .into())
     }
 
     /// Turns a stored state of an earlier schema version into one of the present schema. The default keeps what still
@@ -100,7 +104,11 @@ pub trait Resource<C: Send + Sync + 'static>: Send + Sync + 'static {
     async fn take_over(&self, request: MoveRequest) -> Result<ChangeResponse, Diagnostics> {
         Err(Diagnostic::error(
             "Move is not supported",
-            format!("A {} cannot become a {}.", request.source_type_name, self.type_name()),
+            format!(
+                "A {} cannot become a {}.",
+                request.source_type_name,
+                self.type_name()
+            ),
         )
         .into())
     }

@@ -68,12 +68,20 @@ impl PlanResponse {
         let (planned, requires_replace) = match &request.prior {
             Some(prior) if *prior == request.proposed => (prior.clone(), Vec::new()),
             prior => {
-                let planned = with_unknowns(block, &request.proposed, &request.config, prior.is_some());
+                let planned =
+                    with_unknowns(block, &request.proposed, &request.config, prior.is_some());
                 let replaced = |attribute: &&Attribute| {
                     attribute.requires_replace
-                        && prior.as_ref().is_some_and(|prior| planned.get(&attribute.name) != prior.get(&attribute.name))
+                        && prior.as_ref().is_some_and(|prior| {
+                            planned.get(&attribute.name) != prior.get(&attribute.name)
+                        })
                 };
-                let replace = block.attributes.iter().filter(replaced).map(|a| Path::attribute(&a.name)).collect();
+                let replace = block
+                    .attributes
+                    .iter()
+                    .filter(replaced)
+                    .map(|a| Path::attribute(&a.name))
+                    .collect();
                 (planned, replace)
             }
         };
@@ -99,7 +107,12 @@ impl PlanResponse {
         match &request.prior {
             None => proposal,
             Some(prior) => Self {
-                planned: kept_block(&request.schema.block, prior, &request.config, &request.proposed),
+                planned: kept_block(
+                    &request.schema.block,
+                    prior,
+                    &request.config,
+                    &request.proposed,
+                ),
                 requires_replace: Vec::new(),
                 ..proposal
             },
@@ -137,11 +150,14 @@ impl PlanResponse {
 
 /// `proposed` with what the provider has yet to compute made unknown.
 fn with_unknowns(block: &Block, proposed: &Value, config: &Value, update: bool) -> Value {
-    let Value::Map(values) = proposed else { return proposed.clone() };
+    let Value::Map(values) = proposed else {
+        return proposed.clone();
+    };
     let mut planned = values.clone();
     attributes_with_unknowns(&block.attributes, &mut planned, config, update);
     for nested in &block.blocks {
-        let inside = |value: &Value, config: &Value| with_unknowns(&nested.block, value, config, update);
+        let inside =
+            |value: &Value, config: &Value| with_unknowns(&nested.block, value, config, update);
         if let Some(value) = planned.get_mut(&nested.name) {
             let config = config.get(&nested.name);
             *value = match nested.nesting {
@@ -186,19 +202,31 @@ fn attributes_with_unknowns(
 
 /// Applies `inside` to each element and the configured element that belongs to it. The elements of a set have nothing
 /// to be matched by: each is its own configuration, so that only what is null in it becomes unknown.
-fn for_each(value: &Value, config: &Value, set: bool, inside: &dyn Fn(&Value, &Value) -> Value) -> Value {
+fn for_each(
+    value: &Value,
+    config: &Value,
+    set: bool,
+    inside: &dyn Fn(&Value, &Value) -> Value,
+) -> Value {
     match value {
         Value::List(elements) => {
             let configured = config.as_list().unwrap_or_default();
             let matched = |(i, element)| {
-                let config = if set { Some(element) } else { configured.get(i) };
+                let config = if set {
+                    Some(element)
+                } else {
+                    configured.get(i)
+                };
                 inside(element, config.unwrap_or(&Value::Null))
             };
             Value::List(elements.iter().enumerate().map(matched).collect())
         }
-        Value::Map(elements) => {
-            Value::Map(elements.iter().map(|(key, e)| (key.clone(), inside(e, config.get(key)))).collect())
-        }
+        Value::Map(elements) => Value::Map(
+            elements
+                .iter()
+                .map(|(key, e)| (key.clone(), inside(e, config.get(key))))
+                .collect(),
+        ),
         other => other.clone(),
     }
 }
@@ -208,12 +236,22 @@ fn kept_block(block: &Block, prior: &Value, config: &Value, proposed: &Value) ->
     let mut kept = BTreeMap::new();
     for attribute in &block.attributes {
         let (prior, config) = (prior.get(&attribute.name), config.get(&attribute.name));
-        let keep = if config.is_null() { attribute.is_computed() } else { !prior.is_null() };
-        kept.insert(attribute.name.clone(), if keep { prior.clone() } else { config.clone() });
+        let keep = if config.is_null() {
+            attribute.is_computed()
+        } else {
+            !prior.is_null()
+        };
+        kept.insert(
+            attribute.name.clone(),
+            if keep { prior.clone() } else { config.clone() },
+        );
     }
     for nested in &block.blocks {
         let of = |value: &Value| value.get(&nested.name).clone();
-        kept.insert(nested.name.clone(), kept_nested(nested, &of(prior), &of(config), &of(proposed)));
+        kept.insert(
+            nested.name.clone(),
+            kept_nested(nested, &of(prior), &of(config), &of(proposed)),
+        );
     }
     Value::Map(kept)
 }
@@ -221,19 +259,38 @@ fn kept_block(block: &Block, prior: &Value, config: &Value, proposed: &Value) ->
 fn kept_nested(nested: &NestedBlock, prior: &Value, config: &Value, proposed: &Value) -> Value {
     let block = &nested.block;
     match (nested.nesting, prior, config) {
-        (Nesting::Single, Value::Map(_), Value::Map(_)) => kept_block(block, prior, config, proposed),
+        (Nesting::Single, Value::Map(_), Value::Map(_)) => {
+            kept_block(block, prior, config, proposed)
+        }
         // Core cannot match the elements of sets and leaves them to the provider.
         (Nesting::Set, Value::List(_), Value::List(_)) => prior.clone(),
-        (Nesting::List, Value::List(before), Value::List(configured)) if before.len() == configured.len() => {
+        (Nesting::List, Value::List(before), Value::List(configured))
+            if before.len() == configured.len() =>
+        {
             let kept = |(i, (before, configured)): (usize, (&Value, &Value))| {
-                let proposed = proposed.as_list().and_then(|p| p.get(i)).unwrap_or(&Value::Null);
+                let proposed = proposed
+                    .as_list()
+                    .and_then(|p| p.get(i))
+                    .unwrap_or(&Value::Null);
                 kept_block(block, before, configured, proposed)
             };
-            Value::List(before.iter().zip(configured).enumerate().map(kept).collect())
+            Value::List(
+                before
+                    .iter()
+                    .zip(configured)
+                    .enumerate()
+                    .map(kept)
+                    .collect(),
+            )
         }
-        (Nesting::Map, Value::Map(before), Value::Map(configured)) if before.keys().eq(configured.keys()) => {
+        (Nesting::Map, Value::Map(before), Value::Map(configured))
+            if before.keys().eq(configured.keys()) =>
+        {
             let kept = |(key, before): (&String, &Value)| {
-                (key.clone(), kept_block(block, before, config.get(key), proposed.get(key)))
+                (
+                    key.clone(),
+                    kept_block(block, before, config.get(key), proposed.get(key)),
+                )
             };
             Value::Map(before.iter().map(kept).collect())
         }

@@ -41,13 +41,21 @@ impl ReadResponse {
     /// It exists, in this state.
     #[must_use]
     pub fn new(state: Value) -> Self {
-        Self { state: Some(state), ..Self::gone() }
+        Self {
+            state: Some(state),
+            ..Self::gone()
+        }
     }
 
     /// It exists no more.
     #[must_use]
     pub fn gone() -> Self {
-        Self { state: None, private: None, deferred: None, diagnostics: Diagnostics::new() }
+        Self {
+            state: None,
+            private: None,
+            deferred: None,
+            diagnostics: Diagnostics::new(),
+        }
     }
 
     /// Keeps the provider's own bytes with the state.
@@ -93,7 +101,11 @@ impl ImportResponse {
     /// A state. The natural way to make it: `request.schema.empty_value().with("id", request.id)`.
     #[must_use]
     pub fn new(state: Value) -> Self {
-        Self { state, private: Vec::new(), diagnostics: Diagnostics::new() }
+        Self {
+            state,
+            private: Vec::new(),
+            diagnostics: Diagnostics::new(),
+        }
     }
 
     /// Keeps the provider's own bytes with the state.

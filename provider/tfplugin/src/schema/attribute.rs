@@ -43,9 +43,10 @@ impl Nested {
     #[must_use]
     pub fn attributes(&self) -> &[Attribute] {
         match self {
-            Self::Single(attributes) | Self::List(attributes) | Self::Set(attributes) | Self::Map(attributes) => {
-                attributes
-            }
+            Self::Single(attributes)
+            | Self::List(attributes)
+            | Self::Set(attributes)
+            | Self::Map(attributes) => attributes,
         }
     }
 }
@@ -166,7 +167,12 @@ impl Attribute {
         match &self.kind {
             AttributeKind::Type(ty) => ty.clone(),
             AttributeKind::Nested(nested) => {
-                let object = Type::object(nested.attributes().iter().map(|a| (a.name.clone(), a.value_type())));
+                let object = Type::object(
+                    nested
+                        .attributes()
+                        .iter()
+                        .map(|a| (a.name.clone(), a.value_type())),
+                );
                 match nested {
                     Nested::Single(_) => object,
                     Nested::List(_) => Type::list(object),

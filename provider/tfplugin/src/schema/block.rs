@@ -63,15 +63,24 @@ impl Block {
     /// The object type of its values.
     #[must_use]
     pub fn object_type(&self) -> Type {
-        let attributes = self.attributes.iter().map(|attribute| (attribute.name.clone(), attribute.value_type()));
-        let blocks = self.blocks.iter().map(|block| (block.name.clone(), block.value_type()));
+        let attributes = self
+            .attributes
+            .iter()
+            .map(|attribute| (attribute.name.clone(), attribute.value_type()));
+        let blocks = self
+            .blocks
+            .iter()
+            .map(|block| (block.name.clone(), block.value_type()));
         Type::object(attributes.chain(blocks))
     }
 
     /// The value of which everything is unset: attributes null, blocks absent.
     #[must_use]
     pub fn empty_value(&self) -> Value {
-        let attributes = self.attributes.iter().map(|attribute| (attribute.name.clone(), Value::Null));
+        let attributes = self
+            .attributes
+            .iter()
+            .map(|attribute| (attribute.name.clone(), Value::Null));
         let blocks = self.blocks.iter().map(|block| {
             let absent = match block.nesting {
                 Nesting::Single => Value::Null,
@@ -114,7 +123,13 @@ pub struct NestedBlock {
 
 impl NestedBlock {
     fn new(name: impl Into<String>, nesting: Nesting, block: Block) -> Self {
-        Self { name: name.into(), nesting, block, min_items: 0, max_items: u32::from(nesting == Nesting::Single) }
+        Self {
+            name: name.into(),
+            nesting,
+            block,
+            min_items: 0,
+            max_items: u32::from(nesting == Nesting::Single),
+        }
     }
 
     /// A block that stands at most once.

@@ -20,8 +20,15 @@ pub struct SchemaError {
 }
 
 /// Names that Terraform's language has taken for itself in every resource and data block.
-const RESERVED_IN_RESOURCES: [&str; 7] =
-    ["connection", "count", "depends_on", "for_each", "lifecycle", "provider", "provisioner"];
+const RESERVED_IN_RESOURCES: [&str; 7] = [
+    "connection",
+    "count",
+    "depends_on",
+    "for_each",
+    "lifecycle",
+    "provider",
+    "provisioner",
+];
 /// Names that it has taken in the provider block.
 const RESERVED_IN_PROVIDER: [&str; 2] = ["alias", "version"];
 
@@ -31,11 +38,30 @@ impl Schema {
     /// # Errors
     /// The first fault that Terraform would refuse the provider for.
     pub fn check(&self, of: &str) -> Result<(), SchemaError> {
-        let reserved: &[&str] = if of == "provider" { &RESERVED_IN_PROVIDER } else { &RESERVED_IN_RESOURCES };
-        let fault = |(path, message)| SchemaError { of: of.to_owned(), path, message };
-        let names = self.block.attributes.iter().map(|a| &a.name).chain(self.block.blocks.iter().map(|b| &b.name));
-        if let Some(name) = names.into_iter().find(|name| reserved.contains(&name.as_str())) {
-            return Err(fault((Path::attribute(name), "the name is reserved by Terraform")));
+        let reserved: &[&str] = if of == "provider" {
+            &RESERVED_IN_PROVIDER
+        } else {
+            &RESERVED_IN_RESOURCES
+        };
+        let fault = |(path, message)| SchemaError {
+            of: of.to_owned(),
+            path,
+            message,
+        };
+        let names = self
+            .block
+            .attributes
+            .iter()
+            .map(|a| &a.name)
+            .chain(self.block.blocks.iter().map(|b| &b.name));
+        if let Some(name) = names
+            .into_iter()
+            .find(|name| reserved.contains(&name.as_str()))
+        {
+            return Err(fault((
+                Path::attribute(name),
+                "the name is reserved by Terraform",
+            )));
         }
         block(&self.block, &Path::root(), false).map_err(fault)
     }
@@ -58,7 +84,11 @@ fn block(block_: &Block, at: &Path, in_collection: bool) -> Result<(), Fault> {
         if nested.nesting == Nesting::Map && (nested.min_items > 0 || nested.max_items > 0) {
             return Err((here, "a map of blocks has no limits"));
         }
-        block(&nested.block, &here, in_collection || nested.nesting != Nesting::Single)?;
+        block(
+            &nested.block,
+            &here,
+            in_collection || nested.nesting != Nesting::Single,
+        )?;
     }
     Ok(())
 }
@@ -74,12 +104,20 @@ fn attributes<'a>(
         name(&attribute.name, &here, seen)?;
         match &attribute.kind {
             AttributeKind::Type(ty) if in_collection && has_dynamic(ty) => {
-                return Err((here, "a dynamic type cannot stand inside a list, set or map of objects"));
+                return Err((
+                    here,
+                    "a dynamic type cannot stand inside a list, set or map of objects",
+                ));
             }
             AttributeKind::Type(_) => {}
             AttributeKind::Nested(nested) => {
                 let in_collection = in_collection || !matches!(nested, Nested::Single(_));
-                attributes(nested.attributes(), &here, in_collection, &mut BTreeSet::new())?;
+                attributes(
+                    nested.attributes(),
+                    &here,
+                    in_collection,
+                    &mut BTreeSet::new(),
+                )?;
             }
         }
     }
@@ -88,8 +126,16 @@ fn attributes<'a>(
 
 fn name<'a>(name: &'a str, here: &Path, seen: &mut BTreeSet<&'a str>) -> Result<(), Fault> {
     let valid = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
-    if !name.bytes().next().is_some_and(|b| b.is_ascii_lowercase() || b == b'_') || !name.bytes().all(valid) {
-        Err((here.clone(), "a name is made of lower case letters, digits and underscores, and starts with no digit"))
+    if !name
+        .bytes()
+        .next()
+        .is_some_and(|b| b.is_ascii_lowercase() || b == b'_')
+        || !name.bytes().all(valid)
+    {
+        Err((
+            here.clone(),
+            "a name is made of lower case letters, digits and underscores, and starts with no digit",
+        ))
     } else if !seen.insert(name) {
         Err((here.clone(), "the name stands twice"))
     } else {

@@ -6,8 +6,8 @@ mod check;
 mod wire;
 
 pub use attribute::{Attribute, AttributeKind, Mode, Nested};
-pub use check::SchemaError;
 pub use block::{Block, NestedBlock, Nesting};
+pub use check::SchemaError;
 
 use crate::value::{Type, Value};
 

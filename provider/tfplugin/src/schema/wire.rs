@@ -5,7 +5,10 @@ use crate::proto;
 
 impl Schema {
     pub(crate) fn to_proto(&self) -> proto::Schema {
-        proto::Schema { version: self.version, block: Some(block(&self.block, self.version)) }
+        proto::Schema {
+            version: self.version,
+            block: Some(block(&self.block, self.version)),
+        }
     }
 }
 
@@ -29,7 +32,11 @@ fn nested_block(nested: &NestedBlock) -> proto::SchemaNestedBlock {
         Nesting::Map => (proto::NestedBlockNesting::Map, false),
     };
     // Of a single block core wants both limits equal: 0 and 0 for optional, 1 and 1 for required.
-    let max_items = if limited { nested.max_items } else { nested.min_items };
+    let max_items = if limited {
+        nested.max_items
+    } else {
+        nested.min_items
+    };
     proto::SchemaNestedBlock {
         type_name: nested.name.clone(),
         block: Some(block(&nested.block, 0)),

@@ -48,7 +48,10 @@ impl<C: Send + Sync + 'static> Catalogue<C> {
             insert(&mut catalogue.resources, name, handler, schema)?;
         }
         for handler in provider.functions() {
-            let entry = FunctionEntry { signature: handler.signature(), handler: handler.into() };
+            let entry = FunctionEntry {
+                signature: handler.signature(),
+                handler: handler.into(),
+            };
             let name = entry.handler.name().to_owned();
             if catalogue.functions.insert(name.clone(), entry).is_some() {
                 return Err(format!("two functions are called {name}"));
@@ -65,7 +68,11 @@ fn insert<H: ?Sized>(
     schema: Schema,
 ) -> Result<(), String> {
     schema.check(&name).map_err(text)?;
-    let entry = Entry { handler: handler.into(), ty: schema.object_type(), schema: Arc::new(schema) };
+    let entry = Entry {
+        handler: handler.into(),
+        ty: schema.object_type(),
+        schema: Arc::new(schema),
+    };
     match entries.insert(name.clone(), entry) {
         None => Ok(()),
         Some(_) => Err(format!("{name} is declared twice")),

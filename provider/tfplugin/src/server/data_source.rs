@@ -4,12 +4,17 @@ use std::sync::Arc;
 
 use tonic::Status;
 
-use super::{Server, catalogue::Entry, decode, deferral_allowed, deferred, encode, no_such, run::OnStop};
+use super::{
+    Server, catalogue::Entry, decode, deferral_allowed, deferred, encode, no_such, run::OnStop,
+};
 use crate::{DataReadRequest, DataSource, Provider, proto};
 
 impl<P: Provider> Server<P> {
     fn data_source(&self, name: &str) -> Result<&Entry<dyn DataSource<P::Context>>, Status> {
-        self.catalogue()?.data_sources.get(name).ok_or_else(|| no_such("data source", name))
+        self.catalogue()?
+            .data_sources
+            .get(name)
+            .ok_or_else(|| no_such("data source", name))
     }
 
     pub(super) async fn validate_data_resource_config(
@@ -21,10 +26,14 @@ impl<P: Provider> Server<P> {
         let handler = Arc::clone(&entry.handler);
         let what = format!("Validating {}", request.type_name);
         let diagnostics = self
-            .run(&what, OnStop::Abandon, |_| async move { handler.validate(&config).await })
+            .run(&what, OnStop::Abandon, |_| async move {
+                handler.validate(&config).await
+            })
             .await
             .unwrap_or_else(|diagnostics| diagnostics);
-        Ok(proto::ValidateDataResourceConfigResponse { diagnostics: diagnostics.to_proto() })
+        Ok(proto::ValidateDataResourceConfigResponse {
+            diagnostics: diagnostics.to_proto(),
+        })
     }
 
     pub(super) async fn read_data_source(
@@ -36,7 +45,10 @@ impl<P: Provider> Server<P> {
         let context = match self.context() {
             Ok(context) => context,
             Err(diagnostics) => {
-                return Ok(proto::ReadDataSourceResponse { diagnostics: diagnostics.to_proto(), ..Default::default() });
+                return Ok(proto::ReadDataSourceResponse {
+                    diagnostics: diagnostics.to_proto(),
+                    ..Default::default()
+                });
             }
         };
         let (handler, schema) = (Arc::clone(&entry.handler), Arc::clone(&entry.schema));
@@ -44,7 +56,15 @@ impl<P: Provider> Server<P> {
         let what = format!("Reading {}", request.type_name);
         let answer = self
             .run(&what, OnStop::Abandon, move |cancel| async move {
-                handler.read(DataReadRequest { config, context, deferral_allowed, schema, cancel }).await
+                handler
+                    .read(DataReadRequest {
+                        config,
+                        context,
+                        deferral_allowed,
+                        schema,
+                        cancel,
+                    })
+                    .await
             })
             .await
             .and_then(|answer| answer);

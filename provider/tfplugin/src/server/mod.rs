@@ -37,19 +37,30 @@ pub(crate) struct Server<P: Provider> {
 
 impl<P: Provider> Server<P> {
     pub(crate) fn new(provider: P, stop: CancelSource) -> Self {
-        Self { provider, catalogue: OnceLock::new(), context: RwLock::new(None), stop }
+        Self {
+            provider,
+            catalogue: OnceLock::new(),
+            context: RwLock::new(None),
+            stop,
+        }
     }
 
     /// Schemas and handlers, listed on first use. A fault in a schema fails every call, with the reason.
     fn catalogue(&self) -> Result<&Catalogue<P::Context>, Status> {
         self.catalogue
-            .get_or_init(|| run::catch_panic(|| Catalogue::of(&self.provider)).and_then(|catalogue| catalogue))
+            .get_or_init(|| {
+                run::catch_panic(|| Catalogue::of(&self.provider)).and_then(|catalogue| catalogue)
+            })
             .as_ref()
             .map_err(|message| Status::internal(message.clone()))
     }
 
     fn context(&self) -> Result<Arc<P::Context>, Diagnostics> {
-        let context = self.context.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let context = self
+            .context
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         context.ok_or_else(|| {
             let detail = "Terraform asked for data before it configured the provider, or configuring failed.";
             Diagnostic::error("The provider is not configured", detail).into()
@@ -70,13 +81,20 @@ fn decode(value: Option<&proto::DynamicValue>, ty: &Type) -> Result<Value, Statu
         Some(value) if !value.json.is_empty() => Value::from_state_json(&value.json, ty),
         Some(_) => Ok(Value::Null),
     };
-    decoded.map_err(|error| Status::invalid_argument(format!("a value of the request does not fit its schema: {error}")))
+    decoded.map_err(|error| {
+        Status::invalid_argument(format!(
+            "a value of the request does not fit its schema: {error}"
+        ))
+    })
 }
 
 /// The message for a value of the provider's; one that does not fit its schema becomes a diagnostic.
 fn encode(value: &Value, ty: &Type, diagnostics: &mut Diagnostics) -> Option<proto::DynamicValue> {
     match value.to_msgpack(ty) {
-        Ok(msgpack) => Some(proto::DynamicValue { msgpack, json: Vec::new() }),
+        Ok(msgpack) => Some(proto::DynamicValue {
+            msgpack,
+            json: Vec::new(),
+        }),
         Err(error) => {
             diagnostics.append(error);
             None
@@ -89,5 +107,7 @@ fn deferral_allowed(capabilities: Option<&proto::ClientCapabilities>) -> bool {
 }
 
 fn deferred(reason: Option<DeferredReason>) -> Option<proto::Deferred> {
-    reason.map(|reason| proto::Deferred { reason: reason.into() })
+    reason.map(|reason| proto::Deferred {
+        reason: reason.into(),
+    })
 }

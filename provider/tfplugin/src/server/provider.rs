@@ -25,13 +25,19 @@ impl<P: Provider> Server<P> {
         _: proto::GetMetadataRequest,
     ) -> Result<proto::GetMetadataResponse, Status> {
         let catalogue = self.catalogue()?;
-        let metadata = |type_name: &String| proto::TypeMetadata { type_name: type_name.clone() };
+        let metadata = |type_name: &String| proto::TypeMetadata {
+            type_name: type_name.clone(),
+        };
         Ok(proto::GetMetadataResponse {
             server_capabilities: Some(CAPABILITIES),
             diagnostics: Vec::new(),
             data_sources: catalogue.data_sources.keys().map(metadata).collect(),
             resources: catalogue.resources.keys().map(metadata).collect(),
-            functions: catalogue.functions.keys().map(|name| proto::FunctionMetadata { name: name.clone() }).collect(),
+            functions: catalogue
+                .functions
+                .keys()
+                .map(|name| proto::FunctionMetadata { name: name.clone() })
+                .collect(),
         })
     }
 
@@ -42,9 +48,21 @@ impl<P: Provider> Server<P> {
         let catalogue = self.catalogue()?;
         Ok(proto::GetProviderSchemaResponse {
             provider: Some(catalogue.provider.to_proto()),
-            resource_schemas: catalogue.resources.iter().map(|(n, e)| (n.clone(), e.schema.to_proto())).collect(),
-            data_source_schemas: catalogue.data_sources.iter().map(|(n, e)| (n.clone(), e.schema.to_proto())).collect(),
-            functions: catalogue.functions.iter().map(|(n, e)| (n.clone(), e.signature.to_proto())).collect(),
+            resource_schemas: catalogue
+                .resources
+                .iter()
+                .map(|(n, e)| (n.clone(), e.schema.to_proto()))
+                .collect(),
+            data_source_schemas: catalogue
+                .data_sources
+                .iter()
+                .map(|(n, e)| (n.clone(), e.schema.to_proto()))
+                .collect(),
+            functions: catalogue
+                .functions
+                .iter()
+                .map(|(n, e)| (n.clone(), e.signature.to_proto()))
+                .collect(),
             server_capabilities: Some(CAPABILITIES),
             diagnostics: Vec::new(),
             provider_meta: None,
@@ -55,14 +73,20 @@ impl<P: Provider> Server<P> {
         self: Arc<Self>,
         _: proto::GetResourceIdentitySchemasRequest,
     ) -> Result<proto::GetResourceIdentitySchemasResponse, Status> {
-        Ok(proto::GetResourceIdentitySchemasResponse { identity_schemas: HashMap::new(), diagnostics: Vec::new() })
+        Ok(proto::GetResourceIdentitySchemasResponse {
+            identity_schemas: HashMap::new(),
+            diagnostics: Vec::new(),
+        })
     }
 
     pub(super) async fn upgrade_resource_identity(
         self: Arc<Self>,
         request: proto::UpgradeResourceIdentityRequest,
     ) -> Result<proto::UpgradeResourceIdentityResponse, Status> {
-        Err(Status::invalid_argument(format!("{} has no identity", request.type_name)))
+        Err(Status::invalid_argument(format!(
+            "{} has no identity",
+            request.type_name
+        )))
     }
 
     pub(super) async fn validate_provider_config(
@@ -72,12 +96,16 @@ impl<P: Provider> Server<P> {
         let config = decode(request.config.as_ref(), &self.catalogue()?.provider_type)?;
         let server = Arc::clone(&self);
         let diagnostics = self
-            .run("Validating the provider's configuration", OnStop::Abandon, |_| async move {
-                server.provider.validate(&config).await
-            })
+            .run(
+                "Validating the provider's configuration",
+                OnStop::Abandon,
+                |_| async move { server.provider.validate(&config).await },
+            )
             .await
             .unwrap_or_else(|diagnostics| diagnostics);
-        Ok(proto::ValidateProviderConfigResponse { diagnostics: diagnostics.to_proto() })
+        Ok(proto::ValidateProviderConfigResponse {
+            diagnostics: diagnostics.to_proto(),
+        })
     }
 
     pub(super) async fn configure_provider(
@@ -87,15 +115,19 @@ impl<P: Provider> Server<P> {
         let config = decode(request.config.as_ref(), &self.catalogue()?.provider_type)?;
         let server = Arc::clone(&self);
         let configured = self
-            .run("Configuring the provider", OnStop::Abandon, move |cancel| async move {
-                let request = ConfigureRequest {
-                    config,
-                    terraform_version: request.terraform_version,
-                    deferral_allowed: deferral_allowed(request.client_capabilities.as_ref()),
-                    cancel,
-                };
-                server.provider.configure(request).await
-            })
+            .run(
+                "Configuring the provider",
+                OnStop::Abandon,
+                move |cancel| async move {
+                    let request = ConfigureRequest {
+                        config,
+                        terraform_version: request.terraform_version,
+                        deferral_allowed: deferral_allowed(request.client_capabilities.as_ref()),
+                        cancel,
+                    };
+                    server.provider.configure(request).await
+                },
+            )
             .await
             .and_then(|configured| configured);
         let diagnostics: Diagnostics = match configured {
@@ -106,7 +138,9 @@ impl<P: Provider> Server<P> {
             }
             Err(diagnostics) => diagnostics,
         };
-        Ok(proto::ConfigureProviderResponse { diagnostics: diagnostics.to_proto() })
+        Ok(proto::ConfigureProviderResponse {
+            diagnostics: diagnostics.to_proto(),
+        })
     }
 
     pub(super) async fn stop_provider(

@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use tonic::Status;
 
-use super::{Server, catalogue::Entry, decode, deferral_allowed, deferred, encode, no_such, run::OnStop};
+use super::{
+    Server, catalogue::Entry, decode, deferral_allowed, deferred, encode, no_such, run::OnStop,
+};
 use crate::{
-    ChangeResponse, CreateRequest, DeleteRequest, PlanRequest, PlanResponse, Provider, Resource, UpdateRequest,
+    ChangeResponse, CreateRequest, DeleteRequest, PlanRequest, PlanResponse, Provider, Resource,
+    UpdateRequest,
     diagnostic::{Diagnostics, path_to_proto},
     proto,
     value::Value,
@@ -14,7 +17,10 @@ use crate::{
 
 impl<P: Provider> Server<P> {
     pub(super) fn resource(&self, name: &str) -> Result<&Entry<dyn Resource<P::Context>>, Status> {
-        self.catalogue()?.resources.get(name).ok_or_else(|| no_such("resource", name))
+        self.catalogue()?
+            .resources
+            .get(name)
+            .ok_or_else(|| no_such("resource", name))
     }
 
     pub(super) async fn validate_resource_config(
@@ -26,10 +32,14 @@ impl<P: Provider> Server<P> {
         let handler = Arc::clone(&entry.handler);
         let what = format!("Validating {}", request.type_name);
         let diagnostics = self
-            .run(&what, OnStop::Abandon, |_| async move { handler.validate(&config).await })
+            .run(&what, OnStop::Abandon, |_| async move {
+                handler.validate(&config).await
+            })
             .await
             .unwrap_or_else(|diagnostics| diagnostics);
-        Ok(proto::ValidateResourceConfigResponse { diagnostics: diagnostics.to_proto() })
+        Ok(proto::ValidateResourceConfigResponse {
+            diagnostics: diagnostics.to_proto(),
+        })
     }
 
     pub(super) async fn plan_resource_change(
@@ -50,7 +60,14 @@ impl<P: Provider> Server<P> {
             Ok(context) if proposed.is_null() => {
                 let kept = private.clone();
                 self.run(&what, OnStop::Abandon, move |cancel| async move {
-                    handler.plan_delete(DeleteRequest { context, prior, private, cancel }).await
+                    handler
+                        .plan_delete(DeleteRequest {
+                            context,
+                            prior,
+                            private,
+                            cancel,
+                        })
+                        .await
                 })
                 .await
                 .and_then(Diagnostics::into_result)
@@ -66,7 +83,16 @@ impl<P: Provider> Server<P> {
                 .run(&what, OnStop::Abandon, move |cancel| async move {
                     let prior = (!prior.is_null()).then_some(prior);
                     handler
-                        .plan(PlanRequest { context, prior, config, proposed, private, deferral_allowed, schema, cancel })
+                        .plan(PlanRequest {
+                            context,
+                            prior,
+                            config,
+                            proposed,
+                            private,
+                            deferral_allowed,
+                            schema,
+                            cancel,
+                        })
                         .await
                 })
                 .await
@@ -76,7 +102,8 @@ impl<P: Provider> Server<P> {
         let diagnostics = match answer {
             Ok(mut plan) => {
                 response.planned_state = encode(&plan.planned, &entry.ty, &mut plan.diagnostics);
-                response.requires_replace = plan.requires_replace.iter().map(path_to_proto).collect();
+                response.requires_replace =
+                    plan.requires_replace.iter().map(path_to_proto).collect();
                 response.planned_private = plan.private;
                 response.deferred = deferred(plan.deferred);
                 plan.diagnostics
@@ -101,22 +128,58 @@ impl<P: Provider> Server<P> {
         let answer = match self.context() {
             Err(diagnostics) => Err(diagnostics),
             Ok(context) if planned.is_null() => self
-                .run(&format!("Deleting {name}"), OnStop::Finish, move |cancel| async move {
-                    handler.delete(DeleteRequest { context, prior, private, cancel }).await
-                })
+                .run(
+                    &format!("Deleting {name}"),
+                    OnStop::Finish,
+                    move |cancel| async move {
+                        handler
+                            .delete(DeleteRequest {
+                                context,
+                                prior,
+                                private,
+                                cancel,
+                            })
+                            .await
+                    },
+                )
                 .await
                 .and_then(|answer| answer)
                 .map(|()| ChangeResponse::new(Value::Null).with_private(Vec::new())),
             Ok(context) if prior.is_null() => self
-                .run(&format!("Creating {name}"), OnStop::Finish, move |cancel| async move {
-                    handler.create(CreateRequest { context, config, planned, private, cancel }).await
-                })
+                .run(
+                    &format!("Creating {name}"),
+                    OnStop::Finish,
+                    move |cancel| async move {
+                        handler
+                            .create(CreateRequest {
+                                context,
+                                config,
+                                planned,
+                                private,
+                                cancel,
+                            })
+                            .await
+                    },
+                )
                 .await
                 .and_then(|answer| answer),
             Ok(context) => self
-                .run(&format!("Updating {name}"), OnStop::Finish, move |cancel| async move {
-                    handler.update(UpdateRequest { context, prior, config, planned, private, cancel }).await
-                })
+                .run(
+                    &format!("Updating {name}"),
+                    OnStop::Finish,
+                    move |cancel| async move {
+                        handler
+                            .update(UpdateRequest {
+                                context,
+                                prior,
+                                config,
+                                planned,
+                                private,
+                                cancel,
+                            })
+                            .await
+                    },
+                )
                 .await
                 .and_then(|answer| answer),
         };

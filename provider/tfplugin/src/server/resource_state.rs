@@ -24,7 +24,9 @@ impl<P: Provider> Server<P> {
         let state_json = request.raw_state.map(|raw| raw.json).unwrap_or_default();
         let (version, now) = (request.version, entry.schema.version);
         let upgraded = if state_json.is_empty() {
-            let detail = format!("The state of {name} was stored by Terraform 0.11 or earlier; apply it once with 0.12.");
+            let detail = format!(
+                "The state of {name} was stored by Terraform 0.11 or earlier; apply it once with 0.12."
+            );
             Err(Diagnostic::error("The stored state is too old", detail).into())
         } else if version > now {
             let detail = format!(
@@ -39,10 +41,16 @@ impl<P: Provider> Server<P> {
             })
         } else {
             let handler = Arc::clone(&entry.handler);
-            let request = UpgradeRequest { version, state_json, schema: Arc::clone(&entry.schema) };
-            self.run(&format!("Upgrading the state of {name}"), OnStop::Abandon, |_| async move {
-                handler.upgrade(request).await
-            })
+            let request = UpgradeRequest {
+                version,
+                state_json,
+                schema: Arc::clone(&entry.schema),
+            };
+            self.run(
+                &format!("Upgrading the state of {name}"),
+                OnStop::Abandon,
+                |_| async move { handler.upgrade(request).await },
+            )
             .await
             .and_then(|answer| answer)
         };
@@ -70,7 +78,15 @@ impl<P: Provider> Server<P> {
             Err(diagnostics) => Err(diagnostics),
             Ok(context) => self
                 .run(&what, OnStop::Abandon, move |cancel| async move {
-                    handler.read(ReadRequest { context, state, private, deferral_allowed, cancel }).await
+                    handler
+                        .read(ReadRequest {
+                            context,
+                            state,
+                            private,
+                            deferral_allowed,
+                            cancel,
+                        })
+                        .await
                 })
                 .await
                 .and_then(|answer| answer),
@@ -105,7 +121,14 @@ impl<P: Provider> Server<P> {
             Err(diagnostics) => Err(diagnostics),
             Ok(context) => self
                 .run(&what, OnStop::Abandon, move |cancel| async move {
-                    handler.import(ImportRequest { context, id, schema, cancel }).await
+                    handler
+                        .import(ImportRequest {
+                            context,
+                            id,
+                            schema,
+                            cancel,
+                        })
+                        .await
                 })
                 .await
                 .and_then(|answer| answer),
@@ -114,12 +137,14 @@ impl<P: Provider> Server<P> {
         let diagnostics = match answer {
             Ok(mut import) => {
                 let state = encode(&import.state, &entry.ty, &mut import.diagnostics);
-                response.imported_resources.extend(state.map(|state| proto::ImportedResource {
-                    type_name: request.type_name,
-                    state: Some(state),
-                    private: import.private,
-                    identity: None,
-                }));
+                response
+                    .imported_resources
+                    .extend(state.map(|state| proto::ImportedResource {
+                        type_name: request.type_name,
+                        state: Some(state),
+                        private: import.private,
+                        identity: None,
+                    }));
                 import.diagnostics
             }
             Err(diagnostics) => diagnostics,
@@ -145,7 +170,9 @@ impl<P: Provider> Server<P> {
         };
         let what = format!("Moving to {}", request.target_type_name);
         let answer = self
-            .run(&what, OnStop::Abandon, |_| async move { handler.take_over(moved).await })
+            .run(&what, OnStop::Abandon, |_| async move {
+                handler.take_over(moved).await
+            })
             .await
             .and_then(|answer| answer);
         let mut response = proto::MoveResourceStateResponse::default();
@@ -171,22 +198,33 @@ impl<P: Provider> Server<P> {
         clear_computed(&entry.schema.block, &mut config);
         let mut diagnostics = Diagnostics::new();
         let config = encode(&config, &entry.ty, &mut diagnostics);
-        Ok(proto::GenerateResourceConfigResponse { config, diagnostics: diagnostics.to_proto() })
+        Ok(proto::GenerateResourceConfigResponse {
+            config,
+            diagnostics: diagnostics.to_proto(),
+        })
     }
 }
 
 fn clear_computed(block: &Block, value: &mut Value) {
     match value {
         // The blocks of a list or set; those of a map look like a block themselves and are told apart by the caller.
-        Value::List(elements) => elements.iter_mut().for_each(|element| clear_computed(block, element)),
+        Value::List(elements) => elements
+            .iter_mut()
+            .for_each(|element| clear_computed(block, element)),
         Value::Map(values) => {
-            for attribute in block.attributes.iter().filter(|attribute| attribute.mode == Mode::Computed) {
+            for attribute in block
+                .attributes
+                .iter()
+                .filter(|attribute| attribute.mode == Mode::Computed)
+            {
                 values.insert(attribute.name.clone(), Value::Null);
             }
             for nested in &block.blocks {
                 match (nested.nesting, values.get_mut(&nested.name)) {
                     (crate::schema::Nesting::Map, Some(Value::Map(elements))) => {
-                        elements.values_mut().for_each(|element| clear_computed(&nested.block, element));
+                        elements
+                            .values_mut()
+                            .for_each(|element| clear_computed(&nested.block, element));
                     }
                     (_, Some(inner)) => clear_computed(&nested.block, inner),
                     (_, None) => {}

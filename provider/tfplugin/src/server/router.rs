@@ -87,7 +87,9 @@ impl<P: Provider> Service<http::Request<Body>> for ProviderService<P> {
         match method {
             "GetMetadata" => unary(server, request, Server::get_metadata),
             "GetProviderSchema" => unary(server, request, Server::get_provider_schema),
-            "GetResourceIdentitySchemas" => unary(server, request, Server::get_resource_identity_schemas),
+            "GetResourceIdentitySchemas" => {
+                unary(server, request, Server::get_resource_identity_schemas)
+            }
             "UpgradeResourceIdentity" => unary(server, request, Server::upgrade_resource_identity),
             "ValidateProviderConfig" => unary(server, request, Server::validate_provider_config),
             "ConfigureProvider" => unary(server, request, Server::configure_provider),
@@ -100,14 +102,17 @@ impl<P: Provider> Service<http::Request<Body>> for ProviderService<P> {
             "ImportResourceState" => unary(server, request, Server::import_resource_state),
             "MoveResourceState" => unary(server, request, Server::move_resource_state),
             "GenerateResourceConfig" => unary(server, request, Server::generate_resource_config),
-            "ValidateDataResourceConfig" => unary(server, request, Server::validate_data_resource_config),
+            "ValidateDataResourceConfig" => {
+                unary(server, request, Server::validate_data_resource_config)
+            }
             "ReadDataSource" => unary(server, request, Server::read_data_source),
             "GetFunctions" => unary(server, request, Server::get_functions),
             "CallFunction" => unary(server, request, Server::call_function),
             // Ephemeral resources, list resources, actions and state stores: no schema offers them, so Terraform does
             // not ask, and the protocol's answer to whoever does is this.
             _ => {
-                let status = Status::unimplemented(format!("{method} is not supported by this provider"));
+                let status =
+                    Status::unimplemented(format!("{method} is not supported by this provider"));
                 Box::pin(async move { Ok(status.into_http()) })
             }
         }

@@ -63,7 +63,11 @@ impl<P: Provider> Server<P> {
         };
         match outcome {
             Ok(Some(answer)) => Ok(answer),
-            Ok(None) => Err(Diagnostic::error("Cancelled", format!("{what} was stopped before it was done.")).into()),
+            Ok(None) => Err(Diagnostic::error(
+                "Cancelled",
+                format!("{what} was stopped before it was done."),
+            )
+            .into()),
             Err(error) => {
                 let message = match error.try_into_panic() {
                     Ok(panic) => panic_message(panic.as_ref()),
@@ -81,10 +85,12 @@ impl<P: Provider> Server<P> {
 
 /// Runs what needs no thread of its own; a panic becomes its message.
 pub(super) fn catch_panic<T>(run: impl FnOnce() -> T) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(run)).map_err(|panic| format!("the provider panicked: {}", panic_message(panic.as_ref())))
+    catch_unwind(AssertUnwindSafe(run))
+        .map_err(|panic| format!("the provider panicked: {}", panic_message(panic.as_ref())))
 }
 
 pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(ToString::to_string);
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".to_owned())
 }

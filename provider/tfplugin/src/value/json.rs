@@ -16,8 +16,8 @@ impl Value {
     /// # Errors
     /// It is no JSON, or a part does not fit its type; the error names the part.
     pub fn from_state_json(json: &[u8], ty: &Type) -> Result<Self, ValueError> {
-        let raw: &RawValue =
-            serde_json::from_slice(json).map_err(|error| ValueError::new(format!("malformed JSON: {error}")))?;
+        let raw: &RawValue = serde_json::from_slice(json)
+            .map_err(|error| ValueError::new(format!("malformed JSON: {error}")))?;
         from_raw(raw, ty)
     }
 
@@ -37,27 +37,37 @@ impl Value {
             (Json::Bool(b), Type::Bool) => Ok(Self::Bool(*b)),
             (Json::String(s), Type::String) => Ok(Self::String(s.clone())),
             (Json::Number(n), Type::Number) => Ok(Self::Number(n.to_string().parse()?)),
-            (Json::Array(elements), Type::List(element) | Type::Set(element)) => {
-                from_array(elements, std::iter::repeat(element.as_ref()), Self::from_json)
-            }
+            (Json::Array(elements), Type::List(element) | Type::Set(element)) => from_array(
+                elements,
+                std::iter::repeat(element.as_ref()),
+                Self::from_json,
+            ),
             (Json::Array(elements), Type::Tuple(types)) if elements.len() == types.len() => {
                 from_array(elements, types.iter(), Self::from_json)
             }
             (Json::Object(elements), Type::Map(element)) => elements
                 .iter()
                 .map(|(key, json)| {
-                    let value = Self::from_json(json, element).map_err(|e| e.inside(Step::Key(key.clone())))?;
+                    let value = Self::from_json(json, element)
+                        .map_err(|e| e.inside(Step::Key(key.clone())))?;
                     Ok((key.clone(), value))
                 })
                 .collect::<Result<_, _>>()
                 .map(Self::Map),
             (Json::Object(given), Type::Object(object)) => {
-                if let Some(name) = given.keys().find(|name| !object.attributes.contains_key(*name)) {
+                if let Some(name) = given
+                    .keys()
+                    .find(|name| !object.attributes.contains_key(*name))
+                {
                     return Err(ValueError::new(format!("no attribute is called {name:?}")));
                 }
                 from_object(&object.attributes, |name| given.get(name), Self::from_json)
             }
-            _ => Err(ValueError::new(format!("{} where {} is expected", noun(json), ty.noun()))),
+            _ => Err(ValueError::new(format!(
+                "{} where {} is expected",
+                noun(json),
+                ty.noun()
+            ))),
         }
     }
 
@@ -66,7 +76,8 @@ impl Value {
     /// # Errors
     /// As there, and where the type cannot be serialized to JSON.
     pub fn from_serialize(source: &impl Serialize, ty: &Type) -> Result<Self, ValueError> {
-        let json = serde_json::to_value(source).map_err(|error| ValueError::new(error.to_string()))?;
+        let json =
+            serde_json::to_value(source).map_err(|error| ValueError::new(error.to_string()))?;
         Self::from_json(&json, ty)
     }
 
@@ -84,7 +95,10 @@ impl Value {
                 _ => n.as_f64().into(),
             },
             Self::List(elements) => elements.iter().map(Self::to_json).collect(),
-            Self::Map(elements) => elements.iter().map(|(name, value)| (name.clone(), value.to_json())).collect(),
+            Self::Map(elements) => elements
+                .iter()
+                .map(|(name, value)| (name.clone(), value.to_json()))
+                .collect(),
             Self::Dynamic(dynamic) => dynamic.value.to_json(),
         }
     }
@@ -95,7 +109,11 @@ impl Value {
     /// A part is unknown, or does not fit the type (a port of 70,000 for a `u16`): a diagnostic that points at it.
     pub fn deserialize<T: DeserializeOwned>(&self) -> Result<T, Diagnostic> {
         if let Some(path) = self.unknown_paths().into_iter().next() {
-            return Err(Diagnostic::error("Value not known yet", "The value is known only after apply.").at(path));
+            return Err(Diagnostic::error(
+                "Value not known yet",
+                "The value is known only after apply.",
+            )
+            .at(path));
         }
         serde_path_to_error::deserialize(self.to_json()).map_err(|error| {
             let path: Path = error
@@ -132,7 +150,9 @@ fn infer(json: &Json) -> Type {
         Json::Number(_) => Type::Number,
         Json::String(_) => Type::String,
         Json::Array(elements) => Type::tuple(elements.iter().map(infer)),
-        Json::Object(attributes) => Type::object(attributes.iter().map(|(name, json)| (name, infer(json)))),
+        Json::Object(attributes) => {
+            Type::object(attributes.iter().map(|(name, json)| (name, infer(json))))
+        }
     }
 }
 
@@ -157,7 +177,9 @@ fn from_object<'j, J: 'j + ?Sized>(
         .iter()
         .map(|(name, ty)| {
             let value = match given(name) {
-                Some(json) => read(json, ty).map_err(|error| error.inside(Step::Attribute(name.clone())))?,
+                Some(json) => {
+                    read(json, ty).map_err(|error| error.inside(Step::Attribute(name.clone())))?
+                }
                 None => Value::Null,
             };
             Ok((name.clone(), value))
@@ -186,36 +208,52 @@ fn from_raw(raw: &RawValue, ty: &Type) -> Result<Value, ValueError> {
         Type::String => scalar().map(Value::String),
         Type::List(element) | Type::Set(element) => {
             let elements: Vec<&RawValue> = serde_json::from_str(text).map_err(mismatch)?;
-            from_array(&elements, std::iter::repeat(element.as_ref()), |raw, ty| from_raw(raw, ty))
+            from_array(&elements, std::iter::repeat(element.as_ref()), |raw, ty| {
+                from_raw(raw, ty)
+            })
         }
         Type::Tuple(types) => {
             let elements: Vec<&RawValue> = serde_json::from_str(text).map_err(mismatch)?;
             if elements.len() != types.len() {
-                return Err(ValueError::new(format!("{} elements in a tuple of {}", elements.len(), types.len())));
+                return Err(ValueError::new(format!(
+                    "{} elements in a tuple of {}",
+                    elements.len(),
+                    types.len()
+                )));
             }
             from_array(&elements, types.iter(), |raw, ty| from_raw(raw, ty))
         }
         Type::Map(element) => {
-            let elements: BTreeMap<String, &RawValue> = serde_json::from_str(text).map_err(mismatch)?;
+            let elements: BTreeMap<String, &RawValue> =
+                serde_json::from_str(text).map_err(mismatch)?;
             elements
                 .into_iter()
                 .map(|(key, raw)| {
-                    let value = from_raw(raw, element).map_err(|error| error.inside(Step::Key(key.clone())))?;
+                    let value = from_raw(raw, element)
+                        .map_err(|error| error.inside(Step::Key(key.clone())))?;
                     Ok((key, value))
                 })
                 .collect::<Result<_, _>>()
                 .map(Value::Map)
         }
         Type::Object(object) => {
-            let given: BTreeMap<String, &RawValue> = serde_json::from_str(text).map_err(mismatch)?;
-            from_object(&object.attributes, |name| given.get(name).copied(), from_raw)
+            let given: BTreeMap<String, &RawValue> =
+                serde_json::from_str(text).map_err(mismatch)?;
+            from_object(
+                &object.attributes,
+                |name| given.get(name).copied(),
+                from_raw,
+            )
         }
         Type::Dynamic => {
             let pair: BTreeMap<String, &RawValue> = serde_json::from_str(text).map_err(mismatch)?;
             let (Some(ty), Some(value)) = (pair.get("type"), pair.get("value")) else {
-                return Err(ValueError::new("a dynamic value must be an object of type and value"));
+                return Err(ValueError::new(
+                    "a dynamic value must be an object of type and value",
+                ));
             };
-            let ty = serde_json::from_str(ty.get()).map_err(|error| ValueError::new(error.to_string()))?;
+            let ty = serde_json::from_str(ty.get())
+                .map_err(|error| ValueError::new(error.to_string()))?;
             let ty = Type::from_json(&ty)?;
             let value = from_raw(value, &ty)?;
             Ok(Value::Dynamic(Box::new(Dynamic { ty, value })))

@@ -53,8 +53,15 @@ static UNKNOWN: Value = Value::Unknown;
 
 impl Value {
     /// An object or map from its attributes.
-    pub fn object<N: Into<String>, V: Into<Value>>(attributes: impl IntoIterator<Item = (N, V)>) -> Self {
-        Self::Map(attributes.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+    pub fn object<N: Into<String>, V: Into<Value>>(
+        attributes: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
+        Self::Map(
+            attributes
+                .into_iter()
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect(),
+        )
     }
 
     /// The value inside [`Value::Dynamic`], or the value itself.
@@ -212,7 +219,11 @@ impl Value {
             Self::Number(_) => Type::Number,
             Self::String(_) => Type::String,
             Self::List(elements) => Type::tuple(elements.iter().map(Self::infer_type)),
-            Self::Map(elements) => Type::object(elements.iter().map(|(name, value)| (name, value.infer_type()))),
+            Self::Map(elements) => Type::object(
+                elements
+                    .iter()
+                    .map(|(name, value)| (name, value.infer_type())),
+            ),
             Self::Dynamic(dynamic) => dynamic.ty.clone(),
         }
     }

@@ -20,7 +20,11 @@ impl Value {
     pub fn from_msgpack(bytes: &[u8], ty: &Type) -> Result<Self, ValueError> {
         let mut reader = Reader { rest: bytes };
         let value = reader.value(ty, 0)?;
-        if reader.rest.is_empty() { Ok(value) } else { Err(ValueError::new("bytes follow the value")) }
+        if reader.rest.is_empty() {
+            Ok(value)
+        } else {
+            Err(ValueError::new("bytes follow the value"))
+        }
     }
 
     /// Writes the value as one of type `ty`. Attributes that an object leaves out are written as null, which the
@@ -46,10 +50,9 @@ fn malformed(error: impl std::fmt::Display) -> ValueError {
 
 impl<'a> Reader<'a> {
     fn take(&mut self, length: u32) -> Result<&'a [u8], ValueError> {
-        let (taken, rest) = self
-            .rest
-            .split_at_checked(length as usize)
-            .ok_or_else(|| ValueError::new("malformed MessagePack: the bytes end inside a value"))?;
+        let (taken, rest) = self.rest.split_at_checked(length as usize).ok_or_else(|| {
+            ValueError::new("malformed MessagePack: the bytes end inside a value")
+        })?;
         self.rest = rest;
         Ok(taken)
     }
@@ -61,7 +64,9 @@ impl<'a> Reader<'a> {
 
     fn value(&mut self, ty: &Type, depth: usize) -> Result<Value, ValueError> {
         if depth > MAX_DEPTH {
-            return Err(ValueError::new(format!("nested deeper than {MAX_DEPTH} levels")));
+            return Err(ValueError::new(format!(
+                "nested deeper than {MAX_DEPTH} levels"
+            )));
         }
         let marker = self.rest.first().map(|byte| Marker::from_u8(*byte));
         match marker.ok_or_else(|| malformed("the bytes end where a value should begin"))? {
@@ -87,7 +92,9 @@ impl<'a> Reader<'a> {
 
     fn known(&mut self, marker: Marker, ty: &Type, depth: usize) -> Result<Value, ValueError> {
         match ty {
-            Type::Bool => Ok(Value::Bool(decode::read_bool(&mut self.rest).map_err(malformed)?)),
+            Type::Bool => Ok(Value::Bool(
+                decode::read_bool(&mut self.rest).map_err(malformed)?,
+            )),
             Type::String => Ok(Value::String(self.text()?.to_owned())),
             Type::Number => Ok(Value::Number(self.number(marker)?)),
             Type::List(element) | Type::Set(element) => {
@@ -97,18 +104,27 @@ impl<'a> Reader<'a> {
             Type::Tuple(elements) => {
                 let length = decode::read_array_len(&mut self.rest).map_err(malformed)?;
                 if length as usize != elements.len() {
-                    return Err(ValueError::new(format!("{length} elements in a tuple of {}", elements.len())));
+                    return Err(ValueError::new(format!(
+                        "{length} elements in a tuple of {}",
+                        elements.len()
+                    )));
                 }
                 self.elements(length, elements.iter(), depth)
             }
             Type::Map(element) => self.attributes(depth, |_| Some(element.as_ref()), Step::Key),
-            Type::Object(object) => self.attributes(depth, |name| object.attributes.get(name), Step::Attribute),
+            Type::Object(object) => {
+                self.attributes(depth, |name| object.attributes.get(name), Step::Attribute)
+            }
             Type::Dynamic => {
                 if decode::read_array_len(&mut self.rest).map_err(malformed)? != 2 {
-                    return Err(ValueError::new("a dynamic value must be a pair of type and value"));
+                    return Err(ValueError::new(
+                        "a dynamic value must be a pair of type and value",
+                    ));
                 }
                 let length = decode::read_bin_len(&mut self.rest).map_err(malformed)?;
-                let ty = Type::from_json(&serde_json::from_slice(self.take(length)?).map_err(malformed)?)?;
+                let ty = Type::from_json(
+                    &serde_json::from_slice(self.take(length)?).map_err(malformed)?,
+                )?;
                 let value = self.value(&ty, depth + 1)?;
                 Ok(Value::Dynamic(Box::new(Dynamic { ty, value })))
             }
@@ -117,11 +133,19 @@ impl<'a> Reader<'a> {
 
     fn number(&mut self, marker: Marker) -> Result<Number, ValueError> {
         match marker {
-            Marker::F32 => Ok(Number::from_wire_f64(decode::read_f32(&mut self.rest).map_err(malformed)?.into())),
-            Marker::F64 => Ok(Number::from_wire_f64(decode::read_f64(&mut self.rest).map_err(malformed)?)),
+            Marker::F32 => Ok(Number::from_wire_f64(
+                decode::read_f32(&mut self.rest).map_err(malformed)?.into(),
+            )),
+            Marker::F64 => Ok(Number::from_wire_f64(
+                decode::read_f64(&mut self.rest).map_err(malformed)?,
+            )),
             Marker::U64 => Ok(decode::read_u64(&mut self.rest).map_err(malformed)?.into()),
-            Marker::FixStr(_) | Marker::Str8 | Marker::Str16 | Marker::Str32 => self.text()?.parse(),
-            _ => Ok(decode::read_int::<i64, _>(&mut self.rest).map_err(malformed)?.into()),
+            Marker::FixStr(_) | Marker::Str8 | Marker::Str16 | Marker::Str32 => {
+                self.text()?.parse()
+            }
+            _ => Ok(decode::read_int::<i64, _>(&mut self.rest)
+                .map_err(malformed)?
+                .into()),
         }
     }
 
@@ -134,7 +158,10 @@ impl<'a> Reader<'a> {
         // A length that lies must not make room for more than the bytes could hold.
         let mut elements = Vec::with_capacity((length as usize).min(self.rest.len()));
         for (i, ty) in (0..length).zip(types) {
-            elements.push(self.value(ty, depth + 1).map_err(|error| error.inside(Step::Index(i.into())))?);
+            elements.push(
+                self.value(ty, depth + 1)
+                    .map_err(|error| error.inside(Step::Index(i.into())))?,
+            );
         }
         Ok(Value::List(elements))
     }
@@ -149,8 +176,11 @@ impl<'a> Reader<'a> {
         let mut attributes = BTreeMap::new();
         for _ in 0..length {
             let name = self.text()?.to_owned();
-            let ty = type_of(&name).ok_or_else(|| ValueError::new(format!("no attribute is called {name:?}")))?;
-            let value = self.value(ty, depth + 1).map_err(|error| error.inside(step(name.clone())))?;
+            let ty = type_of(&name)
+                .ok_or_else(|| ValueError::new(format!("no attribute is called {name:?}")))?;
+            let value = self
+                .value(ty, depth + 1)
+                .map_err(|error| error.inside(step(name.clone())))?;
             attributes.insert(name, value);
         }
         Ok(Value::Map(attributes))
@@ -158,12 +188,15 @@ impl<'a> Reader<'a> {
 }
 
 fn length_of(elements: usize) -> Result<u32, ValueError> {
-    u32::try_from(elements).map_err(|_| ValueError::new(format!("{elements} elements do not fit the protocol")))
+    u32::try_from(elements)
+        .map_err(|_| ValueError::new(format!("{elements} elements do not fit the protocol")))
 }
 
 fn write(value: &Value, ty: &Type, into: &mut Vec<u8>) -> Result<(), ValueError> {
     match (value, ty) {
-        (Value::Dynamic(dynamic), Type::Dynamic) => write_dynamic(&dynamic.value, &dynamic.ty, into)?,
+        (Value::Dynamic(dynamic), Type::Dynamic) => {
+            write_dynamic(&dynamic.value, &dynamic.ty, into)?
+        }
         (Value::Dynamic(dynamic), _) => write(&dynamic.value, ty, into)?,
         (Value::Null, _) => encode::write_nil(into).map_err(malformed)?,
         // An extension of one byte; core ignores code and content.
@@ -182,7 +215,11 @@ fn write(value: &Value, ty: &Type, into: &mut Vec<u8>) -> Result<(), ValueError>
         }
         (Value::List(elements), Type::Tuple(types)) => {
             if elements.len() != types.len() {
-                return Err(ValueError::new(format!("{} elements in a tuple of {}", elements.len(), types.len())));
+                return Err(ValueError::new(format!(
+                    "{} elements in a tuple of {}",
+                    elements.len(),
+                    types.len()
+                )));
             }
             write_elements(elements, types.iter(), into)?;
         }
@@ -190,11 +227,15 @@ fn write(value: &Value, ty: &Type, into: &mut Vec<u8>) -> Result<(), ValueError>
             encode::write_map_len(into, length_of(elements.len())?).map_err(malformed)?;
             for (key, value) in elements {
                 encode::write_str(into, key).map_err(malformed)?;
-                write(value, element, into).map_err(|error| error.inside(Step::Key(key.clone())))?;
+                write(value, element, into)
+                    .map_err(|error| error.inside(Step::Key(key.clone())))?;
             }
         }
         (Value::Map(given), Type::Object(object)) => {
-            if let Some(name) = given.keys().find(|name| !object.attributes.contains_key(*name)) {
+            if let Some(name) = given
+                .keys()
+                .find(|name| !object.attributes.contains_key(*name))
+            {
                 return Err(ValueError::new(format!("no attribute is called {name:?}")));
             }
             encode::write_map_len(into, length_of(object.attributes.len())?).map_err(malformed)?;
@@ -204,7 +245,13 @@ fn write(value: &Value, ty: &Type, into: &mut Vec<u8>) -> Result<(), ValueError>
                     .map_err(|error| error.inside(Step::Attribute(name.clone())))?;
             }
         }
-        _ => return Err(ValueError::new(format!("{} where {} is expected", value.noun(), ty.noun()))),
+        _ => {
+            return Err(ValueError::new(format!(
+                "{} where {} is expected",
+                value.noun(),
+                ty.noun()
+            )));
+        }
     }
     Ok(())
 }

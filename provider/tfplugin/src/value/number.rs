@@ -42,7 +42,11 @@ impl Number {
     /// The number that `value`'s shortest decimal text names; `None` for NaN and the infinities.
     #[must_use]
     pub fn from_f64(value: f64) -> Option<Self> {
-        if value.is_finite() { format!("{value}").parse().ok() } else { None }
+        if value.is_finite() {
+            format!("{value}").parse().ok()
+        } else {
+            None
+        }
     }
 
     /// Exactly the binary fraction that came over the wire.
@@ -158,7 +162,8 @@ impl FromStr for Number {
 
     /// Decimal text with an optional sign, fraction and exponent; every digit is kept.
     fn from_str(text: &str) -> Result<Self, ValueError> {
-        let canonical = canonical(text).ok_or_else(|| ValueError::new(format!("{text:?} is not a number")))?;
+        let canonical =
+            canonical(text).ok_or_else(|| ValueError::new(format!("{text:?} is not a number")))?;
         if let Ok(i) = canonical.parse::<i64>() {
             Ok(Self(Repr::Int(i)))
         } else if let Ok(u) = canonical.parse::<u64>() {
@@ -182,7 +187,10 @@ fn canonical(text: &str) -> Option<String> {
     };
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let all_digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
-    if whole.len() + fraction.len() == 0 || !all_digits(whole) || !all_digits(fraction) || exponent.abs() > MAX_EXPONENT
+    if whole.len() + fraction.len() == 0
+        || !all_digits(whole)
+        || !all_digits(fraction)
+        || exponent.abs() > MAX_EXPONENT
     {
         return None;
     }
@@ -231,14 +239,29 @@ mod tests {
             ("5.", "5"),
             ("0.00012", "0.00012"),
             ("12345678901234567890", "12345678901234567890"),
-            ("123456789012345678901234567890", "123456789012345678901234567890"),
+            (
+                "123456789012345678901234567890",
+                "123456789012345678901234567890",
+            ),
             ("1e-1000", "1e-1000"),
             ("-123e1000", "-123e1000"),
             ("1230e1000", "123e1001"),
         ] {
             assert_eq!(number(text).to_string(), expected, "{text}");
         }
-        for text in ["", ".", "-", "1e", "0x10", "1_000", "NaN", "inf", "1e999999999", "1.2.3", " 1"] {
+        for text in [
+            "",
+            ".",
+            "-",
+            "1e",
+            "0x10",
+            "1_000",
+            "NaN",
+            "inf",
+            "1e999999999",
+            "1.2.3",
+            " 1",
+        ] {
             assert!(text.parse::<Number>().is_err(), "{text:?}");
         }
     }
@@ -253,7 +276,7 @@ mod tests {
             number("0.1000000000000000055511151231257827021181583404541015625")
         );
         assert_eq!(Number::from_f64(0.1), Some(number("0.1")));
-        assert_eq!(Number::from_wire_f64(-3.0), Number::from(-3));
+        assert_eq!(Number::from_wire_f64(-3.0), Number::from(-3i64));
         assert_eq!(Number::from_f64(f64::NAN), None);
     }
 }

@@ -114,7 +114,10 @@ pub struct ValueError {
 impl ValueError {
     /// An error at the root; [`ValueError::inside`] moves it.
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { path: Path::root(), message: message.into() }
+        Self {
+            path: Path::root(),
+            message: message.into(),
+        }
     }
 
     pub(crate) fn inside(mut self, step: Step) -> Self {

@@ -67,7 +67,10 @@ impl Type {
     #[must_use]
     pub fn object<N: Into<String>>(attributes: impl IntoIterator<Item = (N, Type)>) -> Self {
         Self::Object(ObjectType {
-            attributes: attributes.into_iter().map(|(name, ty)| (name.into(), ty)).collect(),
+            attributes: attributes
+                .into_iter()
+                .map(|(name, ty)| (name.into(), ty))
+                .collect(),
             optional: BTreeSet::new(),
         })
     }
@@ -79,7 +82,10 @@ impl Type {
         optional: impl IntoIterator<Item = O>,
     ) -> Self {
         Self::Object(ObjectType {
-            attributes: attributes.into_iter().map(|(name, ty)| (name.into(), ty)).collect(),
+            attributes: attributes
+                .into_iter()
+                .map(|(name, ty)| (name.into(), ty))
+                .collect(),
             optional: optional.into_iter().map(Into::into).collect(),
         })
     }
@@ -95,10 +101,16 @@ impl Type {
             Self::List(element) => json!(["list", element.to_json()]),
             Self::Set(element) => json!(["set", element.to_json()]),
             Self::Map(element) => json!(["map", element.to_json()]),
-            Self::Tuple(elements) => json!(["tuple", elements.iter().map(Self::to_json).collect::<Vec<_>>()]),
+            Self::Tuple(elements) => json!([
+                "tuple",
+                elements.iter().map(Self::to_json).collect::<Vec<_>>()
+            ]),
             Self::Object(object) => {
-                let attributes: serde_json::Map<_, _> =
-                    object.attributes.iter().map(|(name, ty)| (name.clone(), ty.to_json())).collect();
+                let attributes: serde_json::Map<_, _> = object
+                    .attributes
+                    .iter()
+                    .map(|(name, ty)| (name.clone(), ty.to_json()))
+                    .collect();
                 if object.optional.is_empty() {
                     json!(["object", attributes])
                 } else {
@@ -127,23 +139,34 @@ impl Type {
                 "dynamic" => Ok(Self::Dynamic),
                 _ => Err(invalid()),
             },
-            Json::Array(parts) => match (parts.first().and_then(Json::as_str), parts.get(1), parts.get(2)) {
+            Json::Array(parts) => match (
+                parts.first().and_then(Json::as_str),
+                parts.get(1),
+                parts.get(2),
+            ) {
                 (Some("list"), Some(element), None) => Ok(Self::list(Self::from_json(element)?)),
                 (Some("set"), Some(element), None) => Ok(Self::set(Self::from_json(element)?)),
                 (Some("map"), Some(element), None) => Ok(Self::map(Self::from_json(element)?)),
-                (Some("tuple"), Some(Json::Array(elements)), None) => {
-                    Ok(Self::Tuple(elements.iter().map(Self::from_json).collect::<Result<_, _>>()?))
-                }
-                (Some("object"), Some(Json::Object(attributes)), optional) => Ok(Self::Object(ObjectType {
-                    attributes: attributes
+                (Some("tuple"), Some(Json::Array(elements)), None) => Ok(Self::Tuple(
+                    elements
                         .iter()
-                        .map(|(name, ty)| Ok((name.clone(), Self::from_json(ty)?)))
-                        .collect::<Result<_, ValueError>>()?,
-                    optional: match optional {
-                        None => BTreeSet::new(),
-                        Some(names) => serde_json::from_value(names.clone()).map_err(|_| invalid())?,
-                    },
-                })),
+                        .map(Self::from_json)
+                        .collect::<Result<_, _>>()?,
+                )),
+                (Some("object"), Some(Json::Object(attributes)), optional) => {
+                    Ok(Self::Object(ObjectType {
+                        attributes: attributes
+                            .iter()
+                            .map(|(name, ty)| Ok((name.clone(), Self::from_json(ty)?)))
+                            .collect::<Result<_, ValueError>>()?,
+                        optional: match optional {
+                            None => BTreeSet::new(),
+                            Some(names) => {
+                                serde_json::from_value(names.clone()).map_err(|_| invalid())?
+                            }
+                        },
+                    }))
+                }
                 _ => Err(invalid()),
             },
             _ => Err(invalid()),
