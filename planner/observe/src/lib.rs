@@ -1,1 +1,17 @@
-//! Placeholder.
+//! The only stage that reads the outside world: history, service graph, catalogue, and the limits that are set today.
+//!
+//! Every reader answers an [`Observed`] value with warnings, or an [`ObserveError`] that says what is wrong, where, and how to
+//! mend it. Partial data is used and said. Nothing at or after `as_of` reaches a value, an inferred step or a warning.
+//! The functions named `parse_…` take text or bytes and touch no file: they are what the fuzz targets drive.
+
+mod catalogue;
+mod error;
+mod files;
+pub mod history;
+mod observed;
+mod yaml;
+
+pub use catalogue::{parse_catalogue, read_catalogue, with_catalogue};
+pub use error::ObserveError;
+pub use history::read_history;
+pub use observed::Observed;

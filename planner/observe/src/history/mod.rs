@@ -1,0 +1,44 @@
+//! History from files: one table of `timestamp,region,service` and metric columns, as CSV or Parquet.
+//!
+//! `as_of` is applied while reading. A row at or after it is passed over as soon as its timestamp is known: its other cells
+//! are not looked at, so neither their values nor their mistakes can change a value, an inferred step or a warning. Only a row
+//! whose timestamp itself cannot be read is refused wherever it stands, because nobody can say when it was.
+
+mod columns;
+mod csv;
+mod gather;
+mod parquet;
+
+use std::{io::BufRead, path::Path};
+
+use foremesh_model::{History, Timestamp};
+
+use crate::{ObserveError, Observed, files};
+
+pub use self::{csv::parse_csv, parquet::parse_parquet};
+
+/// Reads a history from a CSV (`.csv`, `.csv.gz`) or Parquet file, whichever its first bytes say, as it was known at
+/// `as_of`: rows at or after it are passed over, and so are steps that had not ended by then.
+///
+/// # Errors
+/// [`ObserveError`] naming file, line (row) and column of what cannot be used, and how to mend it.
+pub fn read_history(
+    path: &Path,
+    as_of: Option<Timestamp>,
+) -> Result<Observed<History>, ObserveError> {
+    let name = path.display().to_string();
+    let mut reader = files::open(path)?;
+    let head = reader.fill_buf().map_err(|e| files::refused(path, e))?;
+    if head.starts_with(b"PAR1") {
+        drop(reader);
+        let file = std::fs::File::open(path).map_err(|e| files::refused(path, e))?;
+        return parquet::read(file, &name, as_of);
+    }
+    if head.contains(&0) {
+        return Err(ObserveError::HistoryKind {
+            file: name,
+            cause: "it holds zero bytes, as no text does".into(),
+        });
+    }
+    csv::read(reader, &name, as_of)
+}
