@@ -76,6 +76,8 @@ pub struct Attribute {
     pub description: String,
     /// Is its value hidden in output?
     pub sensitive: bool,
+    /// Is its value given to the provider and kept in no state or plan? See [`Attribute::write_only`].
+    pub write_only: bool,
     /// If deprecated: what to use instead.
     pub deprecation: Option<String>,
     /// Does a computed value outlive updates? See [`Attribute::stable`].
@@ -92,6 +94,7 @@ impl Attribute {
             mode,
             description: String::new(),
             sensitive: false,
+            write_only: false,
             deprecation: None,
             stable: false,
             requires_replace: false,
@@ -129,6 +132,15 @@ impl Attribute {
     #[must_use]
     pub fn sensitive(mut self) -> Self {
         self.sensitive = true;
+        self
+    }
+
+    /// Keeps the value of a resource's attribute out of plan and state: handlers find it in the configuration and nowhere
+    /// else. Needs Terraform or OpenTofu 1.11; an older one is refused with a message as soon as the attribute is set. The attribute
+    /// stands in the outermost block and is required or optional.
+    #[must_use]
+    pub fn write_only(mut self) -> Self {
+        self.write_only = true;
         self
     }
 

@@ -102,6 +102,12 @@ fn attributes<'a>(
     for attribute in list {
         let here = at.clone().attr(&attribute.name);
         name(&attribute.name, &here, seen)?;
+        if attribute.write_only && attribute.is_computed() {
+            return Err((
+                here,
+                "a write-only attribute comes from the configuration and cannot be computed",
+            ));
+        }
         match &attribute.kind {
             AttributeKind::Type(ty) if in_collection && has_dynamic(ty) => {
                 return Err((

@@ -63,7 +63,7 @@ fn attribute(attribute_: &Attribute) -> proto::SchemaAttribute {
         computed: attribute_.is_computed(),
         sensitive: attribute_.sensitive,
         deprecated: attribute_.deprecation.is_some(),
-        write_only: false,
+        write_only: attribute_.write_only,
         deprecation_message: attribute_.deprecation.clone().unwrap_or_default(),
     }
 }

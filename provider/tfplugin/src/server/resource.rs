@@ -10,8 +10,9 @@ use super::{
 use crate::{
     ChangeResponse, CreateRequest, DeleteRequest, PlanRequest, PlanResponse, Provider, Resource,
     UpdateRequest,
-    diagnostic::{Diagnostics, path_to_proto},
+    diagnostic::{Diagnostic, Diagnostics, path_to_proto},
     proto,
+    schema::{Attribute, Schema},
     value::Value,
 };
 
@@ -29,6 +30,15 @@ impl<P: Provider> Server<P> {
     ) -> Result<proto::ValidateResourceConfigResponse, Status> {
         let entry = self.resource(&request.type_name)?;
         let config = decode(request.config.as_ref(), &entry.ty)?;
+        let capable = request
+            .client_capabilities
+            .as_ref()
+            .is_some_and(|client| client.write_only_attributes_allowed);
+        if let Some(diagnostic) = refused_write_only(&entry.schema, &config, capable) {
+            return Ok(proto::ValidateResourceConfigResponse {
+                diagnostics: Diagnostics::from(diagnostic).to_proto(),
+            });
+        }
         let handler = Arc::clone(&entry.handler);
         let what = format!("Validating {}", request.type_name);
         let diagnostics = self
@@ -101,6 +111,7 @@ impl<P: Provider> Server<P> {
         let mut response = proto::PlanResourceChangeResponse::default();
         let diagnostics = match answer {
             Ok(mut plan) => {
+                forget_write_only(&entry.schema, &mut plan.planned);
                 response.planned_state = encode(&plan.planned, &entry.ty, &mut plan.diagnostics);
                 response.requires_replace =
                     plan.requires_replace.iter().map(path_to_proto).collect();
@@ -186,6 +197,7 @@ impl<P: Provider> Server<P> {
         let mut response = proto::ApplyResourceChangeResponse::default();
         let diagnostics = match answer {
             Ok(mut change) => {
+                forget_write_only(&entry.schema, &mut change.state);
                 response.new_state = encode(&change.state, &entry.ty, &mut change.diagnostics);
                 response.private = change.private.unwrap_or(request.planned_private);
                 change.diagnostics
@@ -199,5 +211,37 @@ impl<P: Provider> Server<P> {
         };
         response.diagnostics = diagnostics.to_proto();
         Ok(response)
+    }
+}
+
+/// What to say where a write-only attribute is set and the client would keep its value.
+fn refused_write_only(schema: &Schema, config: &Value, capable: bool) -> Option<Diagnostic> {
+    let set =
+        |attribute: &&Attribute| attribute.write_only && !config.get(&attribute.name).is_null();
+    let attribute = schema
+        .block
+        .attributes
+        .iter()
+        .find(set)
+        .filter(|_| !capable)?;
+    let detail = format!(
+        "{} is write-only: its value is kept in no state. Terraform and OpenTofu know such attributes from 1.11 on: use that \
+         version or a later one.",
+        attribute.name
+    );
+    Some(
+        Diagnostic::error("Write-only attribute not supported", detail).at(attribute.name.as_str()),
+    )
+}
+
+/// Core insists that a write-only attribute is null in every plan and state.
+fn forget_write_only(schema: &Schema, state: &mut Value) {
+    for attribute in schema
+        .block
+        .attributes
+        .iter()
+        .filter(|attribute| attribute.write_only)
+    {
+        state.set(&attribute.name, Value::Null);
     }
 }
