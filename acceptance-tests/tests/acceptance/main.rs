@@ -1,0 +1,10 @@
+//! The acceptance tests: the project's binaries against real programs. One binary holds them all, so that it is linked once.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    missing_docs
+)]
+
+mod programs;
