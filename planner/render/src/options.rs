@@ -1,0 +1,191 @@
+//! What is rendered, and what the settings do not know about the place they are rendered for.
+
+use std::{collections::BTreeMap, fmt, str::FromStr};
+
+use foremesh_model::{RegionName, ServiceName};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// What is rendered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Target {
+    /// Istio's objects and a `kustomization.yaml` over them.
+    Istio,
+    /// A complete Envoy bootstrap for a host of each service.
+    Envoy,
+    /// KEDA's or Kubernetes' autoscaling objects, which follow the instance schedules.
+    Autoscaling,
+    /// Terraform variables, outputs and, where a module is named, a call of it.
+    Hcl,
+    /// Variables and Envoy configurations for an Ansible role.
+    Ansible,
+}
+
+impl Target {
+    /// Every target.
+    pub const ALL: [Self; 5] = [
+        Self::Istio,
+        Self::Envoy,
+        Self::Autoscaling,
+        Self::Hcl,
+        Self::Ansible,
+    ];
+
+    /// The target's name, as it is written on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Istio => "istio",
+            Self::Envoy => "envoy",
+            Self::Autoscaling => "autoscaling",
+            Self::Hcl => "hcl",
+            Self::Ansible => "ansible",
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A name that is no target.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{name:?} is no target: use one of {}", Target::ALL.map(Target::name).join(", "))]
+pub struct UnknownTarget {
+    /// The name as given.
+    pub name: String,
+}
+
+impl FromStr for Target {
+    type Err = UnknownTarget;
+    fn from_str(name: &str) -> Result<Self, UnknownTarget> {
+        Self::ALL
+            .into_iter()
+            .find(|target| target.name() == name.trim())
+            .ok_or_else(|| UnknownTarget { name: name.into() })
+    }
+}
+
+/// Who makes the number of instances true.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Autoscaler {
+    /// KEDA: follows the schedule hour by hour.
+    #[default]
+    Keda,
+    /// Kubernetes' own autoscaler: knows no hours, moves between the schedule's fewest and most by CPU.
+    Hpa,
+}
+
+/// Where something listens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Address {
+    /// A DNS name or an IP address.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+}
+
+/// What the settings do not know about the place they are rendered for. The default suits a mesh whose workloads carry
+/// the label `app` and whose clusters keep their default domain.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RenderOptions {
+    /// The stage of the go-live ramp, counted from 1; none: the last.
+    pub stage: Option<u32>,
+    /// The namespace of services whose name has none. Default `default`.
+    pub namespace: String,
+    /// The label that names a workload after its service. Default `app`.
+    pub app_label: String,
+    /// The cluster's DNS domain. Default `cluster.local`.
+    pub cluster_domain: String,
+    /// Istio gateways, as `namespace/name`, through which the entries' requests come. Default none: the routes hold inside the mesh only.
+    pub gateways: Vec<String>,
+    /// Host names under which entries are reached through the gateways.
+    pub entry_hosts: BTreeMap<ServiceName, Vec<String>>,
+    /// The request header by whose hash an instance is chosen, where a service balances by hash. Default none: the caller's address.
+    pub hash_header: Option<String>,
+    /// Who makes the number of instances true. Default KEDA.
+    pub autoscaler: Autoscaler,
+    /// A Prometheus server, by whose request rates KEDA scales beyond the schedule.
+    pub prometheus_address: Option<String>,
+    /// Hours after the horizon for which KEDA holds the most instances of the schedule, in case no newer plan has come. Default 168.
+    pub hold_hours: u32,
+    /// Percent of the requested CPU at which Kubernetes' own autoscaler aims. Default 60.
+    pub cpu_target_percent: u32,
+    /// Where the proxies of a service are reached by Envoy; the port is also the one on which its own proxy listens.
+    /// Default: its short name as DNS name, port [`RenderOptions::inbound_port`] (or its own port where it has no proxy).
+    pub addresses: BTreeMap<ServiceName, Address>,
+    /// Where a service itself listens beside its Envoy. Default: `127.0.0.1` and the port in its settings.
+    pub applications: BTreeMap<ServiceName, Address>,
+    /// Where an entry's proxies are reached in each locality (`region/zone`) of its weights.
+    pub locality_addresses: BTreeMap<ServiceName, BTreeMap<String, Address>>,
+    /// Where an entry is reached in the regions that take over when this one fails.
+    pub failover_addresses: BTreeMap<RegionName, BTreeMap<ServiceName, Address>>,
+    /// The port on which an Envoy accepts requests for its service. Default 15006.
+    pub inbound_port: u16,
+    /// The first of the ports, on the loopback address, on which an Envoy accepts its service's calls, one for each callee in order
+    /// of name. Default 15101.
+    pub outbound_port: u16,
+    /// The port, on the loopback address, of Envoy's administration. Default 9901.
+    pub admin_port: u16,
+    /// The source of the Terraform module that generated HCL calls. Default none: variables and outputs alone.
+    pub module_source: Option<String>,
+}
+
+impl Default for RenderOptions {
+    fn default() -> Self {
+        Self {
+            stage: None,
+            namespace: "default".into(),
+            app_label: "app".into(),
+            cluster_domain: "cluster.local".into(),
+            gateways: Vec::new(),
+            entry_hosts: BTreeMap::new(),
+            hash_header: None,
+            autoscaler: Autoscaler::default(),
+            prometheus_address: None,
+            hold_hours: 168,
+            cpu_target_percent: 60,
+            addresses: BTreeMap::new(),
+            applications: BTreeMap::new(),
+            locality_addresses: BTreeMap::new(),
+            failover_addresses: BTreeMap::new(),
+            inbound_port: 15006,
+            outbound_port: 15101,
+            admin_port: 9901,
+            module_source: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_are_read_back_by_name_and_unknown_ones_are_answered_with_the_list() {
+        for target in Target::ALL {
+            assert_eq!(target.to_string().parse(), Ok(target));
+        }
+        assert_eq!(
+            "linkerd".parse::<Target>().unwrap_err().to_string(),
+            "\"linkerd\" is no target: use one of istio, envoy, autoscaling, hcl, ansible"
+        );
+    }
+
+    #[test]
+    fn options_left_out_have_their_defaults() {
+        let options: RenderOptions = serde_json::from_str(r#"{"stage":1}"#).unwrap();
+        assert_eq!(
+            options,
+            RenderOptions {
+                stage: Some(1),
+                ..RenderOptions::default()
+            }
+        );
+    }
+}

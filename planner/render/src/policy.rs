@@ -1,0 +1,144 @@
+//! What follows from settings for every mesh alike: who calls whom through a proxy, and what holds for a caller that the plan does
+//! not know.
+
+use std::collections::BTreeMap;
+
+use foremesh_model::{
+    CallerLimits, EdgeSettings, LoadBalancing, ProxyMode, Retries, ServiceName, ServiceSettings,
+    Settings,
+};
+
+/// Limits of one proxy towards one callee, as both Istio and Envoy name them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Pool {
+    pub(crate) max_connections: u32,
+    pub(crate) max_pending_requests: u32,
+    pub(crate) max_concurrent_requests: u32,
+    pub(crate) max_concurrent_retries: u32,
+}
+
+impl Pool {
+    /// What the plan gives one proxy of a caller.
+    pub(crate) fn of_caller(limits: &CallerLimits) -> Self {
+        Self {
+            max_connections: limits.max_connections,
+            max_pending_requests: limits.max_pending_requests,
+            max_concurrent_requests: limits.max_concurrent_requests,
+            max_concurrent_retries: limits.max_concurrent_retries,
+        }
+    }
+
+    /// What all instances together work on and queue: the most that one proxy can make use of, for a caller whose number of
+    /// proxies the plan does not know (a waypoint, a failover region). Unlike the mesh's default it is not infinite.
+    pub(crate) fn of_service(service: &ServiceSettings) -> Self {
+        let instances = most_instances(service);
+        let all = |of_one: u32| of_one.saturating_mul(instances);
+        Self {
+            max_connections: all(service.max_concurrent_requests),
+            max_pending_requests: all(service.max_pending_requests),
+            max_concurrent_requests: all(service.max_concurrent_requests),
+            max_concurrent_retries: all(service.max_concurrent_requests).div_ceil(10),
+        }
+    }
+
+    /// What the instance's own proxy lets through to the instance.
+    pub(crate) fn of_instance(service: &ServiceSettings) -> Self {
+        Self {
+            max_connections: service.max_concurrent_requests,
+            max_pending_requests: service.max_pending_requests,
+            max_concurrent_requests: service.max_concurrent_requests,
+            max_concurrent_retries: 1,
+        }
+    }
+
+    /// The greater of each limit.
+    pub(crate) fn or_greater(self, other: Self) -> Self {
+        Self {
+            max_connections: self.max_connections.max(other.max_connections),
+            max_pending_requests: self.max_pending_requests.max(other.max_pending_requests),
+            max_concurrent_requests: self
+                .max_concurrent_requests
+                .max(other.max_concurrent_requests),
+            max_concurrent_retries: self
+                .max_concurrent_retries
+                .max(other.max_concurrent_retries),
+        }
+    }
+}
+
+/// Retries in flight that are allowed at one proxy.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct RetryBudget {
+    pub(crate) percent: f64,
+    pub(crate) min_concurrent: u32,
+}
+
+impl RetryBudget {
+    pub(crate) fn of(retries: &Retries) -> Self {
+        Self {
+            percent: retries.budget_percent,
+            min_concurrent: retries.budget_min_concurrent,
+        }
+    }
+
+    pub(crate) fn or_greater(self, other: Self) -> Self {
+        Self {
+            percent: self.percent.max(other.percent),
+            min_concurrent: self.min_concurrent.max(other.min_concurrent),
+        }
+    }
+}
+
+/// The callers of a service that the plan knows.
+pub(crate) fn callers<'a>(
+    settings: &'a Settings,
+    callee: &'a ServiceName,
+) -> impl Iterator<Item = (&'a ServiceName, &'a EdgeSettings)> + 'a {
+    settings
+        .edges
+        .iter()
+        .filter(move |(name, _)| name.callee() == callee)
+        .map(|(name, edge)| (name.caller(), edge))
+}
+
+/// The callees of a service that the plan knows.
+pub(crate) fn callees<'a>(
+    settings: &'a Settings,
+    caller: &'a ServiceName,
+) -> BTreeMap<&'a ServiceName, &'a EdgeSettings> {
+    settings
+        .edges
+        .iter()
+        .filter(|(name, _)| name.caller() == caller)
+        .map(|(name, edge)| (name.callee(), edge))
+        .collect()
+}
+
+/// Where a service's traffic is handled; a caller that is no service of the plan (a gateway) has a proxy.
+pub(crate) fn proxy_mode(settings: &Settings, service: &ServiceName) -> ProxyMode {
+    settings
+        .services
+        .get(service)
+        .map_or(ProxyMode::Sidecar, |service| service.proxy_mode)
+}
+
+/// Whether the balancer of a service can give a new instance a growing share.
+pub(crate) fn warms_up(service: &ServiceSettings) -> bool {
+    service.warm_up.duration_s > 0
+        && matches!(
+            service.load_balancing,
+            LoadBalancing::LeastRequest | LoadBalancing::RoundRobin
+        )
+}
+
+/// The most instances of a service in any hour, standby included; at least one.
+pub(crate) fn most_instances(service: &ServiceSettings) -> u32 {
+    let planned = service.instances.most();
+    planned.saturating_add(service.standby_instances).max(1)
+}
+
+/// The fewest instances of a service in any hour, standby included; at least one.
+pub(crate) fn fewest_instances(service: &ServiceSettings) -> u32 {
+    let planned = service.instances.fewest();
+    planned.saturating_add(service.standby_instances).max(1)
+}
