@@ -1,1 +1,26 @@
-//! Placeholder.
+//! Forecasts the demand of a region as quantiles, with donors for a cold start.
+
+mod backtest;
+mod burst;
+mod calibrate;
+mod check;
+mod cold_start;
+mod combine;
+mod dependence;
+mod error;
+mod events;
+mod hourly;
+mod methods;
+mod notes;
+mod quantiles;
+mod region;
+mod scale;
+mod series;
+mod source;
+
+pub use error::{ForecastError, MOST_HORIZON_HOURS, MOST_LEAD_DAYS};
+pub use region::{ForecastInput, RegionForecast, forecast_region};
+pub use series::{MethodQuantiles, SeriesForecast, forecast_series};
+
+/// Who made a demand, for the record.
+pub const METHOD: &str = "median-anchored ensemble, version 1";

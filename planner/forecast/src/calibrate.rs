@@ -1,0 +1,113 @@
+//! Makes quantiles mean what they say: the scaled backtest errors of all series together, by distance, shrunk for each series.
+//!
+//! Hours are not exchangeable and one series shows few independent ones, so the shape of the errors is learned from all series at
+//! once (by six-hour group of the horizon), with a Student shape as the start where even that is little, a generalised Pareto
+//! tail above 0.95, and each series' own shape as far as its errors are many.
+
+use crate::{
+    backtest,
+    combine::Combined,
+    quantiles::{self, Levels},
+};
+
+/// Student's quantiles with 5 degrees of freedom at the levels of [`foremesh_model::QUANTILE_LEVELS`], in units of the one at 0.9: where nothing is known yet.
+const STUDENT: Levels = [
+    -2.280, -1.365, -1.0, -0.623, -0.379, -0.181, 0.0, 0.181, 0.379, 0.623, 1.0, 1.365, 2.280,
+    3.993,
+];
+/// Windows whose errors weigh as much as the Student shape.
+const PRIOR_WINDOWS: f64 = 3.0;
+/// Windows of one series that weigh as much as all series together.
+const SERIES_WINDOWS: f64 = 20.0;
+/// Neighbouring hours err together: this many hours count as one window.
+const HOURS_OF_A_WINDOW: f64 = 12.0;
+
+/// The shape of scaled errors.
+#[derive(Debug, Clone)]
+pub(crate) struct Shapes {
+    all: Levels,
+    groups: Vec<Levels>,
+}
+
+fn shape(errors: &mut [f64], windows: f64, towards: &Levels, prior: f64) -> Levels {
+    if errors.is_empty() {
+        return *towards;
+    }
+    errors.sort_unstable_by(f64::total_cmp);
+    let mut levels = quantiles::levels_with_tail(errors);
+    let own = windows / (windows + prior);
+    for (level, towards) in levels.iter_mut().zip(towards) {
+        *level = own * *level + (1.0 - own) * towards;
+    }
+    levels
+}
+
+impl Shapes {
+    /// Learns from all series that were forecast together.
+    pub fn learn<'a>(series: impl Iterator<Item = &'a Combined> + Clone) -> Self {
+        let errors = || series.clone().flat_map(|combined| &combined.errors);
+        let mut all: Vec<f64> = errors().map(|e| e.error).collect();
+        let windows = all.len() as f64 / HOURS_OF_A_WINDOW;
+        let all = shape(&mut all, windows, &STUDENT, PRIOR_WINDOWS);
+        let count = errors()
+            .map(|e| backtest::group(e.ahead) + 1)
+            .max()
+            .unwrap_or(0);
+        let mut groups: Vec<Vec<f64>> = vec![Vec::new(); count];
+        for error in errors() {
+            groups[backtest::group(error.ahead)].push(error.error);
+        }
+        let groups = groups
+            .iter_mut()
+            .map(|errors| {
+                let windows = errors.len() as f64 / 6.0;
+                shape(errors, windows, &all, SERIES_WINDOWS)
+            })
+            .collect();
+        Self { all, groups }
+    }
+
+    /// The calibrated quantiles of a series by hour, in requests a second.
+    pub fn apply(&self, combined: &Combined) -> Vec<Levels> {
+        let mut own: Vec<f64> = combined.errors.iter().map(|e| e.error).collect();
+        let windows = own.len() as f64 / HOURS_OF_A_WINDOW;
+        let own = shape(&mut own, windows, &self.all, SERIES_WINDOWS);
+        (0..combined.median.len())
+            .map(|ahead| {
+                let group = self
+                    .groups
+                    .get(backtest::group(ahead))
+                    .or(self.groups.last())
+                    .unwrap_or(&self.all);
+                let mut levels: Levels = std::array::from_fn(|level| {
+                    let scaled = group[level] + own[level] - self.all[level];
+                    let unit = if scaled > 0.0 {
+                        combined.above[ahead]
+                    } else {
+                        combined.below[ahead]
+                    };
+                    combined.median[ahead] + scaled * unit
+                });
+                quantiles::make_rising(&mut levels);
+                levels.map(|z| combined.scale.back(z))
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use foremesh_model::QUANTILE_LEVELS;
+
+    use super::*;
+
+    #[test]
+    fn the_start_is_students_shape() {
+        use statrs::distribution::{ContinuousCDF, StudentsT};
+        let student = StudentsT::new(0.0, 1.0, 5.0).unwrap();
+        for (level, value) in QUANTILE_LEVELS.iter().zip(STUDENT) {
+            let exact = student.inverse_cdf(*level) / student.inverse_cdf(0.9);
+            assert!((exact - value).abs() < 2e-3, "{level}: {exact} {value}");
+        }
+    }
+}

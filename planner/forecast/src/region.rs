@@ -1,0 +1,606 @@
+//! The demand of a region: its own history where it has one, donors where it has not, both in its first weeks.
+
+use std::{collections::BTreeMap, ops::Range};
+
+use foremesh_model::{
+    Demand, Dependence, EntryDemand, Event, History, RegionName, RegionRequest, Series,
+    ServiceName, Severity, Warning,
+};
+use rayon::prelude::*;
+
+use crate::{
+    METHOD,
+    burst::{self, Burst},
+    calibrate::Shapes,
+    check::{self, Zones},
+    cold_start::{self, LogShare, Mixer},
+    combine::Combined,
+    dependence,
+    error::ForecastError,
+    events::{self, LogUplift, Occurrences},
+    hourly::{Calendar, hour_of, same_local_hour, start_of},
+    notes::Notes,
+    quantiles::{LEVEL_50, LEVEL_90, Levels},
+    source::Source,
+};
+
+/// Hours of own history from which donors are not needed.
+const ENOUGH_HOURS: usize = 21 * 24;
+/// Hours of own history below which donors alone speak.
+const FEWEST_HOURS: usize = 24;
+/// Hours of own history that show a weekly profile twice.
+const TWO_WEEKS: usize = 336;
+/// Quantile 0.9 of the standard normal.
+const NORMAL_90: f64 = 1.2816;
+/// Share of the variance of a log-share that all entries have in common.
+const COMMON_SHARE: f64 = 0.5;
+
+/// What a region's forecast is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct ForecastInput<'a> {
+    /// Everything measured; what is later than the request's `as_of` is not looked at.
+    pub history: &'a History,
+    /// What is asked.
+    pub request: &'a RegionRequest,
+    /// The services that take requests from outside. Other series are used for nothing but the spread of shares.
+    pub entries: &'a [ServiceName],
+}
+
+/// The forecast of a region.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RegionForecast {
+    /// Quantiles for each entry and hour from go-live, canonical.
+    pub demand: Demand,
+    /// What was assumed or is missing, the worst first.
+    pub warnings: Vec<Warning>,
+}
+
+/// Forecasts the demand of a region by hour from go-live.
+///
+/// Equal inputs give equal bytes, whatever the number of threads; nothing after `as_of` moves any.
+///
+/// # Errors
+/// [`ForecastError`], one variant for each cause.
+pub fn forecast_region(input: &ForecastInput<'_>) -> Result<RegionForecast, ForecastError> {
+    let zones = check::check(input)?;
+    let request = input.request;
+    let starts = hour_of(request.go_live);
+    let hours: Vec<i64> = (starts..starts + i64::from(request.horizon_hours)).collect();
+    let mut entries = input.entries.to_vec();
+    entries.sort();
+    entries.dedup();
+
+    let wanted = |region: &RegionName| wanted(&hours, &zones, region);
+    let sources = read_sources(input, &entries, &wanted);
+    let occurrences = learn_events(&sources, &request.events);
+    let calendars = calendars(&sources, &zones, &wanted);
+    let combined: Vec<Option<Combined>> = sources
+        .par_iter()
+        .map(|source| source.combine(calendars.get(source.region)?, &wanted(source.region)))
+        .collect();
+    let shapes = Shapes::learn(combined.iter().flatten());
+
+    let mut notes = Notes::default();
+    let (spread, comparisons) = cold_start::share_spread(&levels(&sources));
+    let context = Context {
+        input,
+        zones: &zones,
+        hours: &hours,
+        sources: &sources,
+        combined: &combined,
+        shapes: &shapes,
+        spread,
+    };
+    let parts = entries
+        .par_iter()
+        .map(|entry| context.entry(entry))
+        .collect::<Result<Vec<_>, _>>()?;
+    note_sources(&parts, &context, comparisons, &mut notes);
+
+    let main: Vec<(&Combined, i64)> = parts
+        .iter()
+        .filter_map(|part| {
+            Some((
+                combined[part.main].as_ref()?,
+                sources[part.main].hourly.first_hour,
+            ))
+        })
+        .collect();
+    let loadings = dependence::common_loadings(&main);
+    let hourly_autocorrelation =
+        dependence::autocorrelation(main.iter().map(|(combined, _)| *combined));
+    let mut autocorrelation = 0.0;
+    let mut demands = BTreeMap::new();
+    for ((mut part, loading), entry) in parts.into_iter().zip(loadings).zip(&entries) {
+        // The error of a share is the same in all hours, and half of it in all entries.
+        let total = part.error_variance + part.share_variance;
+        let of_share = if total > 0.0 {
+            part.share_variance / total
+        } else {
+            0.0
+        };
+        autocorrelation += of_share + (1.0 - of_share) * hourly_autocorrelation;
+        let common = (1.0 - of_share) * loading.powi(2) + of_share * COMMON_SHARE;
+        let uplifts = future_uplifts(entry, request, &occurrences, &mut notes);
+        for (hour, levels) in hours.iter().zip(&mut part.levels) {
+            let references: Vec<(&Event, LogUplift)> = uplifts
+                .iter()
+                .map(|(event, uplift)| (*event, *uplift))
+                .collect();
+            lift(levels, events::in_hour(&references, *hour));
+        }
+        let burst = part.burst.unwrap_or_else(|| {
+            notes.about(Severity::Note, "peak_assumed", entry, burst_assumed());
+            Burst {
+                peak_to_mean: burst::ASSUMED_PEAK_TO_MEAN,
+                dispersion: burst::ASSUMED_DISPERSION,
+            }
+        });
+        demands.insert(
+            entry.clone(),
+            EntryDemand {
+                quantiles_rps: part.levels.iter().map(|levels| levels.to_vec()).collect(),
+                peak_to_mean: burst.peak_to_mean,
+                dispersion: burst.dispersion,
+                common_loading: common.sqrt() * loading.signum(),
+            },
+        );
+    }
+    let demand = Demand {
+        region: request.region.clone(),
+        timezone: request.timezone.clone(),
+        as_of: request.as_of,
+        starts: start_of(starts),
+        step_s: 3600,
+        dependence: Dependence {
+            autocorrelation: autocorrelation / demands.len().max(1) as f64,
+        },
+        entries: demands,
+        seed: request.seed,
+        method: METHOD.into(),
+    };
+    Ok(RegionForecast {
+        demand: demand.canonical(),
+        warnings: notes.finish(),
+    })
+}
+
+fn burst_assumed() -> String {
+    format!(
+        "no history is finer than an hour: the highest minute of an hour is taken for {} times its mean, and the variance of requests for {} times that of Poisson arrivals; give telemetry by minute to measure both",
+        burst::ASSUMED_PEAK_TO_MEAN,
+        burst::ASSUMED_DISPERSION
+    )
+}
+
+/// The hours of a region's own clock at which this region's hours are met.
+fn wanted(hours: &[i64], zones: &Zones, region: &RegionName) -> Range<i64> {
+    let there = |hour: &i64| same_local_hour(*hour, &zones.here, zones.of(region));
+    let first = hours.iter().map(there).min().unwrap_or(0);
+    let last = hours.iter().map(there).max().unwrap_or(0);
+    first..last + 1
+}
+
+/// The series of a service in a region: by its full name, else by its name without namespace.
+fn find<'a>(
+    history: &'a History,
+    region: &RegionName,
+    service: &ServiceName,
+) -> Option<&'a Series> {
+    history
+        .requests(region, service)
+        .or_else(|| history.requests(region, &ServiceName::new(service.short()).ok()?))
+}
+
+fn read_sources<'a>(
+    input: &'a ForecastInput<'a>,
+    entries: &'a [ServiceName],
+    wanted: &(impl Fn(&RegionName) -> Range<i64> + Sync),
+) -> Vec<Source<'a>> {
+    let request = input.request;
+    let regions: Vec<&RegionName> = std::iter::once(&request.region)
+        .chain(
+            request
+                .donors
+                .keys()
+                .filter(|donor| **donor != request.region),
+        )
+        .collect();
+    let pairs: Vec<(&RegionName, &ServiceName)> = regions
+        .iter()
+        .flat_map(|region| entries.iter().map(move |entry| (*region, entry)))
+        .collect();
+    pairs
+        .par_iter()
+        .filter_map(|(region, entry)| {
+            let series = find(input.history, region, entry)?;
+            // What a donor to the east knew later than our hour shows on its clocks is not used, to keep to one kind of forecast.
+            let known_until = request.as_of.min(start_of(wanted(region).start));
+            Source::read(region, entry, series, &request.events, known_until)
+        })
+        .collect()
+}
+
+fn learn_events(sources: &[Source<'_>], events: &[Event]) -> Occurrences {
+    let mut occurrences = Occurrences::new();
+    for source in sources {
+        events::learn(
+            &mut occurrences,
+            &source.hourly,
+            &source.clean,
+            events,
+            source.region,
+            source.service,
+        );
+    }
+    occurrences
+}
+
+fn calendars<'a>(
+    sources: &[Source<'a>],
+    zones: &Zones,
+    wanted: &impl Fn(&RegionName) -> Range<i64>,
+) -> BTreeMap<&'a RegionName, Calendar> {
+    let mut ranges: BTreeMap<&RegionName, Range<i64>> = BTreeMap::new();
+    for source in sources {
+        let end = wanted(source.region).end.max(source.hourly.next_hour()) + 1;
+        let range = ranges
+            .entry(source.region)
+            .or_insert(source.hourly.first_hour..end);
+        *range = range.start.min(source.hourly.first_hour)..range.end.max(end);
+    }
+    ranges
+        .into_iter()
+        .map(|(region, range)| {
+            (
+                region,
+                Calendar::new(zones.of(region), range.start, range.end),
+            )
+        })
+        .collect()
+}
+
+fn levels<'a>(sources: &'a [Source<'a>]) -> BTreeMap<(&'a RegionName, &'a ServiceName), f64> {
+    sources
+        .iter()
+        .filter_map(|source| {
+            Some((
+                (source.region, source.service),
+                cold_start::level(&source.clean)?,
+            ))
+        })
+        .collect()
+}
+
+/// Events of the horizon that touch an entry, with what they do.
+fn future_uplifts<'a>(
+    entry: &ServiceName,
+    request: &'a RegionRequest,
+    occurrences: &Occurrences,
+    notes: &mut Notes,
+) -> Vec<(&'a Event, LogUplift)> {
+    let starts = start_of(hour_of(request.go_live));
+    let ends = start_of(hour_of(request.go_live) + i64::from(request.horizon_hours));
+    let mut uplifts = Vec::new();
+    for event in &request.events {
+        if !event.touches(&request.region, entry) || event.overlap(starts, ends) == 0.0 {
+            continue;
+        }
+        match events::uplift(event, entry, occurrences) {
+            Some(uplift) => {
+                if uplift.occurrences > 0 {
+                    let text = format!(
+                        "the uplift of event {:?} is learned from past events of that name; give uplift to fix it",
+                        event.name
+                    );
+                    notes.about(Severity::Note, "event_learned", entry, text);
+                }
+                uplifts.push((event, uplift));
+            }
+            None => {
+                let text = format!(
+                    "event {:?} has no uplift and no past event of that name is in the history: it is left out; give uplift, for example 1.5",
+                    event.name
+                );
+                notes.about(Severity::Caution, "event_unknown", entry, text);
+            }
+        }
+    }
+    uplifts
+}
+
+/// Multiplies quantiles by an uplift; an uncertain one also widens them.
+fn lift(levels: &mut Levels, uplift: LogUplift) {
+    if uplift == LogUplift::default() {
+        return;
+    }
+    let median = levels[LEVEL_50];
+    let width = if median > 0.0 {
+        (levels[LEVEL_90] / median).ln() / NORMAL_90
+    } else {
+        0.0
+    };
+    let wider = if width > 1e-3 {
+        (1.0 + (uplift.spread / width).powi(2)).sqrt().min(10.0)
+    } else {
+        1.0
+    };
+    for level in levels.iter_mut() {
+        let ratio = if median > 0.0 {
+            (*level / median).powf(wider)
+        } else {
+            1.0
+        };
+        let around = if median > 0.0 { median * ratio } else { *level };
+        *level = around * uplift.mean.exp();
+    }
+}
+
+/// What one entry's demand is made of, before events.
+struct Part {
+    levels: Vec<Levels>,
+    /// Index of the source that says most.
+    main: usize,
+    burst: Option<Burst>,
+    /// Variance of the logarithm of demand that the share adds, and that the sources have.
+    share_variance: f64,
+    error_variance: f64,
+    own_hours: usize,
+    donors: usize,
+}
+
+struct Context<'a> {
+    input: &'a ForecastInput<'a>,
+    zones: &'a Zones,
+    hours: &'a [i64],
+    sources: &'a [Source<'a>],
+    combined: &'a [Option<Combined>],
+    shapes: &'a Shapes,
+    /// Spread of the log-share before anything of this region was seen.
+    spread: f64,
+}
+
+impl Context<'_> {
+    fn entry(&self, entry: &ServiceName) -> Result<Part, ForecastError> {
+        let request = self.input.request;
+        let of_entry = || {
+            self.sources
+                .iter()
+                .enumerate()
+                .filter(|(index, s)| s.service == entry && self.combined[*index].is_some())
+        };
+        let own = of_entry().find(|(_, source)| *source.region == request.region);
+        let own_hours = own.map_or(0, |(_, source)| source.hourly.known());
+        let donors: Vec<(usize, f64)> = of_entry()
+            .filter(|(_, source)| *source.region != request.region && own_hours < ENOUGH_HOURS)
+            .filter_map(|(index, source)| Some((index, *request.donors.get(source.region)?)))
+            .collect();
+        let burst = own
+            .map(|(index, _)| index)
+            .into_iter()
+            .chain(donors.iter().map(|(index, _)| *index));
+        let burst = burst
+            .filter_map(|index| self.burst(index))
+            .reduce(|a, b| Burst {
+                peak_to_mean: a.peak_to_mean.max(b.peak_to_mean),
+                dispersion: a.dispersion.max(b.dispersion),
+            });
+        let part = |levels: Vec<Levels>, main: usize, share_variance: f64| {
+            let error_variance = mean_log_variance(&levels);
+            Part {
+                levels,
+                main,
+                burst,
+                share_variance,
+                error_variance,
+                own_hours,
+                donors: donors.len(),
+            }
+        };
+        match (own, donors.is_empty()) {
+            (None, true) => Err(self.unknown(entry)),
+            (Some((index, _)), true) => Ok(part(self.own(index), index, 0.0)),
+            (None, false) => {
+                let (levels, share) = self.mixed(&donors, None);
+                let mut part = part(levels, donors[0].0, share.spread.powi(2));
+                part.error_variance = (part.error_variance - part.share_variance).max(0.0);
+                Ok(part)
+            }
+            (Some((index, source)), false) => {
+                let (mixed, share) = self.mixed(&donors, Some(source));
+                let weight = (own_hours.saturating_sub(FEWEST_HOURS) as f64
+                    / (ENOUGH_HOURS - FEWEST_HOURS) as f64)
+                    .min(1.0);
+                let levels = mixed
+                    .iter()
+                    .zip(self.own(index))
+                    .map(|(mixed, own)| between(mixed, &own, weight))
+                    .collect();
+                let main = if weight > 0.5 { index } else { donors[0].0 };
+                let share_variance = ((1.0 - weight) * share.spread).powi(2);
+                let mut part = part(levels, main, share_variance);
+                part.error_variance = (part.error_variance - share_variance).max(0.0);
+                Ok(part)
+            }
+        }
+    }
+
+    fn unknown(&self, entry: &ServiceName) -> ForecastError {
+        let request = self.input.request;
+        let regions: Vec<&RegionName> = std::iter::once(&request.region)
+            .chain(request.donors.keys())
+            .collect();
+        let known = check::known(self.input.history, request.as_of);
+        let mut services: Vec<&ServiceName> = regions
+            .iter()
+            .filter_map(|region| known.get(region))
+            .flatten()
+            .copied()
+            .collect();
+        services.sort();
+        services.dedup();
+        ForecastError::UnknownService {
+            service: entry.clone(),
+            regions: check::list(regions.iter().map(|region| region.as_str())),
+            known: check::list(services.iter().map(|service| service.as_str())),
+        }
+    }
+
+    fn burst(&self, index: usize) -> Option<Burst> {
+        let source = &self.sources[index];
+        burst::measure(
+            find(self.input.history, source.region, source.service)?,
+            self.input.request.as_of,
+        )
+    }
+
+    fn quantiles(&self, index: usize) -> Vec<Levels> {
+        let wanted = wanted(self.hours, self.zones, self.sources[index].region);
+        self.combined[index]
+            .as_ref()
+            .map_or(Vec::new(), |combined| {
+                self.sources[index].quantiles(combined, self.shapes, &wanted)
+            })
+    }
+
+    fn own(&self, index: usize) -> Vec<Levels> {
+        self.quantiles(index)
+    }
+
+    /// Donors in local time × their shares, and the widest of the shares.
+    fn mixed(&self, donors: &[(usize, f64)], own: Option<&Source<'_>>) -> (Vec<Levels>, LogShare) {
+        let prior = LogShare {
+            mean: 0.0,
+            spread: self.spread,
+        };
+        let parts: Vec<(Vec<Levels>, i64, f64, LogShare, &RegionName)> = donors
+            .iter()
+            .map(|(index, share)| {
+                let donor = &self.sources[*index];
+                let first = wanted(self.hours, self.zones, donor.region).start;
+                let posterior = own.map_or(prior, |own| {
+                    let there =
+                        |hour| same_local_hour(hour, &self.zones.here, self.zones.of(donor.region));
+                    let recent = own.clean.next_hour() - 7 * 24..own.clean.next_hour();
+                    let pairs: Vec<(f64, f64)> = recent
+                        .map(|hour| (own.clean.at(hour), share * donor.clean.at(there(hour))))
+                        .collect();
+                    cold_start::update(prior, &pairs)
+                });
+                (
+                    self.quantiles(*index),
+                    first,
+                    *share,
+                    posterior,
+                    donor.region,
+                )
+            })
+            .collect();
+        let mut mixer = Mixer::new();
+        let levels = self
+            .hours
+            .iter()
+            .map(|hour| {
+                let of_hour: Vec<(Levels, LogShare)> = parts
+                    .iter()
+                    .filter_map(|(levels, first, share, posterior, region)| {
+                        let there = same_local_hour(*hour, &self.zones.here, self.zones.of(region));
+                        let levels = levels.get(usize::try_from(there - first).ok()?)?;
+                        Some((levels.map(|value| value * share), *posterior))
+                    })
+                    .collect();
+                mixer.mix(&of_hour)
+            })
+            .collect();
+        let widest = parts
+            .iter()
+            .map(|part| part.3)
+            .max_by(|a, b| a.spread.total_cmp(&b.spread))
+            .unwrap_or(prior);
+        (levels, widest)
+    }
+}
+
+/// Between two sets of quantiles, on the logarithm where both are positive.
+fn between(from: &Levels, to: &Levels, weight: f64) -> Levels {
+    std::array::from_fn(|level| {
+        let (a, b) = (from[level], to[level]);
+        if a > 0.0 && b > 0.0 {
+            (a.ln() * (1.0 - weight) + b.ln() * weight).exp()
+        } else {
+            a * (1.0 - weight) + b * weight
+        }
+    })
+}
+
+fn mean_log_variance(levels: &[Levels]) -> f64 {
+    let of = |levels: &Levels| {
+        let width = (levels[LEVEL_90] / levels[LEVEL_50]).ln() / NORMAL_90;
+        if width.is_finite() {
+            width.powi(2)
+        } else {
+            0.0
+        }
+    };
+    levels.iter().map(of).sum::<f64>() / levels.len().max(1) as f64
+}
+
+fn note_sources(parts: &[Part], context: &Context<'_>, comparisons: usize, notes: &mut Notes) {
+    let request = context.input.request;
+    let as_of_hour = hour_of(request.as_of);
+    for part in parts {
+        let source = &context.sources[part.main];
+        let entry = source.service;
+        if part.donors > 0 {
+            let text = if part.own_hours == 0 {
+                "the region has no history of its own: demand is that of the donors in local time, times their share".to_owned()
+            } else {
+                "the region has less than three weeks of its own history: donors fill what is missing, and its first hours correct their share".to_owned()
+            };
+            notes.about(Severity::Note, "cold_start", entry, text);
+        } else if part.own_hours < TWO_WEEKS {
+            let text = "the history is shorter than two weeks: no weekly profile can be learned and the quantiles are mostly assumed; name donors, or plan again when more is known";
+            notes.about(Severity::Caution, "short_history", entry, text);
+        }
+        if source.hourly.next_hour() < as_of_hour - 24 {
+            let text = format!(
+                "the history in region {} ends more than a day before as_of: the hours between are forecast too; check the telemetry, or move as_of",
+                source.region
+            );
+            notes.about(Severity::Caution, "stale_history", entry, text);
+        }
+        let gaps = source.hourly.values.len() - source.hourly.known();
+        if gaps * 10 > source.hourly.values.len() {
+            let text = format!(
+                "more than a tenth of the hours of the history in region {} are gaps",
+                source.region
+            );
+            notes.about(Severity::Caution, "gaps", entry, text);
+        }
+        if source.hourly.values.iter().all(|v| v.is_nan() || *v == 0.0) {
+            let text = format!(
+                "the history in region {} shows no request at all: demand is forecast as nothing",
+                source.region
+            );
+            notes.about(Severity::Caution, "no_requests", entry, text);
+        }
+    }
+    if parts.iter().any(|part| part.donors > 0) {
+        let text = if comparisons == 0 {
+            format!(
+                "no two regions share services from which the spread of a share could be read: a standard deviation of {:.0}% is assumed",
+                100.0 * cold_start::ASSUMED_SPREAD
+            )
+        } else {
+            format!(
+                "shares are taken to be off by {:.0}% (standard deviation), read from {comparisons} comparisons of services between regions",
+                100.0 * context.spread
+            )
+        };
+        notes.add(Severity::Note, "share_spread", &request.region, text);
+    }
+    if request.donors.contains_key(&request.region) {
+        let text = "a region cannot be its own donor: the share is ignored";
+        notes.add(Severity::Caution, "own_donor", &request.region, text);
+    }
+}

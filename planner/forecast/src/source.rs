@@ -1,0 +1,94 @@
+//! One history of one service in one region, and its forecast for the hours that the plan asks of it.
+
+use foremesh_model::{Event, RegionName, Series, ServiceName, Timestamp};
+
+use crate::{
+    calibrate::Shapes,
+    combine::{self, Combined},
+    events,
+    hourly::{Calendar, Hourly},
+    quantiles::Levels,
+};
+
+/// A forecast further ahead than this only repeats its weeks.
+const MOST_LEAD_HOURS: i64 = 4 * 168;
+
+/// A service in a region, the region itself or a donor.
+#[derive(Debug, Clone)]
+pub(crate) struct Source<'a> {
+    pub region: &'a RegionName,
+    pub service: &'a ServiceName,
+    /// As measured.
+    pub hourly: Hourly,
+    /// Without its events.
+    pub clean: Hourly,
+}
+
+impl<'a> Source<'a> {
+    /// Reads a series as it was known at `known_until`; `None` where nothing was.
+    pub fn read(
+        region: &'a RegionName,
+        service: &'a ServiceName,
+        series: &Series,
+        events: &[Event],
+        known_until: Timestamp,
+    ) -> Option<Self> {
+        let hourly = Hourly::of(series, known_until);
+        if hourly.values.is_empty() {
+            return None;
+        }
+        let clean = events::without(&hourly, events, region, service);
+        Some(Self {
+            region,
+            service,
+            hourly,
+            clean,
+        })
+    }
+
+    /// Forecasts the hours `wanted` (since 1970), which must not begin before the history ends. `calendar` holds the hours of
+    /// the history and four weeks more than the hours wanted.
+    pub fn combine(&self, calendar: &Calendar, wanted: &std::ops::Range<i64>) -> Option<Combined> {
+        let horizon = usize::try_from(wanted.end - folded(self.hourly.next_hour(), wanted.start))
+            .unwrap_or(0);
+        let hour_of_week =
+            calendar.slice(self.hourly.first_hour, self.hourly.values.len() + horizon);
+        combine::combine(&self.clean.values, hour_of_week, horizon)
+    }
+
+    /// The calibrated quantiles of each hour wanted.
+    pub fn quantiles(
+        &self,
+        combined: &Combined,
+        shapes: &Shapes,
+        wanted: &std::ops::Range<i64>,
+    ) -> Vec<Levels> {
+        let mut all = shapes.apply(combined);
+        let length = usize::try_from(wanted.end - wanted.start).unwrap_or(0);
+        all.split_off(all.len().saturating_sub(length))
+    }
+}
+
+/// `next_hour`, moved by whole weeks to within four weeks of the hour wanted.
+fn folded(next_hour: i64, wanted: i64) -> i64 {
+    let lead = wanted - next_hour;
+    if lead > MOST_LEAD_HOURS {
+        next_hour + (lead - MOST_LEAD_HOURS + 167).div_euclid(168) * 168
+    } else {
+        next_hour
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn far_leads_are_shortened_by_whole_weeks() {
+        assert_eq!(folded(0, 672), 0);
+        assert_eq!(folded(0, 673), 168);
+        let moved = folded(5, 100_000);
+        assert!((100_000 - moved) <= MOST_LEAD_HOURS && (100_000 - moved) > MOST_LEAD_HOURS - 168);
+        assert_eq!((moved - 5) % 168, 0);
+    }
+}
