@@ -3,8 +3,10 @@
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use foremesh_model::{RegionName, ServiceName};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
+
+use crate::RenderError;
 
 /// What is rendered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -50,26 +52,21 @@ impl fmt::Display for Target {
     }
 }
 
-/// A name that is no target.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{name:?} is no target: use one of {}", Target::ALL.map(Target::name).join(", "))]
-pub struct UnknownTarget {
-    /// The name as given.
-    pub name: String,
-}
-
 impl FromStr for Target {
-    type Err = UnknownTarget;
-    fn from_str(name: &str) -> Result<Self, UnknownTarget> {
+    type Err = RenderError;
+    fn from_str(name: &str) -> Result<Self, RenderError> {
         Self::ALL
             .into_iter()
             .find(|target| target.name() == name.trim())
-            .ok_or_else(|| UnknownTarget { name: name.into() })
+            .ok_or_else(|| RenderError::UnknownTarget {
+                name: name.into(),
+                targets: Self::ALL.map(Self::name).join(", "),
+            })
     }
 }
 
 /// Who makes the number of instances true.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Autoscaler {
     /// KEDA: follows the schedule hour by hour.
@@ -80,7 +77,7 @@ pub enum Autoscaler {
 }
 
 /// Where something listens.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Address {
     /// A DNS name or an IP address.
@@ -91,13 +88,13 @@ pub struct Address {
 
 /// What the settings do not know about the place they are rendered for. The default suits a mesh whose workloads carry
 /// the label `app` and whose clusters keep their default domain.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RenderOptions {
     /// The stage of the go-live ramp, counted from 1; none: the last.
     pub stage: Option<u32>,
     /// The namespace of services whose name has none. Default `default`.
-    pub namespace: String,
+    pub namespace: Option<String>,
     /// The label that names a workload after its service. Default `app`.
     pub app_label: String,
     /// The cluster's DNS domain. Default `cluster.local`.
@@ -117,7 +114,7 @@ pub struct RenderOptions {
     /// Percent of the requested CPU at which Kubernetes' own autoscaler aims. Default 60.
     pub cpu_target_percent: u32,
     /// Where the proxies of a service are reached by Envoy; the port is also the one on which its own proxy listens.
-    /// Default: its short name as DNS name, port [`RenderOptions::inbound_port`] (or its own port where it has no proxy).
+    /// Default: its short name as DNS name, port `inbound_port` (or its own port where it has no proxy).
     pub addresses: BTreeMap<ServiceName, Address>,
     /// Where a service itself listens beside its Envoy. Default: `127.0.0.1` and the port in its settings.
     pub applications: BTreeMap<ServiceName, Address>,
@@ -140,7 +137,7 @@ impl Default for RenderOptions {
     fn default() -> Self {
         Self {
             stage: None,
-            namespace: "default".into(),
+            namespace: None,
             app_label: "app".into(),
             cluster_domain: "cluster.local".into(),
             gateways: Vec::new(),
