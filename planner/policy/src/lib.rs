@@ -1,1 +1,32 @@
-//! Placeholder.
+//! Computes the settings of a service mesh from its graph, the demand on it and its objectives.
+//!
+//! Pure: no clock, no file, no network; equal inputs give equal bytes whatever the number of threads. [`plan`] is the analytic
+//! floor; [`guards`] are the invariants that every set of settings must keep, whoever made it.
+
+mod calls;
+mod counts;
+mod draw;
+mod error;
+mod ground;
+pub mod guards;
+mod kpis;
+mod latency;
+mod limits;
+mod paths;
+mod plan;
+mod queue;
+mod reasons;
+mod sampling;
+mod schedule;
+mod settings;
+mod size;
+mod sizing;
+mod station;
+
+pub use calls::MOST_AMPLIFICATION;
+pub use counts::{consecutive_errors, count_quantile};
+pub use error::PolicyError;
+pub use latency::{GammaQuantile, Moments};
+pub use paths::paths;
+pub use plan::{PolicyInput, PolicyOutput, plan};
+pub use queue::{Wait, Workers, erlang_c, split_share};

@@ -1,0 +1,363 @@
+//! Timeouts and retries of every edge.
+//!
+//! A call must end before its caller gives up: the budget of a service is the shortest time that any of its callers leaves
+//! one attempt, and what it gives to its own calls fits in that budget less its own work, one call after the other. Retries
+//! are granted where errors were seen or much depends on the callee, for failures before the request was worked on, and only
+//! while the amplification along any path stays below [`MOST_AMPLIFICATION`]: under load a retry budget bounds what each edge adds.
+
+use foremesh_model::{Criticality, Protocol, quantise, quantise_up};
+
+use crate::{
+    ground::Ground,
+    latency::{GammaQuantile, Moments},
+};
+
+/// Most that retries may multiply the load along any path.
+pub const MOST_AMPLIFICATION: f64 = 1.5;
+/// Retries in flight as percent of the requests in flight.
+pub(crate) const RETRY_BUDGET_PERCENT: f64 = 20.0;
+/// Retries in flight that are always allowed: at little traffic a share of it would be none.
+pub(crate) const RETRY_BUDGET_MIN_CONCURRENT: u32 = 3;
+/// Error rates above this are no accidents that a second attempt mends.
+const MOST_ERRORS_TO_RETRY: f64 = 0.1;
+/// What a call is allowed above the latency that nearly all calls keep.
+const TIMEOUT_MARGIN: f64 = 1.5;
+
+/// What is decided for one edge.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct CallPlan {
+    pub timeout_ms: u32,
+    pub per_try_timeout_ms: u32,
+    pub attempts: u32,
+    pub base_backoff_ms: u32,
+    /// Milliseconds that the caller itself has.
+    pub caller_budget_ms: f64,
+    /// The callee's latency at the level that timeouts are made for.
+    pub wanted_ms: f64,
+    /// The callee's 99th percentile.
+    pub p99_ms: f64,
+    /// Why there is no retry, or that there is one.
+    pub retry_cause: &'static str,
+}
+
+pub(crate) struct CallPlans {
+    pub edges: Vec<CallPlan>,
+    /// By entry, in the order of [`Ground::entries`].
+    pub entry_timeout_ms: Vec<u32>,
+    /// Level of the latency that timeouts are made for.
+    pub level: f64,
+    /// Callers whose calls, each at its timeout, exceed the caller's own budget.
+    pub crowded: Vec<usize>,
+}
+
+/// Milliseconds of backoff before all retries together, at their longest: n-th at most (2ⁿ − 1) times the base and ten times it.
+pub(crate) fn longest_backoff_ms(attempts: u32, base_ms: u32) -> u64 {
+    (1..=attempts.min(64))
+        .map(|n| u64::from(base_ms) * (2u64.pow(n.min(10)) - 1).min(10))
+        .sum()
+}
+
+/// The largest number an engineer would write that is not above `value`, at least 1.
+pub(crate) fn round_ms_down(value: f64) -> u32 {
+    let value = value.clamp(1.0, 3.6e6);
+    let near = quantise(value);
+    let mut down = near;
+    let mut k = 1.0;
+    while down > value {
+        down = quantise(near / (1.0 + 0.02 * k));
+        k += 1.0;
+    }
+    down.floor().max(1.0) as u32
+}
+
+pub(crate) fn round_ms_up(value: f64) -> u32 {
+    quantise_up(value.clamp(1.0, 3.6e6)).ceil() as u32
+}
+
+/// Plans every edge from the worst latency of each service.
+pub(crate) fn plan_calls(ground: &Ground<'_>, worst: &[Moments]) -> CallPlans {
+    let strictest = ground
+        .entries
+        .iter()
+        .map(|e| e.slo.availability)
+        .fold(0.99, f64::max);
+    let level = (1.0 - (1.0 - strictest) / 10.0).clamp(0.999, 0.999_99);
+    let quantile = GammaQuantile::at(level);
+    let p99 = GammaQuantile::at(0.99);
+    let entry_timeout_ms: Vec<u32> = ground
+        .entries
+        .iter()
+        .map(|e| round_ms_up((2.0 * e.slo.latency_ms).max(1.2 * quantile.of(worst[e.node]))))
+        .collect();
+    let retries = grant_retries(ground);
+    let n = ground.services.len();
+    // Milliseconds that a service has, the shortest of all who call it.
+    let mut budget = vec![f64::INFINITY; n];
+    for (entry, timeout) in ground.entries.iter().zip(&entry_timeout_ms) {
+        budget[entry.node] = budget[entry.node].min(f64::from(*timeout));
+    }
+    let mut edges: Vec<Option<CallPlan>> = vec![None; ground.edges.len()];
+    let mut crowded = Vec::new();
+    for (members, circle) in &ground.calls.groups {
+        let mut shortest = members
+            .iter()
+            .map(|m| budget[*m])
+            .fold(f64::INFINITY, f64::min);
+        if !shortest.is_finite() {
+            // No request is known to come here; what the service itself may take sets the frame.
+            shortest = members
+                .iter()
+                .map(|m| f64::from(round_ms_up((2.0 * quantile.of(worst[*m])).max(1000.0))))
+                .fold(1.0, f64::max);
+        }
+        if *circle {
+            shortest = f64::from(round_ms_down(shortest));
+        }
+        for caller in members {
+            let own_budget = if *circle {
+                shortest
+            } else {
+                budget[*caller].min(shortest)
+            };
+            let over = plan_caller(
+                ground,
+                *caller,
+                own_budget,
+                *circle,
+                worst,
+                (&quantile, &p99),
+                &retries,
+                &mut edges,
+            );
+            if over {
+                crowded.push(*caller);
+            }
+            for call in &ground.calls.by_caller[*caller] {
+                if let Some(plan) = &edges[call.edge] {
+                    budget[call.callee] =
+                        budget[call.callee].min(f64::from(plan.per_try_timeout_ms));
+                }
+            }
+        }
+    }
+    CallPlans {
+        edges: edges
+            .into_iter()
+            .map(|plan| {
+                plan.unwrap_or(CallPlan {
+                    timeout_ms: 1000,
+                    per_try_timeout_ms: 1000,
+                    attempts: 0,
+                    base_backoff_ms: 0,
+                    caller_budget_ms: 1000.0,
+                    wanted_ms: 0.0,
+                    p99_ms: 0.0,
+                    retry_cause: "no caller",
+                })
+            })
+            .collect(),
+        entry_timeout_ms,
+        level,
+        crowded,
+    }
+}
+
+/// Plans the calls of one service; answers whether they do not fit one after the other.
+#[allow(clippy::too_many_arguments)]
+fn plan_caller(
+    ground: &Ground<'_>,
+    caller: usize,
+    budget_ms: f64,
+    circle: bool,
+    worst: &[Moments],
+    (quantile, p99): (&GammaQuantile, &GammaQuantile),
+    retries: &[Retry],
+    edges: &mut [Option<CallPlan>],
+) -> bool {
+    let calls = &ground.calls.by_caller[caller];
+    let own_ms = ground.stations[caller].service_ms;
+    let room = (budget_ms - own_ms).max(0.5 * budget_ms);
+    struct Wish {
+        wanted: f64,
+        least: f64,
+        backoff_ms: u32,
+        attempts: u32,
+    }
+    let wishes: Vec<Wish> = calls
+        .iter()
+        .map(|call| {
+            let latency = worst[call.callee];
+            let observed = ground.edges[call.edge].latency_p99_ms.unwrap_or(0.0);
+            let attempts = u32::from(retries[call.edge].granted);
+            let wanted = TIMEOUT_MARGIN * quantile.of(latency).max(observed).max(1.0);
+            let backoff_ms = if attempts > 0 {
+                quantise(latency.mean.clamp(5.0, 250.0)).round() as u32
+            } else {
+                0
+            };
+            Wish {
+                wanted,
+                least: 1.1 * p99.of(latency).max(observed),
+                backoff_ms,
+                attempts,
+            }
+        })
+        .collect();
+    let whole = |wish: &Wish| {
+        f64::from(wish.attempts + 1) * wish.wanted
+            + longest_backoff_ms(wish.attempts, wish.backoff_ms) as f64
+    };
+    // What all calls take at their longest: one after the other added, beside each other the longest.
+    let (mut added, mut beside, mut usual) = (0.0, 0.0f64, 0.0);
+    for (call, wish) in calls.iter().zip(&wishes) {
+        let times = call.fan_out.ceil().max(1.0);
+        if call.sequential {
+            added += times * whole(wish);
+            usual += call.fan_out * worst[call.callee].mean;
+        } else {
+            beside = beside.max(whole(wish));
+        }
+    }
+    let scale = (room / (added + beside).max(1e-9)).min(1.0);
+    let mut longest_sum = 0.0;
+    for (call, wish) in calls.iter().zip(&wishes) {
+        let same_circle =
+            circle && ground.calls.group_of[call.callee] == ground.calls.group_of[caller];
+        let mut plan = CallPlan {
+            timeout_ms: 1,
+            per_try_timeout_ms: 1,
+            attempts: wish.attempts,
+            base_backoff_ms: wish.backoff_ms,
+            caller_budget_ms: budget_ms,
+            wanted_ms: wish.wanted,
+            p99_ms: p99.of(worst[call.callee]),
+            retry_cause: retries[call.edge].cause,
+        };
+        if same_circle {
+            plan.timeout_ms = (budget_ms as u32).max(1);
+            plan.per_try_timeout_ms = plan.timeout_ms;
+            plan.attempts = 0;
+            plan.base_backoff_ms = 0;
+            longest_sum += f64::from(plan.timeout_ms);
+            edges[call.edge] = Some(plan);
+            continue;
+        }
+        // While this call takes its longest, the others take their usual time.
+        let others = if call.sequential {
+            (usual - worst[call.callee].mean * call.fan_out.min(1.0)).max(0.0)
+        } else {
+            usual
+        };
+        let alone = (room - others).max(0.5 * room);
+        let allowed = (whole(wish) * scale).max(wish.least.min(alone)).min(alone);
+        let mut timeout = round_ms_up(whole(wish));
+        if f64::from(timeout) > allowed {
+            timeout = round_ms_down(allowed);
+        }
+        let backoff = longest_backoff_ms(plan.attempts, plan.base_backoff_ms) as f64;
+        let per_try = (f64::from(timeout) - backoff) / f64::from(plan.attempts + 1);
+        if plan.attempts > 0 && per_try < wish.least.max(1.0) {
+            plan.attempts = 0;
+            plan.base_backoff_ms = 0;
+            plan.retry_cause = "no_time_for_a_second_attempt";
+            timeout = round_ms_up(wish.wanted);
+            if f64::from(timeout) > allowed {
+                timeout = round_ms_down(allowed);
+            }
+            plan.per_try_timeout_ms = timeout;
+        } else if plan.attempts > 0 {
+            plan.per_try_timeout_ms = round_ms_down(per_try);
+        } else {
+            plan.per_try_timeout_ms = timeout;
+        }
+        plan.timeout_ms = timeout;
+        if call.sequential {
+            longest_sum += call.fan_out.ceil().max(1.0) * f64::from(timeout);
+        } else {
+            longest_sum = longest_sum.max(f64::from(timeout));
+        }
+        edges[call.edge] = Some(plan);
+    }
+    longest_sum > room * 1.000_001
+}
+
+/// Whether an edge is tried again.
+#[derive(Debug, Clone, Copy)]
+struct Retry {
+    granted: bool,
+    cause: &'static str,
+}
+
+fn grant_retries(ground: &Ground<'_>) -> Vec<Retry> {
+    let mut retries: Vec<Retry> = vec![
+        Retry {
+            granted: false,
+            cause: "no_errors_seen"
+        };
+        ground.edges.len()
+    ];
+    let mut wishes: Vec<(u8, f64, usize)> = Vec::new();
+    for (i, edge) in ground.edges.iter().enumerate() {
+        let (caller, callee) = ground.edge_ends[i];
+        let service = ground.services[callee];
+        let errors = edge.error_rate.unwrap_or(0.0);
+        retries[i].cause = if service.protocol == Protocol::Tcp {
+            "opaque_tcp"
+        } else if ground.calls.group_of[caller] == ground.calls.group_of[callee] {
+            "calls_in_a_circle"
+        } else if service.criticality == Criticality::Deferrable {
+            "callee_may_be_shed"
+        } else if errors > MOST_ERRORS_TO_RETRY {
+            "errors_are_no_accident"
+        } else if errors > 0.0 || service.criticality == Criticality::Critical {
+            let rank = u8::from(service.criticality == Criticality::Critical);
+            wishes.push((rank, errors, i));
+            "amplification_bounded"
+        } else {
+            "no_errors_seen"
+        };
+    }
+    wishes.sort_by(|a, b| b.0.cmp(&a.0).then(b.1.total_cmp(&a.1)).then(a.2.cmp(&b.2)));
+    let factor = 1.0 + RETRY_BUDGET_PERCENT / 100.0;
+    let groups = &ground.calls.groups;
+    // The most that retries multiply the load on any way to a group, and from it on.
+    let (mut until, mut after) = (vec![1.0f64; groups.len()], vec![1.0f64; groups.len()]);
+    for (_, _, i) in wishes {
+        let (caller, callee) = ground.edge_ends[i];
+        let (from, to) = (ground.calls.group_of[caller], ground.calls.group_of[callee]);
+        if until[from] * factor * after[to] > MOST_AMPLIFICATION + 1e-9 {
+            continue;
+        }
+        retries[i] = Retry {
+            granted: true,
+            cause: "errors_before_the_request_was_worked_on",
+        };
+        let multiplied = |edge: usize, retries: &[Retry]| {
+            if retries[edge].granted { factor } else { 1.0 }
+        };
+        until.fill(1.0);
+        after.fill(1.0);
+        for group in 0..groups.len() {
+            for member in &groups[group].0 {
+                for call in &ground.calls.by_caller[*member] {
+                    let to = ground.calls.group_of[call.callee];
+                    if to != group {
+                        until[to] = until[to].max(until[group] * multiplied(call.edge, &retries));
+                    }
+                }
+            }
+        }
+        for group in (0..groups.len()).rev() {
+            for member in &groups[group].0 {
+                for call in &ground.calls.by_caller[*member] {
+                    let to = ground.calls.group_of[call.callee];
+                    if to != group {
+                        after[group] =
+                            after[group].max(after[to] * multiplied(call.edge, &retries));
+                    }
+                }
+            }
+        }
+    }
+    retries
+}

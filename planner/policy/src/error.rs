@@ -1,0 +1,53 @@
+//! Why no settings could be computed at all. What can be planned around is a warning instead.
+
+use foremesh_model::{GraphError, ServiceName};
+use thiserror::Error;
+
+/// Why no settings could be computed at all.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum PolicyError {
+    /// The graph holds no service.
+    #[error(
+        "the service graph holds no service: give manifests, traces or a graph file in `graph`, or `calls` in the catalogue"
+    )]
+    EmptyGraph,
+    /// Calls feed on themselves, or the graph is otherwise impossible.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// The demand covers no time.
+    #[error(
+        "the demand holds no step: plan the region with a horizon of at least one hour and at least one entry service"
+    )]
+    NoDemand,
+    /// No entry of the demand is a service of the graph.
+    #[error(
+        "no service of the graph is called like an entry of the demand ({entries}); the graph holds {known}: \
+         name the services alike in the history and in the graph"
+    )]
+    NoEntry {
+        /// The entries of the demand.
+        entries: String,
+        /// The services of the graph, the first few.
+        known: String,
+    },
+    /// A capacity that no service can have.
+    #[error("services[\"{service}\"].capacity.{field} {cause}")]
+    Capacity {
+        /// The service.
+        service: ServiceName,
+        /// The field.
+        field: &'static str,
+        /// What is wrong with it.
+        cause: &'static str,
+    },
+    /// An objective that cannot be.
+    #[error("{place}.{field} {cause}")]
+    Objective {
+        /// `slo` or `slos["name"]`.
+        place: String,
+        /// The field.
+        field: &'static str,
+        /// What is wrong with it.
+        cause: &'static str,
+    },
+}

@@ -1,0 +1,360 @@
+//! What every step of the policy stands on: graph, demand by hour, stations and objectives, resolved and checked once.
+
+use std::collections::BTreeMap;
+
+use foremesh_model::{
+    Demand, EdgeName, LoadBalancing, ProfileRequest, Protocol, Service, ServiceGraph, ServiceName,
+    Severity, Slo, Warning, graph::Visits,
+};
+
+use crate::{
+    PolicyError,
+    latency::{Calls, GammaQuantile},
+    queue::Workers,
+    sampling::{BOUGHT, HourlyDemand, MEDIAN, Source, hourly_demand},
+    station::{Station, stations},
+};
+
+/// An entry with its objective.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub node: usize,
+    pub slo: Slo,
+    pub quantile: GammaQuantile,
+    /// Requests at every service for each request that enters here.
+    pub visits: Vec<f64>,
+}
+
+pub(crate) struct Ground<'a> {
+    pub services: Vec<&'a Service>,
+    pub edges: Vec<&'a foremesh_model::Edge>,
+    pub edge_names: Vec<EdgeName>,
+    /// Node indices of caller and callee of each edge.
+    pub edge_ends: Vec<(usize, usize)>,
+    pub calls: Calls,
+    pub stations: Vec<Station>,
+    pub demand: HourlyDemand,
+    /// Variance ÷ mean of the requests of one second, by service.
+    pub dispersion: Vec<f64>,
+    /// Squared coefficient of variation of the time between arrivals, by service.
+    pub arrival_cv2: Vec<f64>,
+    pub balancing: Vec<LoadBalancing>,
+    pub entries: Vec<Entry>,
+    pub reached: Vec<bool>,
+    pub warnings: Vec<Warning>,
+}
+
+pub(crate) fn warning(
+    severity: Severity,
+    code: &str,
+    subject: impl ToString,
+    text: impl Into<String>,
+) -> Warning {
+    Warning {
+        severity,
+        code: code.into(),
+        subject: subject.to_string(),
+        text: text.into(),
+    }
+}
+
+impl<'a> Ground<'a> {
+    pub(crate) fn of(
+        graph: &'a ServiceGraph,
+        demand: &'a Demand,
+        request: &ProfileRequest,
+    ) -> Result<Self, PolicyError> {
+        if graph.is_empty() {
+            return Err(PolicyError::EmptyGraph);
+        }
+        check_objectives(request)?;
+        let visits = Visits::of(graph)?;
+        let stations = stations(graph, &request.cost)?;
+        let mut warnings = Vec::new();
+        let sources = resolve_entries(graph, demand, &mut warnings)?;
+        if demand.steps() == 0 {
+            return Err(PolicyError::NoDemand);
+        }
+        let n = graph.len();
+        let hourly = hourly_demand(demand, &sources, &visits, n);
+        let petgraph = graph.petgraph();
+        let edge_ends: Vec<(usize, usize)> = petgraph
+            .edge_indices()
+            .filter_map(|e| petgraph.edge_endpoints(e))
+            .map(|(a, b)| (a.index(), b.index()))
+            .collect();
+        let services: Vec<&Service> = graph.services().collect();
+        let edges: Vec<&foremesh_model::Edge> = graph.edges().collect();
+        let edge_names = edges
+            .iter()
+            .map(|e| EdgeName::new(e.caller.clone(), e.callee.clone()))
+            .collect();
+        let calls = Calls::of(graph, &visits);
+        let reached = reached(&visits, &sources, n);
+        let dispersion = dispersions(&calls, &hourly, &sources, n, true);
+        let arrival_cv2 = dispersions(&calls, &hourly, &sources, n, false)
+            .into_iter()
+            .map(|d| d.min(100.0))
+            .collect();
+        let balancing = services
+            .iter()
+            .zip(&stations)
+            .map(|(service, station)| balancing(service, station))
+            .collect();
+        let entries = entries(graph, request, &sources, &visits, n, &mut warnings);
+        Ok(Self {
+            services,
+            edges,
+            edge_names,
+            edge_ends,
+            calls,
+            stations,
+            demand: hourly,
+            dispersion,
+            arrival_cv2,
+            balancing,
+            entries,
+            reached,
+            warnings,
+        })
+    }
+
+    pub(crate) fn name(&self, service: usize) -> &'a ServiceName {
+        &self.services[service].name
+    }
+
+    pub(crate) fn workers(&self, service: usize) -> Workers {
+        let station = &self.stations[service];
+        Workers {
+            per_instance: station.workers,
+            holding_ms: station.holding_ms,
+            service_cv2: station.cv2,
+            arrival_cv2: self.arrival_cv2[service],
+            balancing: self.balancing[service],
+        }
+    }
+
+    /// Requests a second at the level that capacity is bought at, peak included, in every hour.
+    pub(crate) fn bought_rps(&self, service: usize) -> Vec<f64> {
+        (0..self.demand.hours())
+            .map(|h| self.demand.mean_rps[BOUGHT][h][service] * self.demand.peak[h][service])
+            .collect()
+    }
+}
+
+fn check_objectives(request: &ProfileRequest) -> Result<(), PolicyError> {
+    let fault = |place: String, slo: &Slo| match slo.fault() {
+        Some((field, cause)) => Err(PolicyError::Objective {
+            place,
+            field,
+            cause,
+        }),
+        None => Ok(()),
+    };
+    fault("slo".into(), &request.slo)?;
+    request
+        .slos
+        .iter()
+        .try_for_each(|(name, slo)| fault(format!("slos[\"{name}\"]"), slo))
+}
+
+fn few(names: impl Iterator<Item = String>) -> String {
+    let names: Vec<String> = names.collect();
+    let shown = names.iter().take(8).cloned().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(8) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+fn resolve_entries<'a>(
+    graph: &ServiceGraph,
+    demand: &'a Demand,
+    warnings: &mut Vec<Warning>,
+) -> Result<Vec<Source<'a>>, PolicyError> {
+    let mut sources = Vec::new();
+    for (name, entry) in &demand.entries {
+        match graph.resolve(name).and_then(|s| graph.node(&s.name)) {
+            Some(node) => sources.push(Source {
+                node: node.index(),
+                name: name.as_str(),
+                demand: entry,
+            }),
+            None => {
+                let alike: Vec<String> = graph
+                    .services()
+                    .filter(|s| s.name.short() == name.short())
+                    .map(|s| s.name.to_string())
+                    .collect();
+                let candidates = if alike.is_empty() {
+                    few(graph.roots().iter().map(|s| s.name.to_string()))
+                } else {
+                    few(alike.into_iter())
+                };
+                warnings.push(warning(
+                    Severity::Severe,
+                    "entry_unknown",
+                    name,
+                    format!(
+                        "the demand of {name} is not planned: the graph holds no such service, or several of that name; \
+                         candidates: {candidates}. Write the name as namespace/name in the history, or add the service to the graph or the catalogue"
+                    ),
+                ));
+            }
+        }
+    }
+    if sources.is_empty() && !demand.entries.is_empty() {
+        return Err(PolicyError::NoEntry {
+            entries: few(demand.entries.keys().map(ToString::to_string)),
+            known: few(graph.services().map(|s| s.name.to_string())),
+        });
+    }
+    if sources.is_empty() {
+        return Err(PolicyError::NoDemand);
+    }
+    Ok(sources)
+}
+
+fn reached(visits: &Visits, sources: &[Source<'_>], n: usize) -> Vec<bool> {
+    let mut external = vec![0.0; n];
+    for source in sources {
+        external[source.node] = 1.0;
+    }
+    visits
+        .rates(&external)
+        .into_iter()
+        .map(|r| r > 1e-12)
+        .collect()
+}
+
+/// The index of dispersion at every service: arrivals of the callers split or multiplied by their fan-out and superposed by
+/// rate (Whitt, *The queueing network analyzer*, 1983). A caller that makes k calls for a request makes them in one second,
+/// so counts of a second are k times as dispersed (`batched`); for the time between arrivals the calls stand apart.
+fn dispersions(
+    calls: &Calls,
+    hourly: &HourlyDemand,
+    sources: &[Source<'_>],
+    n: usize,
+    batched: bool,
+) -> Vec<f64> {
+    let hours = hourly.hours().max(1) as f64;
+    let rate: Vec<f64> = (0..n)
+        .map(|s| hourly.mean_rps[MEDIAN].iter().map(|h| h[s]).sum::<f64>() / hours)
+        .collect();
+    let mut outside = vec![(0.0, 0.0); n];
+    for source in sources {
+        let median = (0..source.demand.quantiles_rps.len())
+            .map(|step| source.demand.at_level(step, 0.5).max(0.0))
+            .sum::<f64>()
+            .max(1e-9);
+        let own = if source.demand.dispersion.is_finite() {
+            source.demand.dispersion.clamp(1.0, 1000.0)
+        } else {
+            1.0
+        };
+        outside[source.node].0 += median;
+        outside[source.node].1 += median * own;
+    }
+    let mut dispersion = vec![1.0f64; n];
+    let mut incoming: Vec<Vec<(usize, f64)>> = vec![Vec::new(); n];
+    for (caller, calls) in calls.by_caller.iter().enumerate() {
+        for call in calls {
+            incoming[call.callee].push((caller, call.fan_out));
+        }
+    }
+    for (members, circle) in &calls.groups {
+        for _ in 0..if *circle { 40 } else { 1 } {
+            for service in members {
+                let mut flow = 0.0;
+                let mut weighted = 0.0;
+                for (caller, fan_out) in &incoming[*service] {
+                    let f = if batched { *fan_out } else { fan_out.min(1.0) };
+                    let rest = f.fract();
+                    let through = if f > 0.0 {
+                        f * dispersion[*caller] + rest * (1.0 - rest) / f
+                    } else {
+                        1.0
+                    };
+                    flow += rate[*caller] * fan_out;
+                    weighted += rate[*caller] * fan_out * through;
+                }
+                let (own, own_weighted) = outside[*service];
+                if own > 0.0 {
+                    let own_rate = (rate[*service] - flow).max(1e-9);
+                    flow += own_rate;
+                    weighted += own_rate * own_weighted / own;
+                }
+                dispersion[*service] = if flow > 0.0 {
+                    (weighted / flow).clamp(1.0, 1000.0)
+                } else {
+                    1.0
+                };
+            }
+        }
+    }
+    dispersion
+}
+
+/// Instances up to which a ring is balanced better than Maglev's table is worth.
+const SMALL_RING: u32 = 10;
+
+fn balancing(service: &Service, station: &Station) -> LoadBalancing {
+    if service.protocol == Protocol::Tcp {
+        // Connections live long and carry unequal loads; the proxy sees no requests to count.
+        return LoadBalancing::RoundRobin;
+    }
+    if !station.cache_affinity {
+        return LoadBalancing::LeastRequest;
+    }
+    // By the most instances that there may be, not by the forecast: a move of demand must not move every key.
+    if station.max_instances <= SMALL_RING {
+        LoadBalancing::RingHash
+    } else {
+        LoadBalancing::Maglev
+    }
+}
+
+fn entries(
+    graph: &ServiceGraph,
+    request: &ProfileRequest,
+    sources: &[Source<'_>],
+    visits: &Visits,
+    n: usize,
+    warnings: &mut Vec<Warning>,
+) -> Vec<Entry> {
+    let mut slos: BTreeMap<usize, Slo> = BTreeMap::new();
+    for source in sources {
+        slos.insert(source.node, request.slo);
+    }
+    for (name, slo) in &request.slos {
+        match graph.resolve(name).and_then(|s| graph.node(&s.name)) {
+            Some(node) if slos.contains_key(&node.index()) => {
+                slos.insert(node.index(), *slo);
+            }
+            Some(_) => warnings.push(warning(
+                Severity::Caution,
+                "objective_unused",
+                name,
+                format!("slos names {name}, for which there is no demand: its objective moves nothing; add its requests to the history"),
+            )),
+            None => warnings.push(warning(
+                Severity::Caution,
+                "objective_unused",
+                name,
+                format!("slos names {name}, which the graph does not hold: mend the name or add the service"),
+            )),
+        }
+    }
+    slos.into_iter()
+        .map(|(node, slo)| {
+            let mut external = vec![0.0; n];
+            external[node] = 1.0;
+            Entry {
+                node,
+                slo,
+                quantile: GammaQuantile::at(slo.percentile / 100.0),
+                visits: visits.rates(&external),
+            }
+        })
+        .collect()
+}

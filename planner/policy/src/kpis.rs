@@ -1,0 +1,227 @@
+//! What the settings are expected to do, and how other ways of sizing would have fared.
+
+use foremesh_model::{
+    Candidate, EdgeKpi, EntryKpi, Kpis, ProfileRequest, ServiceKpi, Settings, Severity, Warning,
+};
+
+use crate::{
+    ground::{Ground, warning},
+    latency::GammaQuantile,
+    queue::Wait,
+    reasons::show,
+    sampling::{BOUGHT, LEVELS, MEDIAN},
+    size::{excess_probability, hardest_hour},
+    sizing::Sizing,
+};
+
+pub(crate) fn kpis(
+    ground: &Ground<'_>,
+    sizing: &Sizing,
+    settings: &Settings,
+    warnings: &mut Vec<Warning>,
+) -> Kpis {
+    let mut kpis = Kpis {
+        holds: true,
+        ..Kpis::default()
+    };
+    for (s, sized) in sizing.services.iter().enumerate() {
+        let (hour, rate) = hardest_hour(&ground.demand, BOUGHT, s);
+        let station = &ground.stations[s];
+        let instances = sized.schedule.get(hour).copied().unwrap_or(1);
+        kpis.services.insert(
+            ground.name(s).clone(),
+            ServiceKpi {
+                demand_p50_rps: ground.demand.mean_rps[MEDIAN][hour][s],
+                demand_p99_rps: rate,
+                utilisation: (rate / (f64::from(instances.max(1)) * station.saturation_rps))
+                    .min(1.0),
+                mean_wait_ms: Wait::of(&ground.workers(s), instances, rate).moments().mean,
+            },
+        );
+        let hours: u64 = sized
+            .schedule
+            .iter()
+            .map(|n| u64::from(*n) + u64::from(sized.standby))
+            .sum();
+        kpis.instance_hours += hours as f64;
+        kpis.instance_cost += hours as f64 * station.cost_per_hour;
+        if sized.wanted > station.max_instances {
+            kpis.holds = false;
+        }
+    }
+    let p99 = GammaQuantile::at(0.99);
+    let worst = sizing.worst_latency(ground);
+    for (i, name) in ground.edge_names.iter().enumerate() {
+        let (caller, callee) = ground.edge_ends[i];
+        kpis.edges.insert(
+            name.clone(),
+            EdgeKpi {
+                calls_rps: hardest_hour(&ground.demand, BOUGHT, caller).1
+                    * ground.edges[i].fan_out(),
+                latency_p99_ms: p99.of(worst[callee]),
+            },
+        );
+    }
+    for (e, entry) in ground.entries.iter().enumerate() {
+        let (hardest_hour, latency_ms) = sizing
+            .expected
+            .entry_ms
+            .iter()
+            .map(|latencies| latencies[e])
+            .enumerate()
+            .fold((0, 0.0), |best, (hour, latency)| {
+                if latency > best.1 {
+                    (hour, latency)
+                } else {
+                    best
+                }
+            });
+        // A call that fails fails the request; retries are granted only where the request was not worked on, and not counted.
+        let errors: f64 = (0..ground.edges.len())
+            .map(|i| {
+                let edge = ground.edges[i];
+                entry.visits[ground.edge_ends[i].0]
+                    * edge.fan_out()
+                    * edge.error_rate.unwrap_or(0.0)
+            })
+            .sum();
+        let availability = (-errors).exp();
+        let name = ground.name(entry.node);
+        let in_time = latency_ms <= entry.slo.latency_ms;
+        let available = availability >= entry.slo.availability;
+        if !in_time && sizing.bounds_ms[e] < entry.slo.latency_ms {
+            warnings.push(warning(
+                Severity::Severe,
+                "objective_missed",
+                name,
+                format!(
+                    "the {}th percentile is expected at {} ms in hour {hardest_hour}, the objective is {} ms: a service on its way has reached max_instances or gains nothing from more instances",
+                    show(entry.slo.percentile), show(latency_ms), show(entry.slo.latency_ms)
+                ),
+            ));
+        }
+        if !available {
+            warnings.push(warning(
+                Severity::Severe,
+                "availability_missed",
+                name,
+                format!(
+                    "the error rates that were observed on its calls leave {}% of the requests whole, the objective is {}%: no setting of the mesh mends errors; lower them or slo.availability",
+                    show(availability * 100.0), show(entry.slo.availability * 100.0)
+                ),
+            ));
+        }
+        kpis.holds &= in_time && available;
+        kpis.entries.insert(
+            name.clone(),
+            EntryKpi {
+                latency_ms,
+                objective_ms: entry.slo.latency_ms,
+                availability,
+                holds: in_time && available,
+                hardest_hour: hardest_hour as u32,
+            },
+        );
+    }
+    debug_assert_eq!(settings.services.len(), kpis.services.len());
+    kpis
+}
+
+/// The floor beside other ways of sizing. Each is scored by −(cost of its instances + cost of the minutes in which demand is
+/// expected to exceed what it holds); the floor comes first because capacity is bought at the 0.99 quantile.
+pub(crate) fn candidates(
+    ground: &Ground<'_>,
+    sizing: &Sizing,
+    request: &ProfileRequest,
+    kpis: &Kpis,
+) -> Vec<Candidate> {
+    let limits: Vec<f64> = sizing.services.iter().map(|s| s.limit_rps).collect();
+    let (needed, planned) = (ground.needed_target(&limits), ground.planned_target());
+    let at_level = |level: usize| {
+        let (_, plan) = ground.allocate_hours(level, &needed, &planned);
+        smoothed(ground, sizing, &plan)
+    };
+    let hours = sizing.by_hour.len();
+    let peak: Vec<u32> = (0..ground.services.len())
+        .map(|s| sizing.by_hour.iter().map(|row| row[s]).max().unwrap_or(1))
+        .collect();
+    let others = [
+        ("schedule at the 0.95 quantile", at_level(1)),
+        ("schedule at the 0.999 quantile", at_level(3)),
+        ("static at the highest hour", vec![peak; hours]),
+    ];
+    let mut candidates: Vec<Candidate> = others
+        .into_iter()
+        .map(|(name, by_hour)| weigh(ground, sizing, request, name, &by_hour))
+        .collect();
+    candidates.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.name.cmp(&b.name)));
+    let mut chosen = weigh(
+        ground,
+        sizing,
+        request,
+        "schedule at the 0.99 quantile",
+        &sizing.by_hour,
+    );
+    chosen.holds = kpis.holds;
+    candidates.insert(0, chosen);
+    candidates
+}
+
+fn smoothed(ground: &Ground<'_>, sizing: &Sizing, plan: &[Vec<u32>]) -> Vec<Vec<u32>> {
+    let columns: Vec<Vec<u32>> = (0..ground.services.len())
+        .map(|s| {
+            let column: Vec<u32> = plan.iter().map(|row| row[s]).collect();
+            crate::schedule::smooth(
+                &column,
+                sizing.services[s].ahead,
+                ground.stations[s].max_instances,
+            )
+        })
+        .collect();
+    (0..plan.len())
+        .map(|h| columns.iter().map(|column| column[h]).collect())
+        .collect()
+}
+
+fn weigh(
+    ground: &Ground<'_>,
+    sizing: &Sizing,
+    request: &ProfileRequest,
+    name: &str,
+    by_hour: &[Vec<u32>],
+) -> Candidate {
+    let instance_cost: f64 = by_hour
+        .iter()
+        .map(|row| {
+            row.iter()
+                .zip(&ground.stations)
+                .zip(&sizing.services)
+                .map(|((n, station), sized)| f64::from(n + sized.standby) * station.cost_per_hour)
+                .sum::<f64>()
+        })
+        .sum();
+    let mut highest: Vec<Option<usize>> = vec![None; by_hour.len()];
+    let mut holds = true;
+    for level in 0..LEVELS.len() {
+        let expected = ground.expected(level, by_hour);
+        for (hour, highest) in highest.iter_mut().enumerate() {
+            let kept = expected.holds(ground, hour);
+            if kept {
+                *highest = Some(level);
+            }
+            if level == BOUGHT {
+                holds &= kept;
+            }
+        }
+    }
+    let violation_minutes: f64 = highest
+        .into_iter()
+        .map(|h| 60.0 * excess_probability(h))
+        .sum();
+    Candidate {
+        name: name.into(),
+        instance_cost,
+        holds,
+        score: -(instance_cost + request.cost.violation_per_minute * violation_minutes),
+    }
+}

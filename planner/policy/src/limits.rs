@@ -1,0 +1,127 @@
+//! Limits: what one instance admits, works on and queues, what one proxy of a caller holds open, and when an instance is
+//! taken out of rotation.
+//!
+//! Means come from Little's law (requests in flight = rate × time), limits from a quantile of the count: a service-wide
+//! limit divided by the proxies is exceeded a third of the time when two calls are expected.
+
+use foremesh_model::{CallerLimits, OutlierEjection, Protocol, RateLimit, quantise, quantise_up};
+
+use crate::{
+    counts::{consecutive_errors, count_quantile},
+    size::ADMITTED_UTILISATION,
+    station::Station,
+};
+
+/// The level that an instance's own limits pass.
+pub(crate) const INSTANCE_LEVEL: f64 = 0.999;
+/// The level that a caller proxy's limits pass: there are many proxies, and each must.
+pub(crate) const PROXY_LEVEL: f64 = 0.9999;
+/// False ejections of an instance in a day that are tolerated.
+pub(crate) const FALSE_EJECTIONS_PER_DAY: f64 = 0.01;
+/// Milliseconds that opening a connection may take, during which requests wait for it.
+pub(crate) const CONNECT_MS: f64 = 100.0;
+/// Error rate that is assumed where none was observed.
+pub(crate) const ASSUMED_ERROR_RATE: f64 = 0.001;
+
+/// What one instance may be given each second: its saturation at the utilisation that is admitted.
+pub(crate) fn rate_limit_rps(station: &Station) -> f64 {
+    quantise(station.saturation_rps * ADMITTED_UTILISATION)
+}
+
+/// The dispersion of one of `parts` among which a flow is spread.
+pub(crate) fn thinned(dispersion: f64, parts: u32) -> f64 {
+    1.0 + (dispersion - 1.0).max(0.0) / f64::from(parts.max(1))
+}
+
+pub(crate) fn rate_limit(limit_rps: f64, dispersion: f64) -> RateLimit {
+    RateLimit {
+        requests_per_second: limit_rps,
+        burst: (quantise_up(f64::from(
+            count_quantile(limit_rps, dispersion, INSTANCE_LEVEL).max(1),
+        ))
+        .ceil()) as u32,
+    }
+}
+
+/// A count rounded up to a number that an engineer would write.
+pub(crate) fn round_count_up(count: u32) -> u32 {
+    if count <= 10 {
+        count
+    } else {
+        quantise_up(f64::from(count)).ceil().min(4e9) as u32
+    }
+}
+
+/// What a caller's proxies hold open.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct ProxyLoad {
+    /// Calls a second of one proxy in the hour in which a proxy makes most.
+    pub calls_rps: f64,
+    /// Mean of the calls that it has in flight then.
+    pub in_flight: f64,
+    /// Variance ÷ mean of them.
+    pub dispersion: f64,
+    /// Fewest and most proxies of any hour.
+    pub fewest: u32,
+    pub most: u32,
+}
+
+pub(crate) fn caller_limits(
+    load: &ProxyLoad,
+    protocol: Protocol,
+    callee_most_instances: u32,
+    retries: Option<f64>,
+) -> CallerLimits {
+    let in_flight =
+        round_count_up(count_quantile(load.in_flight, load.dispersion, PROXY_LEVEL).max(2));
+    let pending = count_quantile(
+        load.calls_rps * CONNECT_MS / 1000.0,
+        load.dispersion,
+        PROXY_LEVEL,
+    );
+    let max_connections = match protocol {
+        Protocol::Http | Protocol::Tcp => in_flight,
+        // One connection to each instance from each of two worker threads carries many requests.
+        Protocol::Http2 | Protocol::Grpc => round_count_up(callee_most_instances.max(1) * 2),
+    };
+    CallerLimits {
+        max_connections,
+        max_pending_requests: round_count_up(pending.max(1)),
+        max_concurrent_requests: in_flight,
+        max_concurrent_retries: retries.map_or(1, |share| {
+            round_count_up((f64::from(in_flight) * share).ceil().max(3.0) as u32)
+        }),
+        fewest_caller_proxies: load.fewest,
+        most_caller_proxies: load.most,
+    }
+}
+
+/// What ejection is derived from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct EjectionInputs {
+    pub error_rate: f64,
+    pub instance_rps: f64,
+    /// Fewest instances of any hour, standby included.
+    pub fewest: u32,
+    /// Smallest share of the instances, standby included, that no hour needs.
+    pub spare_share: f64,
+}
+
+pub(crate) fn outlier_ejection(inputs: &EjectionInputs, station: &Station) -> OutlierEjection {
+    let requests_per_day = inputs.instance_rps.max(0.01) * 86_400.0;
+    let consecutive =
+        consecutive_errors(inputs.error_rate, requests_per_day, FALSE_EJECTIONS_PER_DAY);
+    let at_least_one = if inputs.fewest >= 2 {
+        100u32.div_ceil(inputs.fewest)
+    } else {
+        1
+    };
+    let spare = (inputs.spare_share * 100.0).floor().clamp(0.0, 50.0) as u32;
+    OutlierEjection {
+        consecutive_errors: consecutive.clamp(3, 100),
+        interval_s: if inputs.instance_rps >= 1.0 { 10 } else { 30 },
+        base_ejection_s: quantise_up(station.startup_s.clamp(15.0, 300.0)).ceil() as u32,
+        max_ejection_percent: at_least_one.max(spare - spare % 5).clamp(1, 50),
+        min_health_percent: 50,
+    }
+}

@@ -1,0 +1,73 @@
+//! The analytic floor: one function from graph, demand and objectives to settings with the reason of every value.
+
+use std::collections::BTreeMap;
+
+use foremesh_model::{
+    Candidate, Demand, Kpis, ProfileRequest, Reason, ServiceGraph, Settings, Warning,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    PolicyError, calls::plan_calls, ground::Ground, kpis, reasons::Reasons, settings, sizing,
+};
+
+/// What a plan is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct PolicyInput<'a> {
+    /// Which service calls which, with capacities.
+    pub graph: &'a ServiceGraph,
+    /// What will be asked of the region.
+    pub demand: &'a Demand,
+    /// Objectives, costs and the shape of the region.
+    pub request: &'a ProfileRequest,
+}
+
+/// Settings, why they are what they are, and what they are expected to do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PolicyOutput {
+    /// What is set.
+    pub settings: Settings,
+    /// Why each value is what it is, by its path: see [`crate::paths`].
+    pub reasons: BTreeMap<String, Reason>,
+    /// What the settings are expected to do.
+    pub kpis: Kpis,
+    /// What was compared; the first is the one chosen.
+    pub candidates: Vec<Candidate>,
+    /// What to beware of, the worst first.
+    pub warnings: Vec<Warning>,
+}
+
+/// Computes the settings of a region by queueing theory alone. Equal inputs give equal outputs, whatever the number of
+/// threads.
+///
+/// # Errors
+/// [`PolicyError`] when the graph is empty or feeds on itself, when there is no demand or none of its entries is in the
+/// graph, and when a capacity or an objective cannot be. Everything else is planned around and said in a warning.
+pub fn plan(input: &PolicyInput<'_>) -> Result<PolicyOutput, PolicyError> {
+    let mut ground = Ground::of(input.graph, input.demand, input.request)?;
+    let mut warnings = std::mem::take(&mut ground.warnings);
+    let sizing = sizing::size(&ground, &mut warnings);
+    let worst = sizing.worst_latency(&ground);
+    let calls = plan_calls(&ground, &worst);
+    let mut reasons = Reasons::default();
+    let settings = settings::assemble(
+        input,
+        &ground,
+        &sizing,
+        &calls,
+        &worst,
+        &mut reasons,
+        &mut warnings,
+    );
+    let kpis = kpis::kpis(&ground, &sizing, &settings, &mut warnings);
+    let candidates = kpis::candidates(&ground, &sizing, input.request, &kpis);
+    warnings.sort();
+    warnings.dedup();
+    Ok(PolicyOutput {
+        settings,
+        reasons: reasons.into_map(),
+        kpis,
+        candidates,
+        warnings,
+    })
+}

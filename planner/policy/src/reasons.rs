@@ -1,0 +1,71 @@
+//! Collects the reason of every value while it is computed.
+
+use std::{collections::BTreeMap, fmt::Display};
+
+use foremesh_model::Reason;
+
+/// Reasons by path.
+#[derive(Debug, Default)]
+pub(crate) struct Reasons(BTreeMap<String, Reason>);
+
+impl Reasons {
+    /// The reasons of the values under `map["name"]`.
+    pub(crate) fn under(&mut self, map: &str, name: impl Display) -> Under<'_> {
+        Under {
+            prefix: format!("{map}[\"{name}\"]."),
+            reasons: self,
+        }
+    }
+
+    pub(crate) fn set(&mut self, path: &str, reason: Reason) {
+        self.0.insert(path.into(), reason);
+    }
+
+    pub(crate) fn into_map(self) -> BTreeMap<String, Reason> {
+        self.0
+    }
+}
+
+/// The reasons of one service, edge or entry.
+pub(crate) struct Under<'a> {
+    prefix: String,
+    reasons: &'a mut Reasons,
+}
+
+impl Under<'_> {
+    pub(crate) fn set(&mut self, field: &str, reason: Reason) {
+        let path = format!("{}{field}", self.prefix);
+        self.reasons.0.insert(path, reason);
+    }
+}
+
+/// A number as a sentence shows it: up to three digits that matter.
+pub(crate) fn show(value: f64) -> String {
+    if value == 0.0 || !value.is_finite() {
+        return format!("{value}");
+    }
+    let digits = 2 - value.abs().log10().floor() as i32;
+    if digits <= 0 {
+        return format!("{}", value.round());
+    }
+    let text = format!("{value:.*}", digits.min(9) as usize);
+    text.trim_end_matches('0').trim_end_matches('.').to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::show;
+
+    #[test]
+    fn numbers_are_short() {
+        for (value, text) in [
+            (1234.5, "1235"),
+            (12.345, "12.3"),
+            (0.30, "0.3"),
+            (0.001_234, "0.00123"),
+            (0.0, "0"),
+        ] {
+            assert_eq!(show(value), text);
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Instances of every service and hour as they are planned: sized, smoothed to schedules, with standby beside them.
+
+use foremesh_model::{Criticality, Severity, Warning};
+
+use crate::{
+    ground::{Ground, warning},
+    latency::Moments,
+    limits::rate_limit_rps,
+    reasons::show,
+    sampling::{BOUGHT, MEDIAN},
+    schedule::{LEAD_AFTER_S, smooth},
+    size::{ADMITTED_UTILISATION, Expected, hardest_hour, planned_utilisation},
+};
+
+/// One service.
+#[derive(Debug, Clone)]
+pub(crate) struct Sized {
+    /// Instances of the schedule by hour, standby not included.
+    pub schedule: Vec<u32>,
+    /// The fewest by hour that keep the objective.
+    pub needs: Vec<u32>,
+    pub standby: u32,
+    /// Requests a second that demand may rise by before a new instance is warm.
+    pub ramp_rps: f64,
+    /// Requests a second that the scheduled instances take beyond what is planned, at their rate limit.
+    pub reserve_rps: f64,
+    /// What one instance admits each second.
+    pub limit_rps: f64,
+    /// Whether an hour's instances are ordered an hour ahead.
+    pub ahead: bool,
+    /// Instances that the highest hour would need if there were no maximum.
+    pub wanted: u32,
+}
+
+impl Sized {
+    pub(crate) fn fewest(&self) -> u32 {
+        self.schedule.iter().copied().min().unwrap_or(0) + self.standby
+    }
+
+    pub(crate) fn most(&self) -> u32 {
+        self.schedule.iter().copied().max().unwrap_or(0) + self.standby
+    }
+}
+
+pub(crate) struct Sizing {
+    pub services: Vec<Sized>,
+    /// Scheduled instances, `[hour][service]`.
+    pub by_hour: Vec<Vec<u32>>,
+    /// What they show at the demand that capacity is bought for.
+    pub expected: Expected,
+    pub bounds_ms: Vec<f64>,
+}
+
+impl Sizing {
+    /// The latency of each service in the hour in which its mean is highest.
+    pub(crate) fn worst_latency(&self, ground: &Ground<'_>) -> Vec<Moments> {
+        (0..ground.services.len())
+            .map(|s| {
+                self.expected
+                    .whole
+                    .iter()
+                    .map(|whole| whole[s])
+                    .max_by(|a, b| a.mean.total_cmp(&b.mean))
+                    .unwrap_or_default()
+            })
+            .collect()
+    }
+}
+
+pub(crate) fn size(ground: &Ground<'_>, warnings: &mut Vec<Warning>) -> Sizing {
+    let limits: Vec<f64> = ground.stations.iter().map(rate_limit_rps).collect();
+    let (needed, planned) = (ground.needed_target(&limits), ground.planned_target());
+    let (needs, plan) = ground.allocate_hours(BOUGHT, &needed, &planned);
+    let services: Vec<Sized> = (0..ground.services.len())
+        .map(|s| {
+            let column = |rows: &[Vec<u32>]| rows.iter().map(|row| row[s]).collect::<Vec<u32>>();
+            let rate = hardest_hour(&ground.demand, BOUGHT, s).1;
+            let wanted = ground.stable(s, rate, &needed);
+            one(
+                ground,
+                s,
+                &column(&needs),
+                &column(&plan),
+                limits[s],
+                wanted,
+            )
+        })
+        .collect();
+    for (s, sized) in services.iter().enumerate() {
+        let station = &ground.stations[s];
+        if sized.wanted > station.max_instances {
+            warnings.push(warning(
+                Severity::Severe,
+                "max_instances_reached",
+                ground.name(s),
+                format!(
+                    "needs {} instances at the 0.99 quantile of its highest hour, max_instances is {}: requests beyond them are refused; raise max_instances or the capacity of one instance",
+                    sized.wanted, station.max_instances
+                ),
+            ));
+        } else if ground.reached[s]
+            && sized.most() >= station.max_instances
+            && sized.standby == 0
+            && station.max_instances > 1
+        {
+            warnings.push(warning(
+                Severity::Caution,
+                "no_standby",
+                ground.name(s),
+                format!("max_instances {} leaves no instance on standby: a lost instance is missed until another has started", station.max_instances),
+            ));
+        }
+        if !ground.reached[s] {
+            warnings.push(warning(
+                Severity::Note,
+                "no_demand",
+                ground.name(s),
+                format!(
+                    "no demand reaches it: it keeps its fewest instances ({}); if it takes requests, add them to the history or add the calls to it to the graph or the catalogue",
+                    station.min_instances
+                ),
+            ));
+        }
+    }
+    let by_hour: Vec<Vec<u32>> = (0..ground.demand.hours())
+        .map(|h| services.iter().map(|sized| sized.schedule[h]).collect())
+        .collect();
+    let expected = ground.expected(BOUGHT, &by_hour);
+    let bounds_ms = ground.bounds_ms();
+    for (e, entry) in ground.entries.iter().enumerate() {
+        if bounds_ms[e] >= entry.slo.latency_ms {
+            warnings.push(warning(
+                Severity::Severe,
+                "objective_below_service_time",
+                ground.name(entry.node),
+                format!(
+                    "the objective of {} ms at the {}th percentile lies below {} ms, which the services take with no wait at all: no number of instances keeps it; raise slo.latency_ms or make the services faster",
+                    show(entry.slo.latency_ms), show(entry.slo.percentile), show(bounds_ms[e])
+                ),
+            ));
+        }
+    }
+    Sizing {
+        services,
+        by_hour,
+        expected,
+        bounds_ms,
+    }
+}
+
+fn one(
+    ground: &Ground<'_>,
+    s: usize,
+    needs: &[u32],
+    plan: &[u32],
+    limit_rps: f64,
+    wanted: u32,
+) -> Sized {
+    let station = &ground.stations[s];
+    let ahead = station.lead_s() > LEAD_AFTER_S;
+    let schedule = smooth(plan, ahead, station.max_instances);
+    let needs: Vec<u32> = smooth(needs, false, station.max_instances)
+        .into_iter()
+        .zip(&schedule)
+        .map(|(need, planned)| need.min(*planned))
+        .collect();
+    let criticality = ground.services[s].criticality;
+    // Demand climbs within an hour at most as fast as from hour to hour, or from what is likely to what is bought.
+    let bought = ground.bought_rps(s);
+    let rise = bought.windows(2).map(|w| w[1] - w[0]).fold(0.0, f64::max);
+    let gap = (0..bought.len())
+        .map(|h| bought[h] - ground.demand.mean_rps[MEDIAN][h][s])
+        .fold(0.0, f64::max);
+    let ramp_rps = rise.max(gap) / 3600.0 * station.lead_s();
+    let fewest = schedule.iter().copied().min().unwrap_or(0);
+    let reserve_rps = f64::from(fewest)
+        * station.saturation_rps
+        * (ADMITTED_UTILISATION - planned_utilisation(criticality));
+    let for_ramp = ((ramp_rps - reserve_rps)
+        / (station.saturation_rps * planned_utilisation(criticality)))
+    .ceil()
+    .clamp(0.0, 1e6) as u32;
+    let for_failure = u32::from(criticality != Criticality::Deferrable || fewest < 2);
+    let most = schedule.iter().copied().max().unwrap_or(0);
+    let standby = if ground.reached[s] {
+        (for_ramp + for_failure).min(station.max_instances.saturating_sub(most))
+    } else {
+        0
+    };
+    Sized {
+        schedule,
+        needs,
+        standby,
+        ramp_rps,
+        reserve_rps,
+        limit_rps,
+        ahead,
+        wanted,
+    }
+}

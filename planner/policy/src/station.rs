@@ -1,0 +1,228 @@
+//! What one instance of a service can do, as the queue sees it, and where that knowledge comes from.
+
+use foremesh_model::{Cost, Service, ServiceGraph};
+use petgraph::{Direction, visit::EdgeRef};
+
+use crate::PolicyError;
+
+/// p99 ÷ mean of an exponential time.
+const P99_OF_EXPONENTIAL: f64 = 4.605;
+/// Median ÷ mean of an exponential time.
+const MEDIAN_OF_EXPONENTIAL: f64 = std::f64::consts::LN_2;
+
+/// One instance of a service.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Station {
+    /// Requests worked on at once.
+    pub workers: u32,
+    /// Mean milliseconds that a request holds a worker.
+    pub holding_ms: f64,
+    /// Mean milliseconds of the service's own work on a request.
+    pub service_ms: f64,
+    /// Squared coefficient of variation of that work.
+    pub cv2: f64,
+    /// Requests a second at which no worker is idle.
+    pub saturation_rps: f64,
+    pub min_instances: u32,
+    pub max_instances: u32,
+    pub startup_s: f64,
+    pub warm_up_s: f64,
+    pub cost_per_hour: f64,
+    pub cache_affinity: bool,
+    /// The own time was derived from observed latencies of calls to it.
+    pub from_observed_latency: bool,
+    /// Fields that nobody gave, with what was assumed.
+    pub assumed: Vec<(&'static str, f64)>,
+}
+
+impl Station {
+    /// From placing an order until an instance is warm.
+    pub(crate) fn lead_s(&self) -> f64 {
+        self.startup_s + self.warm_up_s
+    }
+}
+
+/// The stations of all services, in order of name.
+pub(crate) fn stations(graph: &ServiceGraph, cost: &Cost) -> Result<Vec<Station>, PolicyError> {
+    graph
+        .petgraph()
+        .node_indices()
+        .map(|node| {
+            let service = &graph.petgraph()[node];
+            if let Some((field, cause)) = service.capacity.fault() {
+                return Err(PolicyError::Capacity {
+                    service: service.name.clone(),
+                    field,
+                    cause,
+                });
+            }
+            Ok(station(service, observed_own_ms(graph, node), cost))
+        })
+        .collect()
+}
+
+fn station(service: &Service, observed_own_ms: Option<f64>, cost: &Cost) -> Station {
+    let capacity = &service.capacity;
+    let from_observed_latency =
+        capacity.service_time_mean_ms.is_none() && observed_own_ms.is_some();
+    let service_ms = capacity
+        .service_time_mean_ms
+        .or(observed_own_ms)
+        .unwrap_or_else(|| capacity.service_time_mean_ms());
+    let workers_given = capacity.concurrency();
+    let (workers, saturation_rps) = match capacity.capacity_rps {
+        // A measured capacity says how many requests the instance really works on at once (Little's law).
+        Some(measured) => (
+            (measured * service_ms / 1000.0)
+                .round()
+                .clamp(1.0, 100_000.0) as u32,
+            measured,
+        ),
+        None => (
+            workers_given.max(1),
+            f64::from(workers_given.max(1)) * 1000.0 / service_ms,
+        ),
+    };
+    let holding_ms = f64::from(workers) * 1000.0 / saturation_rps;
+    let min_instances = capacity.min_instances().max(1);
+    let assumed = capacity
+        .assumed()
+        .into_iter()
+        .filter(|d| match d.field {
+            "service_time_mean_ms" => !from_observed_latency,
+            "concurrency" => capacity.capacity_rps.is_none(),
+            // The request states the cost of an instance hour, and the size of answers moves nothing here.
+            "instance_cost_per_hour" | "response_bytes" => false,
+            _ => true,
+        })
+        .map(|d| (d.field, d.value))
+        .collect();
+    Station {
+        workers,
+        holding_ms,
+        service_ms: service_ms.max(if workers == 1 { holding_ms } else { 0.0 }),
+        cv2: capacity.service_time_cv2(),
+        saturation_rps,
+        min_instances,
+        max_instances: capacity.max_instances().max(min_instances),
+        startup_s: capacity.startup_s(),
+        warm_up_s: capacity.warm_up_s(),
+        cost_per_hour: capacity
+            .instance_cost_per_hour
+            .unwrap_or(cost.instance_per_hour),
+        cache_affinity: capacity.cache_affinity(),
+        from_observed_latency,
+        assumed,
+    }
+}
+
+/// The service's own share of the latency that its callers observe: the observed mean less that of the calls it makes
+/// itself. None where nobody observed it.
+fn observed_own_ms(graph: &ServiceGraph, node: petgraph::graph::NodeIndex) -> Option<f64> {
+    let mean = |edge: &foremesh_model::Edge| match (edge.latency_p50_ms, edge.latency_p99_ms) {
+        (Some(p50), Some(p99)) if p50 > 0.0 && p99 > p50 => {
+            // Log-normal through both, kept to a sane spread.
+            let scale = ((p99 / p50).ln() / 2.326_347_874).min(1.5);
+            Some(p50 * (0.5 * scale * scale).exp())
+        }
+        (Some(p50), _) if p50 > 0.0 => Some(p50 / MEDIAN_OF_EXPONENTIAL),
+        (_, Some(p99)) if p99 > 0.0 => Some(p99 / P99_OF_EXPONENTIAL),
+        _ => None,
+    };
+    let petgraph = graph.petgraph();
+    let (mut sum, mut weight) = (0.0, 0.0);
+    for edge in petgraph.edges_directed(node, Direction::Incoming) {
+        if edge.source() == node {
+            continue;
+        }
+        if let Some(mean) = mean(edge.weight()) {
+            let w = edge.weight().rate_rps.unwrap_or(1.0).max(1e-6);
+            sum += w * mean;
+            weight += w;
+        }
+    }
+    if weight <= 0.0 {
+        return None;
+    }
+    let whole = sum / weight;
+    let (mut one_by_one, mut beside) = (0.0, 0.0f64);
+    for edge in petgraph.edges(node) {
+        if let Some(mean) = mean(edge.weight()).filter(|_| edge.target() != node) {
+            let spent = mean * edge.weight().fan_out();
+            if edge.weight().sequential.unwrap_or(true) {
+                one_by_one += spent;
+            } else {
+                beside = beside.max(spent);
+            }
+        }
+    }
+    // Observations of different sources may contradict each other; a tenth of the whole is the least that is believed.
+    Some((whole - one_by_one - beside).max(0.1 * whole).max(0.05))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use foremesh_model::{Capacity, Edge, ServiceName};
+
+    fn name(n: &str) -> ServiceName {
+        ServiceName::new(n).unwrap()
+    }
+
+    fn with(capacity: Capacity) -> Station {
+        let service = Service {
+            capacity,
+            ..Service::named(name("a"))
+        };
+        station(&service, None, &Cost::default())
+    }
+
+    #[test]
+    fn measured_capacity_wins_and_doubling_doubles() {
+        let of = |rps| {
+            with(Capacity {
+                capacity_rps: Some(rps),
+                service_time_mean_ms: Some(20.0),
+                ..Capacity::default()
+            })
+        };
+        assert_eq!((of(400.0).workers, of(800.0).workers), (8, 16));
+        assert_eq!(of(800.0).saturation_rps, 800.0);
+        assert!((of(800.0).holding_ms - 20.0).abs() < 1e-9);
+        let narrow = of(10.0);
+        assert!(
+            narrow.workers == 1 && narrow.service_ms == 100.0,
+            "{narrow:?}"
+        );
+    }
+
+    #[test]
+    fn own_time_is_what_callers_see_less_what_it_waits_for() {
+        let edge = |a, b, p50| Edge {
+            latency_p50_ms: Some(p50),
+            ..Edge::between(name(a), name(b))
+        };
+        let graph = ServiceGraph::new(
+            ["a", "b", "c"]
+                .map(|n| Service::named(name(n)))
+                .into_iter()
+                .collect(),
+            vec![edge("a", "b", 100.0), edge("b", "c", 30.0)],
+        )
+        .unwrap();
+        let stations = stations(&graph, &Cost::default()).unwrap();
+        assert!((stations[1].service_ms - 70.0 / MEDIAN_OF_EXPONENTIAL).abs() < 1e-9);
+        assert!(stations[1].from_observed_latency && !stations[0].from_observed_latency);
+        assert!(
+            stations[0]
+                .assumed
+                .contains(&("service_time_mean_ms", 20.0))
+        );
+        assert!(
+            !stations[1]
+                .assumed
+                .iter()
+                .any(|(f, _)| *f == "service_time_mean_ms")
+        );
+    }
+}
