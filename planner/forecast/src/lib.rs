@@ -10,6 +10,7 @@ mod dependence;
 mod error;
 mod events;
 mod hourly;
+mod linear;
 mod methods;
 mod notes;
 mod quantiles;

@@ -4,7 +4,9 @@
 //! from the values before that origin alone. What a fit may learn from the whole history is a handful of gains, never a profile
 //! or a level. Methods work on the scale of [`crate::scale`] and answer medians; spread comes from their errors.
 
+mod anomaly;
 mod double_seasonal;
+mod ridge;
 mod seasonal_naive;
 
 pub(crate) use double_seasonal::mean_error;
@@ -58,6 +60,8 @@ pub(crate) trait Method: Sync {
 pub(crate) fn all() -> Vec<Box<dyn Method>> {
     vec![
         Box::new(seasonal_naive::SeasonalNaive),
+        Box::new(anomaly::AnomalyRegression),
+        Box::new(ridge::DecomposableRidge),
         Box::new(double_seasonal::DoubleSeasonal::weekly()),
         Box::new(double_seasonal::DoubleSeasonal::daily()),
     ]
