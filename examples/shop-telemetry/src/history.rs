@@ -1,6 +1,9 @@
 //! `history.csv`: what the shop's metrics would have shown, for every region and service.
 
-use std::io::Write;
+use std::{
+    collections::BTreeMap,
+    io::{Read, Write},
+};
 
 use jiff::{Timestamp, tz::TimeZone};
 
@@ -73,5 +76,30 @@ pub fn write(seed: u64, out: impl Write) -> Result<(), GenerateError> {
         at = Timestamp::from_second(at.as_second() + STEP_S)?;
     }
     rows.flush()?;
+    Ok(())
+}
+
+/// The requests a second of every series of `history`, one series after the other.
+pub fn to_openmetrics(
+    mut history: csv::Reader<impl Read>,
+    mut out: impl Write,
+) -> Result<(), GenerateError> {
+    let mut series: BTreeMap<(String, String), String> = BTreeMap::new();
+    for row in history.records() {
+        let row = row?;
+        let cell = |index: usize| row.get(index).unwrap_or_default();
+        let at = cell(0).parse::<Timestamp>()?.as_second();
+        let (region, service, rate) = (cell(1), cell(2), cell(3));
+        let line = format!(
+            "shop_requests_per_second{{region=\"{region}\",service=\"{service}\"}} {rate} {at}\n"
+        );
+        *series.entry((region.into(), service.into())).or_default() += &line;
+    }
+    writeln!(out, "# TYPE shop_requests_per_second gauge")?;
+    for samples in series.values() {
+        out.write_all(samples.as_bytes())?;
+    }
+    writeln!(out, "# EOF")?;
+    out.flush()?;
     Ok(())
 }

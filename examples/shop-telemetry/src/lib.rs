@@ -86,6 +86,15 @@ pub fn generate(seed: u64, out: &Path) -> Result<(), GenerateError> {
     )
 }
 
+/// Writes the requests a second of a generated `history.csv` as OpenMetrics text (a gauge `shop_requests_per_second`), for
+/// `promtool tsdb create-blocks-from openmetrics`.
+///
+/// # Errors
+/// [`GenerateError`] when the history cannot be read or the samples cannot be written.
+pub fn openmetrics(history: &Path, samples: &Path) -> Result<(), GenerateError> {
+    history::to_openmetrics(csv::Reader::from_path(history)?, create(samples)?)
+}
+
 /// Writes `history.csv` and `graph.json` of the speed benchmark into a folder.
 ///
 /// # Errors

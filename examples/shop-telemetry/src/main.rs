@@ -14,6 +14,9 @@ struct Arguments {
     /// Folder to write into; it is made where it does not exist.
     #[arg(long)]
     out: PathBuf,
+    /// Write the rates as OpenMetrics text as well (samples.txt), for promtool.
+    #[arg(long, conflicts_with = "entries")]
+    openmetrics: bool,
     /// Write the hourly history of this many entry services and their graph instead (for the speed benchmark).
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     entries: Option<u32>,
@@ -31,7 +34,16 @@ fn main() -> ExitCode {
             arguments.days,
             &arguments.out,
         ),
-        None => shop_telemetry::generate(arguments.seed, &arguments.out),
+        None => shop_telemetry::generate(arguments.seed, &arguments.out).and_then(|()| {
+            let folder = &arguments.out;
+            match arguments.openmetrics {
+                true => shop_telemetry::openmetrics(
+                    &folder.join("history.csv"),
+                    &folder.join("samples.txt"),
+                ),
+                false => Ok(()),
+            }
+        }),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

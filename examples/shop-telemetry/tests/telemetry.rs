@@ -74,6 +74,27 @@ fn evenings_are_local_the_sale_is_seen_and_rows_go_on_after_the_examples_as_of()
 }
 
 #[test]
+fn samples_for_prometheus_stand_series_by_series() {
+    let folder = tempfile::tempdir().unwrap();
+    let (history, samples) = (folder.path().join("h.csv"), folder.path().join("s.txt"));
+    fs::write(
+        &history,
+        "timestamp,region,service,requests_per_second\n\
+         2026-10-05T00:00:00Z,a,x,1.50\n2026-10-05T00:00:00Z,b,x,2\n2026-10-05T00:15:00Z,a,x,3\n",
+    )
+    .unwrap();
+    shop_telemetry::openmetrics(&history, &samples).unwrap();
+    assert_eq!(
+        fs::read_to_string(samples).unwrap(),
+        "# TYPE shop_requests_per_second gauge\n\
+         shop_requests_per_second{region=\"a\",service=\"x\"} 1.50 1791158400\n\
+         shop_requests_per_second{region=\"a\",service=\"x\"} 3 1791159300\n\
+         shop_requests_per_second{region=\"b\",service=\"x\"} 2 1791158400\n\
+         # EOF\n"
+    );
+}
+
+#[test]
 fn traces_hold_whole_trees_whose_calls_match_the_table() {
     let files = generated(7);
     let mut served: BTreeMap<String, f64> = BTreeMap::new();

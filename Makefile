@@ -1,0 +1,58 @@
+# What one does with this repository. `make demo` shows it working, `make test` runs every test; both set up what they need.
+
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+export PATH := $(CURDIR)/.cache/tools/bin:$(PATH)
+
+.PHONY: help
+help: ## Say what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | column -t -s '|'
+
+.PHONY: demo
+demo: ## From a fresh clone to `terraform apply` of examples/quickstart, in .cache/demo
+	@scripts/demo
+
+.PHONY: tools
+tools: ## Put the programs that the acceptance tests drive into .cache/tools
+	@scripts/tools
+
+# Bins and tests in one build: the acceptance tests run the bins, and every dependency is compiled once.
+.PHONY: build
+build: ## Build every binary and every test, optimised
+	cargo build --release --bins --tests
+
+.PHONY: test
+test: tools build modules-test doc-test ## Run every test
+	cargo nextest run --release
+
+.PHONY: doc-test
+doc-test: ## Run the examples in the documentation of the crates
+	cargo test --release --doc
+
+.PHONY: modules-test
+modules-test: build ## Run the tests of the Terraform modules
+	@scripts/modules-test
+
+.PHONY: lint
+lint: ## Formatting, clippy, licences
+	cargo fmt --all --check
+	cargo clippy --release --workspace --all-targets -- -D warnings
+	@if command -v terraform >/dev/null; then terraform fmt -check -recursive examples modules; fi
+	@if command -v cargo-deny >/dev/null; then cargo deny check; \
+	else echo "SKIPPED: cargo-deny is not on PATH ('cargo install cargo-deny --locked' gets it)"; fi
+
+.PHONY: docs
+docs: ## Write the registry's documentation and the modules' variables from the declarations
+	cargo run --release -p terraform-provider-foremesh --example generate_docs
+
+.PHONY: docs-check
+docs-check: ## Fail where what is generated is stale
+	cargo run --release -p terraform-provider-foremesh --example generate_docs -- --check
+
+.PHONY: bench-plan
+bench-plan: ## Time `terraform plan`: trivial, and 500 entries × 90 days beside a Python script with statsforecast
+	cargo build --release --bins
+	scripts/bench-plan
+
+-include planner/forecast/bench/bench.mk
