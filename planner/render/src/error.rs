@@ -5,6 +5,14 @@ use thiserror::Error;
 /// Why settings could not be rendered.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum RenderError {
+    /// A name that is no target.
+    #[error("{name:?} is no target: use one of {targets}")]
+    UnknownTarget {
+        /// The name as given.
+        name: String,
+        /// The names of the targets.
+        targets: String,
+    },
     /// A value lies outside what any mesh accepts; met with settings that were edited by hand.
     #[error("{path} is {value}: it must be {must}")]
     Value {

@@ -18,7 +18,10 @@ impl Place {
     /// Where a service lives.
     pub(crate) fn of(service: &ServiceName, options: &RenderOptions) -> Result<Self, RenderError> {
         let path = || format!("services[{:?}]", service.as_str());
-        let namespace = service.namespace().unwrap_or(&options.namespace);
+        let namespace = service
+            .namespace()
+            .or(options.namespace.as_deref())
+            .unwrap_or("default");
         let name = service.short();
         for label in [namespace, name] {
             if !is_label(label) {

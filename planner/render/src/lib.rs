@@ -2,7 +2,7 @@
 //!
 //! One module for each [`Target`]. The same settings and options give the same bytes: maps are written in order of their
 //! keys and nothing depends on the clock. Every file begins with a comment that names the region and the stage of the go-live ramp,
-//! and says what the target could not express. [`lint`] finds what a schema check of such files does not see.
+//! and says what the target could not express. [`lint()`] finds what a schema check of such files does not see.
 //!
 //! ```
 //! use foremesh_render::{RenderOptions, Target, render};
@@ -18,13 +18,14 @@ mod check;
 mod document;
 mod envoy;
 mod error;
-mod hcl;
+
 mod istio;
 mod kubernetes;
-pub mod lint;
+mod lint;
 mod options;
 mod policy;
 mod ramp;
+mod terraform;
 mod token_bucket;
 
 use std::collections::BTreeMap;
@@ -32,7 +33,8 @@ use std::collections::BTreeMap;
 use foremesh_model::Settings;
 
 pub use error::RenderError;
-pub use options::{Address, Autoscaler, RenderOptions, Target, UnknownTarget};
+pub use lint::{Finding, Level, lint};
+pub use options::{Address, Autoscaler, RenderOptions, Target};
 
 /// Renders `settings` for `target`: texts by path relative to the folder they belong in, with `/` between folders.
 ///
@@ -49,7 +51,7 @@ pub fn render(
         Target::Istio => istio::render(settings, options, &ramp),
         Target::Envoy => envoy::render(settings, options, &ramp),
         Target::Autoscaling => autoscaling::render(settings, options, &ramp),
-        Target::Hcl => hcl::render(settings, options, &ramp),
+        Target::Hcl => terraform::render(settings, options, &ramp),
         Target::Ansible => ansible::render(settings, options, &ramp),
     }
 }

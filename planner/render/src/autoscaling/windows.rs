@@ -1,0 +1,204 @@
+//! A schedule of hours as cron windows in the region's local time.
+//!
+//! KEDA takes the greatest of all active triggers, so windows may touch and overlap: a step that needs more instances
+//! begins early, by the time that an instance warms up, and the first begins an hour before go-live, because warm-up helps no instance when
+//! all are new. Cron knows no year: a plan's windows lie within one. After the horizon the most instances are held for a while, so that
+//! a plan that nobody renewed costs money and not the region.
+//!
+//! Local hours repeat when summer time ends, and cron would take the first of the two. A boundary in such an hour is moved outwards
+//! (starts earlier, ends later) by an hour.
+
+use foremesh_model::{ServiceName, ServiceSettings, Settings, Timestamp};
+use jiff::{SignedDuration, tz::TimeZone};
+
+use crate::{RenderError, RenderOptions, policy};
+
+/// A time in which a number of instances is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Window {
+    pub(super) name: String,
+    pub(super) start: String,
+    pub(super) end: String,
+    pub(super) instances: u32,
+}
+
+/// Minutes before the plan's start at which its first instances are wanted.
+const FIRST_LEAD_MINUTES: i64 = 60;
+/// Windows must lie within one year; some days are kept for the leads.
+const LONGEST_HOURS: u32 = 360 * 24;
+
+pub(super) fn of(
+    settings: &Settings,
+    options: &RenderOptions,
+    name: &ServiceName,
+    service: &ServiceSettings,
+) -> Result<Vec<Window>, RenderError> {
+    let too_long = || RenderError::Value {
+        path: format!(
+            "services[{:?}].instances, horizon_hours and the option hold_hours",
+            name.as_str()
+        ),
+        value: "a time of more than 360 days".into(),
+        must: "shorter: cron windows know no year".into(),
+    };
+    let zone = TimeZone::get(&settings.timezone).map_err(|_| RenderError::Value {
+        path: "timezone".into(),
+        value: settings.timezone.clone(),
+        must: "an IANA time zone, for example Europe/Paris".into(),
+    })?;
+    let last_step = service.instances.last().map_or(0, |step| step.starts_hour);
+    let horizon = settings.horizon_hours.max(last_step.saturating_add(1));
+    let hold_until = horizon.saturating_add(options.hold_hours);
+    if hold_until > LONGEST_HOURS {
+        return Err(too_long());
+    }
+    let lead_minutes = i64::from(service.warm_up.duration_s.div_ceil(60));
+    let fewest = policy::fewest_instances(service);
+    let most = policy::most_instances(service);
+    let at = |hour: u32, lead: i64| {
+        settings
+            .starts
+            .checked_add(SignedDuration::from_mins(i64::from(hour) * 60 - lead))
+            .map_err(|_| too_long())
+    };
+    let window = |name: String, (from, lead): (u32, i64), to: u32, instances: u32| {
+        Ok::<_, RenderError>(Window {
+            name,
+            start: cron(at(from, lead)?, &zone, -1),
+            end: cron(at(to, 0)?, &zone, 1),
+            instances,
+        })
+    };
+    let mut windows = Vec::new();
+    let mut before = 0;
+    for (index, step) in service.instances.iter().enumerate() {
+        let until = service
+            .instances
+            .get(index + 1)
+            .map_or(horizon, |next| next.starts_hour);
+        let instances = step.instances.saturating_add(service.standby_instances);
+        let lead = match index {
+            0 => lead_minutes.max(FIRST_LEAD_MINUTES),
+            _ if instances > before => lead_minutes,
+            _ => 0,
+        };
+        if instances > fewest {
+            let name = format!("hour-{}", step.starts_hour);
+            windows.push(window(name, (step.starts_hour, lead), until, instances)?);
+        }
+        before = instances;
+    }
+    // KEDA refuses an object without triggers; a schedule that never moves still has this one.
+    let hold = options.hold_hours.max(1);
+    windows.push(window(
+        "after-the-plan".into(),
+        (horizon, 0),
+        horizon + hold,
+        most,
+    )?);
+    Ok(windows)
+}
+
+/// `minute hour day month *` in local time; a moment whose local time comes twice is moved by hours towards `outwards`.
+fn cron(moment: Timestamp, zone: &TimeZone, outwards: i64) -> String {
+    let mut moment = moment;
+    for _ in 0..3 {
+        let local = zone.to_datetime(moment);
+        if !zone.to_ambiguous_timestamp(local).is_ambiguous() {
+            break;
+        }
+        match moment.checked_add(SignedDuration::from_hours(outwards)) {
+            Ok(moved) => moment = moved,
+            Err(_) => break,
+        }
+    }
+    let local = zone.to_datetime(moment);
+    format!(
+        "{} {} {} {} *",
+        local.minute(),
+        local.hour(),
+        local.day(),
+        local.month()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> Settings {
+        serde_json::from_str(include_str!("../../tests/data/shop.json")).unwrap()
+    }
+
+    fn windows(settings: &Settings, options: &RenderOptions) -> Vec<(String, String, u32)> {
+        let (name, service) = settings.services.first_key_value().unwrap();
+        of(settings, options, name, service)
+            .unwrap()
+            .into_iter()
+            .map(|window| (window.start, window.end, window.instances))
+            .collect()
+    }
+
+    fn window(start: &str, end: &str, instances: u32) -> (String, String, u32) {
+        (start.into(), end.into(), instances)
+    }
+
+    #[test]
+    fn steps_become_local_windows_that_begin_early_when_they_rise() {
+        let mut settings = settings();
+        let service = settings.services.first_entry().unwrap().into_mut();
+        service.instances = "0:4,1:2,7:9,8:3".parse().unwrap();
+        service.standby_instances = 1;
+        service.warm_up.duration_s = 90;
+        settings.horizon_hours = 12;
+        let options = RenderOptions {
+            hold_hours: 24,
+            ..RenderOptions::default()
+        };
+        // 06:00 UTC is 07:00 in Paris.
+        assert_eq!(
+            windows(&settings, &options),
+            [
+                window("0 6 1 12 *", "0 8 1 12 *", 5),
+                window("58 13 1 12 *", "0 15 1 12 *", 10),
+                window("0 15 1 12 *", "0 19 1 12 *", 4),
+                window("0 19 1 12 *", "0 19 2 12 *", 10),
+            ]
+        );
+    }
+
+    #[test]
+    fn an_hour_that_comes_twice_widens_the_window() {
+        let mut settings = settings();
+        let service = settings.services.first_entry().unwrap().into_mut();
+        service.instances = "0:1,1:9,2:1".parse().unwrap();
+        service.standby_instances = 0;
+        service.warm_up.duration_s = 0;
+        settings.horizon_hours = 4;
+        // Summer time ends on 25 October 2026 at 01:00 UTC: 02:00 comes at 00:00 and again at 01:00 UTC.
+        settings.starts = "2026-10-24T23:00:00Z".parse().unwrap();
+        let options = RenderOptions {
+            hold_hours: 0,
+            ..RenderOptions::default()
+        };
+        assert_eq!(
+            windows(&settings, &options)[0],
+            window("0 1 25 10 *", "0 3 25 10 *", 9)
+        );
+    }
+
+    #[test]
+    fn half_hour_zones_keep_their_minutes_and_long_plans_are_refused() {
+        let mut settings = settings();
+        settings.timezone = "Asia/Kolkata".into();
+        assert!(
+            windows(&settings, &RenderOptions::default())[0]
+                .0
+                .starts_with("30 ")
+        );
+        settings.horizon_hours = u32::MAX;
+        let (name, service) = settings.services.first_key_value().unwrap();
+        let refused = of(&settings, &RenderOptions::default(), name, service).unwrap_err();
+        assert!(refused.to_string().contains("no year"), "{refused}");
+    }
+}
