@@ -2,6 +2,7 @@
 
 use crate::{
     proto,
+    schema::{Block, Place},
     value::{Path, Step, ValueError},
 };
 
@@ -53,12 +54,10 @@ impl Diagnostic {
         self
     }
 
-    pub(crate) fn to_proto(&self) -> proto::Diagnostic {
-        // Terraform underlines an attribute and at most one key in it; what lies deeper must stand in the text.
-        let deep = match self.path.steps() {
-            [] | [_] | [_, Step::Key(_)] => false,
-            _ => !self.detail.contains(&self.path.to_string()),
-        };
+    /// The message, its path understood by the schema of what it is about.
+    fn to_proto(&self, block: &Block) -> proto::Diagnostic {
+        let Place { full, shown } = block.locate(&self.path);
+        let said = full == shown || self.detail.contains(&full.to_string());
         proto::Diagnostic {
             severity: match self.severity {
                 Severity::Error => proto::Severity::Error,
@@ -66,12 +65,12 @@ impl Diagnostic {
             }
             .into(),
             summary: self.summary.clone(),
-            detail: if deep {
-                format!("{}: {}", self.path, self.detail)
-            } else {
+            detail: if said {
                 self.detail.clone()
+            } else {
+                format!("{full}: {}", self.detail)
             },
-            attribute: (!self.path.is_root()).then(|| path_to_proto(&self.path)),
+            attribute: (!shown.is_root()).then(|| path_to_proto(&shown)),
         }
     }
 }
@@ -153,8 +152,11 @@ impl Diagnostics {
         }
     }
 
-    pub(crate) fn to_proto(&self) -> Vec<proto::Diagnostic> {
-        self.0.iter().map(Diagnostic::to_proto).collect()
+    pub(crate) fn to_proto(&self, block: &Block) -> Vec<proto::Diagnostic> {
+        self.0
+            .iter()
+            .map(|diagnostic| diagnostic.to_proto(block))
+            .collect()
     }
 }
 

@@ -18,7 +18,13 @@ impl Dish {
     }
 
     /// Fills in what was unknown and stores the dish.
-    fn store(&self, context: &Context, planned: Value, edition: i64) -> Result<Value, Diagnostics> {
+    fn store(
+        &self,
+        context: &Context,
+        config: &Value,
+        planned: Value,
+        edition: i64,
+    ) -> Result<Value, Diagnostics> {
         let name = planned.get("name").as_str().unwrap_or_default().to_owned();
         let id = match planned.get("id").as_str() {
             Some(id) => id.to_owned(),
@@ -26,7 +32,8 @@ impl Dish {
         };
         let mut state = planned.with("id", id.as_str()).with("edition", edition);
         if state.get("colour").is_unknown() {
-            state.set("colour", "brown");
+            // The sauce gives the colour and is kept nowhere.
+            state.set("colour", config.get("sauce").as_str().unwrap_or("brown"));
         }
         if state.get("garnish").get("grams").is_unknown() {
             let garnish = state
@@ -71,6 +78,7 @@ impl Resource<Context> for Dish {
             .attribute(Attribute::required("oven", Type::String).requires_replace())
             .attribute(Attribute::optional("price", Type::Number))
             .attribute(Attribute::optional_computed("colour", Type::String))
+            .attribute(Attribute::optional("sauce", Type::String).write_only())
             .attribute(Attribute::computed("edition", Type::Number))
             .attribute(Attribute::optional("garnish", Nested::Single(garnish)))
             .block(NestedBlock::list("course", course))
@@ -78,11 +86,11 @@ impl Resource<Context> for Dish {
 
     async fn create(&self, request: CreateRequest<Context>) -> Result<ChangeResponse, Diagnostics> {
         if request.planned.get("name").as_str() == Some("half-baked") {
-            let state = self.store(&request.context, request.planned, 1)?;
+            let state = self.store(&request.context, &request.config, request.planned, 1)?;
             let error = Diagnostic::error("Half baked", "The oven went out.");
             return Ok(ChangeResponse::new(state).with_diagnostics(error));
         }
-        let state = self.store(&request.context, request.planned, 1)?;
+        let state = self.store(&request.context, &request.config, request.planned, 1)?;
         Ok(ChangeResponse::new(state).with_private(b"1".to_vec()))
     }
 
@@ -92,7 +100,7 @@ impl Resource<Context> for Dish {
             .parse()
             .unwrap_or(0)
             + 1;
-        let state = self.store(&request.context, request.planned, edition)?;
+        let state = self.store(&request.context, &request.config, request.planned, edition)?;
         Ok(ChangeResponse::new(state).with_private(edition.to_string().into_bytes()))
     }
 

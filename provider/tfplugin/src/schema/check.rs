@@ -102,6 +102,9 @@ fn attributes<'a>(
     for attribute in list {
         let here = at.clone().attr(&attribute.name);
         name(&attribute.name, &here, seen)?;
+        if attribute.write_only && !at.is_root() {
+            return Err((here, "a write-only attribute stands in the outermost block"));
+        }
         if attribute.write_only && attribute.is_computed() {
             return Err((
                 here,
@@ -184,6 +187,12 @@ mod tests {
         insta::assert_snapshot!(
             fault(Schema::new().block(NestedBlock::list("rule", Block::new()).min_items(2).max_items(1))),
             @"schema of shop_cart, at rule: min_items is greater than max_items");
+        insta::assert_snapshot!(
+            fault(Schema::new().attribute(Attribute::optional_computed("key", Type::String).write_only())),
+            @"schema of shop_cart, at key: a write-only attribute comes from the configuration and cannot be computed");
+        insta::assert_snapshot!(
+            fault(Schema::new().block(NestedBlock::list("rule", Block::new().attribute(text("key").write_only())))),
+            @"schema of shop_cart, at rule.key: a write-only attribute stands in the outermost block");
         let single = NestedBlock::single("rule", Block::new().attribute(dynamic));
         assert_eq!(Schema::new().block(single).check("shop_cart"), Ok(()));
     }

@@ -3,11 +3,14 @@
 mod attribute;
 mod block;
 mod check;
+mod deprecation;
+mod locate;
 mod wire;
 
 pub use attribute::{Attribute, AttributeKind, Mode, Nested};
 pub use block::{Block, NestedBlock, Nesting};
 pub use check::SchemaError;
+pub(crate) use locate::Place;
 
 use crate::value::{Type, Value};
 

@@ -23,16 +23,17 @@ impl<P: Provider> Server<P> {
     ) -> Result<proto::ValidateDataResourceConfigResponse, Status> {
         let entry = self.data_source(&request.type_name)?;
         let config = decode(request.config.as_ref(), &entry.ty)?;
+        let mut diagnostics = entry.schema.block.deprecations(&config);
         let handler = Arc::clone(&entry.handler);
         let what = format!("Validating {}", request.type_name);
-        let diagnostics = self
+        let answer = self
             .run(&what, OnStop::Abandon, |_| async move {
                 handler.validate(&config).await
             })
-            .await
-            .unwrap_or_else(|diagnostics| diagnostics);
+            .await;
+        diagnostics.append(answer.unwrap_or_else(|diagnostics| diagnostics));
         Ok(proto::ValidateDataResourceConfigResponse {
-            diagnostics: diagnostics.to_proto(),
+            diagnostics: diagnostics.to_proto(&entry.schema.block),
         })
     }
 
@@ -46,7 +47,7 @@ impl<P: Provider> Server<P> {
             Ok(context) => context,
             Err(diagnostics) => {
                 return Ok(proto::ReadDataSourceResponse {
-                    diagnostics: diagnostics.to_proto(),
+                    diagnostics: diagnostics.to_proto(&entry.schema.block),
                     ..Default::default()
                 });
             }
@@ -77,7 +78,7 @@ impl<P: Provider> Server<P> {
             }
             Err(diagnostics) => diagnostics,
         };
-        response.diagnostics = diagnostics.to_proto();
+        response.diagnostics = diagnostics.to_proto(&entry.schema.block);
         Ok(response)
     }
 }

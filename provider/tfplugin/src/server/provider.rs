@@ -93,18 +93,20 @@ impl<P: Provider> Server<P> {
         self: Arc<Self>,
         request: proto::ValidateProviderConfigRequest,
     ) -> Result<proto::ValidateProviderConfigResponse, Status> {
-        let config = decode(request.config.as_ref(), &self.catalogue()?.provider_type)?;
+        let catalogue = self.catalogue()?;
+        let config = decode(request.config.as_ref(), &catalogue.provider_type)?;
+        let mut diagnostics = catalogue.provider.block.deprecations(&config);
         let server = Arc::clone(&self);
-        let diagnostics = self
+        let answer = self
             .run(
                 "Validating the provider's configuration",
                 OnStop::Abandon,
                 |_| async move { server.provider.validate(&config).await },
             )
-            .await
-            .unwrap_or_else(|diagnostics| diagnostics);
+            .await;
+        diagnostics.append(answer.unwrap_or_else(|diagnostics| diagnostics));
         Ok(proto::ValidateProviderConfigResponse {
-            diagnostics: diagnostics.to_proto(),
+            diagnostics: diagnostics.to_proto(&catalogue.provider.block),
         })
     }
 
@@ -112,7 +114,8 @@ impl<P: Provider> Server<P> {
         self: Arc<Self>,
         request: proto::ConfigureProviderRequest,
     ) -> Result<proto::ConfigureProviderResponse, Status> {
-        let config = decode(request.config.as_ref(), &self.catalogue()?.provider_type)?;
+        let catalogue = self.catalogue()?;
+        let config = decode(request.config.as_ref(), &catalogue.provider_type)?;
         let server = Arc::clone(&self);
         let configured = self
             .run(
@@ -139,7 +142,7 @@ impl<P: Provider> Server<P> {
             Err(diagnostics) => diagnostics,
         };
         Ok(proto::ConfigureProviderResponse {
-            diagnostics: diagnostics.to_proto(),
+            diagnostics: diagnostics.to_proto(&catalogue.provider.block),
         })
     }
 

@@ -36,19 +36,20 @@ impl<P: Provider> Server<P> {
             .is_some_and(|client| client.write_only_attributes_allowed);
         if let Some(diagnostic) = refused_write_only(&entry.schema, &config, capable) {
             return Ok(proto::ValidateResourceConfigResponse {
-                diagnostics: Diagnostics::from(diagnostic).to_proto(),
+                diagnostics: Diagnostics::from(diagnostic).to_proto(&entry.schema.block),
             });
         }
+        let mut diagnostics = entry.schema.block.deprecations(&config);
         let handler = Arc::clone(&entry.handler);
         let what = format!("Validating {}", request.type_name);
-        let diagnostics = self
+        let answer = self
             .run(&what, OnStop::Abandon, |_| async move {
                 handler.validate(&config).await
             })
-            .await
-            .unwrap_or_else(|diagnostics| diagnostics);
+            .await;
+        diagnostics.append(answer.unwrap_or_else(|diagnostics| diagnostics));
         Ok(proto::ValidateResourceConfigResponse {
-            diagnostics: diagnostics.to_proto(),
+            diagnostics: diagnostics.to_proto(&entry.schema.block),
         })
     }
 
@@ -59,7 +60,8 @@ impl<P: Provider> Server<P> {
         let entry = self.resource(&request.type_name)?;
         let prior = decode(request.prior_state.as_ref(), &entry.ty)?;
         let config = decode(request.config.as_ref(), &entry.ty)?;
-        let proposed = decode(request.proposed_new_state.as_ref(), &entry.ty)?;
+        let mut proposed = decode(request.proposed_new_state.as_ref(), &entry.ty)?;
+        forget_write_only(&entry.schema, &mut proposed);
         let private = request.prior_private;
         let handler = Arc::clone(&entry.handler);
         let schema = Arc::clone(&entry.schema);
@@ -121,7 +123,7 @@ impl<P: Provider> Server<P> {
             }
             Err(diagnostics) => diagnostics,
         };
-        response.diagnostics = diagnostics.to_proto();
+        response.diagnostics = diagnostics.to_proto(&entry.schema.block);
         Ok(response)
     }
 
@@ -209,7 +211,7 @@ impl<P: Provider> Server<P> {
                 diagnostics
             }
         };
-        response.diagnostics = diagnostics.to_proto();
+        response.diagnostics = diagnostics.to_proto(&entry.schema.block);
         Ok(response)
     }
 }
@@ -234,14 +236,18 @@ fn refused_write_only(schema: &Schema, config: &Value, capable: bool) -> Option<
     )
 }
 
-/// Core insists that a write-only attribute is null in every plan and state.
+/// Core insists that a write-only attribute is null in every plan and state. Its proposal holds the configured value
+/// all the same, which would look like a change at every plan.
 fn forget_write_only(schema: &Schema, state: &mut Value) {
-    for attribute in schema
-        .block
-        .attributes
-        .iter()
-        .filter(|attribute| attribute.write_only)
-    {
-        state.set(&attribute.name, Value::Null);
+    // Null is the state of what is deleted, and stays it.
+    if let Value::Map(values) = state {
+        for attribute in schema
+            .block
+            .attributes
+            .iter()
+            .filter(|attribute| attribute.write_only)
+        {
+            values.insert(attribute.name.clone(), Value::Null);
+        }
     }
 }

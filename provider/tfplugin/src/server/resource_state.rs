@@ -60,7 +60,7 @@ impl<P: Provider> Server<P> {
             Ok(state) => response.upgraded_state = encode(&state, &entry.ty, &mut diagnostics),
             Err(errors) => diagnostics = errors,
         }
-        response.diagnostics = diagnostics.to_proto();
+        response.diagnostics = diagnostics.to_proto(&entry.schema.block);
         Ok(response)
     }
 
@@ -106,7 +106,7 @@ impl<P: Provider> Server<P> {
                 diagnostics
             }
         };
-        response.diagnostics = diagnostics.to_proto();
+        response.diagnostics = diagnostics.to_proto(&entry.schema.block);
         Ok(response)
     }
 
@@ -149,7 +149,7 @@ impl<P: Provider> Server<P> {
             }
             Err(diagnostics) => diagnostics,
         };
-        response.diagnostics = diagnostics.to_proto();
+        response.diagnostics = diagnostics.to_proto(&entry.schema.block);
         Ok(response)
     }
 
@@ -184,7 +184,7 @@ impl<P: Provider> Server<P> {
             }
             Err(diagnostics) => diagnostics,
         };
-        response.diagnostics = diagnostics.to_proto();
+        response.diagnostics = diagnostics.to_proto(&entry.schema.block);
         Ok(response)
     }
 
@@ -200,7 +200,7 @@ impl<P: Provider> Server<P> {
         let config = encode(&config, &entry.ty, &mut diagnostics);
         Ok(proto::GenerateResourceConfigResponse {
             config,
-            diagnostics: diagnostics.to_proto(),
+            diagnostics: diagnostics.to_proto(&entry.schema.block),
         })
     }
 }

@@ -68,6 +68,10 @@ impl Path {
         self.0.is_empty()
     }
 
+    pub(crate) fn push(&mut self, step: Step) {
+        self.0.push(step);
+    }
+
     /// Puts a step before all others: errors learn their path on the way out, so that success costs nothing.
     pub(crate) fn prepend(&mut self, step: Step) {
         self.0.insert(0, step);
