@@ -7,11 +7,15 @@
 mod catalogue;
 mod error;
 mod files;
+pub mod graph;
 pub mod history;
+mod manifests;
 mod observed;
+mod traces;
 mod yaml;
 
 pub use catalogue::{parse_catalogue, read_catalogue, with_catalogue};
 pub use error::ObserveError;
+pub use graph::read_graph;
 pub use history::read_history;
 pub use observed::Observed;

@@ -417,9 +417,9 @@ pub(crate) fn gaps(file: &str, history: &History) -> Option<Warning> {
         .position(|value| value.is_nan())
         .unwrap_or(0);
     let text = format!(
-        "{} of {} with missing steps, most in {}/{}: {} of {} steps ({:.1}%), the first at {}; missing steps are gaps and not zeros: fill them in the export if values exist",
+        "{} of {} series of requests_per_second have missing steps, most of them {}/{}: {} of {} steps ({:.1}%), the first at {}; missing steps are gaps and not zeros: fill them in the export if values exist",
         with_gaps.len(),
-        count(demand().count(), "series of requests_per_second").replace("seconds", "second"),
+        demand().count(),
         key.region,
         key.service,
         series.gaps(),
