@@ -186,6 +186,9 @@ pub struct CallerLimits {
     pub max_pending_requests: u32,
     /// Requests in flight.
     pub max_concurrent_requests: u32,
+    /// Requests in flight that the limits must pass whatever an earlier adoption holds: the 0.999 quantile at one proxy.
+    #[serde(default)]
+    pub needed_concurrent_requests: u32,
     /// Retries in flight.
     pub max_concurrent_retries: u32,
     /// Fewest proxies of the caller in any hour, from which the limits follow.
