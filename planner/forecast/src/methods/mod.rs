@@ -5,6 +5,7 @@
 //! or a level. Methods work on the scale of [`crate::scale`] and answer medians; spread comes from their errors.
 
 mod anomaly;
+mod decomposed;
 mod double_seasonal;
 mod ridge;
 mod seasonal_naive;
@@ -61,6 +62,8 @@ pub(crate) fn all() -> Vec<Box<dyn Method>> {
     vec![
         Box::new(seasonal_naive::SeasonalNaive),
         Box::new(anomaly::AnomalyRegression),
+        Box::new(decomposed::MstlEts),
+        Box::new(decomposed::Theta),
         Box::new(ridge::DecomposableRidge),
         Box::new(double_seasonal::DoubleSeasonal::weekly()),
         Box::new(double_seasonal::DoubleSeasonal::daily()),
