@@ -99,6 +99,11 @@
 //! `TF_LOG_PROVIDER` and `TF_LOG_PROVIDER_<NAME>`.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+#[cfg(not(unix))]
+compile_error!(
+    "tfplugin serves over Unix sockets and watches its parent process, so it needs a Unix"
+);
+
 mod cancel;
 mod data_source;
 mod diagnostic;

@@ -18,6 +18,7 @@ use tracing::{
 };
 use tracing_subscriber::{
     Layer,
+    filter::Targets,
     fmt::{
         format::Writer,
         time::{FormatTime, SystemTime},
@@ -49,13 +50,26 @@ pub(super) fn init(name: &str, debug: bool) {
         },
         |wished| level(&wished),
     );
+    // What the transport says about each frame would bury everything else.
+    let quiet = [
+        "h2",
+        "hyper",
+        "hyper_util",
+        "tonic",
+        "tower",
+        "rustls",
+        "tokio_rustls",
+    ];
+    let filter = Targets::new()
+        .with_default(level)
+        .with_targets(quiet.map(|target| (target, level.min(LevelFilter::WARN))));
     // A program that has set up its own subscriber keeps it.
     let _ = registry()
         .with(
             Hclog {
                 module: name.to_owned(),
             }
-            .with_filter(level),
+            .with_filter(filter),
         )
         .try_init();
     panic::set_hook(Box::new(|info| {

@@ -52,6 +52,8 @@ enum ServeError {
     Protocol { offered: String },
     #[error("the certificate in PLUGIN_CLIENT_CERT cannot be read: {0}")]
     ClientCertificate(String),
+    #[error("no key for this process: the system has no random numbers to give")]
+    OwnKey,
     #[error("no certificate for this process: {0}")]
     OwnCertificate(#[from] rcgen::Error),
     #[error("TLS: {0}")]

@@ -2,15 +2,22 @@
 //!
 //! Terraform hands over its certificate in PLUGIN_CLIENT_CERT and learns ours in the handshake. Its certificate is
 //! self-signed, marked as an authority and used as an end entity, which a verifier that builds chains rightly refuses;
-//! there is no chain here, so the verifier compares the certificate byte by byte and then checks the signature (ECDSA
-//! P-521 with SHA-512, which aws-lc can verify and ring cannot).
+//! there is no chain here, so the verifier compares the certificate byte by byte and then checks the signature.
+//!
+//! Two libraries share the work. The signature is ECDSA P-521 with SHA-512, which ring cannot verify and aws-lc can. All
+//! that needs randomness is done by ring, because aws-lc spends some 45 ms of every new process on gathering entropy
+//! from CPU jitter (aws/aws-lc-rs#1140), and Terraform starts a provider three times for one plan.
 
 use std::sync::Arc;
 
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    KeyUsagePurpose,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose,
+    PublicKeyData, SignatureAlgorithm, SigningKey,
+};
+use ring::{
+    rand::SystemRandom,
+    signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair},
 };
 use tokio_rustls::{
     TlsAcceptor,
@@ -18,7 +25,10 @@ use tokio_rustls::{
         CertificateError, DigitallySignedStruct, DistinguishedName, Error as TlsError,
         ServerConfig, SignatureScheme,
         client::danger::HandshakeSignatureValid,
-        crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature},
+        crypto::{
+            CryptoProvider, aws_lc_rs, ring as ring_crypto, verify_tls12_signature,
+            verify_tls13_signature,
+        },
         pki_types::{CertificateDer, PrivatePkcs8KeyDer, UnixTime, pem::PemObject},
         server::danger::{ClientCertVerified, ClientCertVerifier},
     },
@@ -37,9 +47,13 @@ impl Tls {
     pub(super) fn pinned_to(client_pem: &str) -> Result<Self, ServeError> {
         let client = CertificateDer::from_pem_slice(client_pem.as_bytes())
             .map_err(|error| ServeError::ClientCertificate(error.to_string()))?;
-        let crypto = Arc::new(aws_lc_rs::default_provider());
+        let crypto = Arc::new(CryptoProvider {
+            signature_verification_algorithms: aws_lc_rs::default_provider()
+                .signature_verification_algorithms,
+            ..ring_crypto::default_provider()
+        });
 
-        let key = KeyPair::generate()?;
+        let key = Key::generate().map_err(|_| ServeError::OwnKey)?;
         // Terraform dials the server name `localhost`, and puts the certificate into its pool of authorities.
         let mut parameters = CertificateParams::new(["localhost".to_owned()])?;
         parameters
@@ -61,7 +75,7 @@ impl Tls {
             .with_client_cert_verifier(Arc::new(Pinned { client, crypto }))
             .with_single_cert(
                 vec![certificate.der().clone()],
-                PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
+                PrivatePkcs8KeyDer::from(key.pkcs8).into(),
             )?;
         // gRPC in Go has insisted on ALPN since 1.67.
         config.alpn_protocols = vec![b"h2".to_vec()];
@@ -77,6 +91,49 @@ impl Tls {
     /// Our certificate as the handshake wants it: DER in base64 without padding.
     pub(super) fn certificate(&self) -> &str {
         &self.certificate
+    }
+}
+
+/// A P-256 key of ring's, for rcgen to sign the certificate with.
+struct Key {
+    pkcs8: Vec<u8>,
+    pair: EcdsaKeyPair,
+    random: SystemRandom,
+}
+
+impl Key {
+    fn generate() -> Result<Self, ring::error::Unspecified> {
+        let random = SystemRandom::new();
+        let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &random)?
+            .as_ref()
+            .to_vec();
+        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &pkcs8, &random)
+            .map_err(|_| ring::error::Unspecified)?;
+        Ok(Self {
+            pkcs8,
+            pair,
+            random,
+        })
+    }
+}
+
+impl PublicKeyData for Key {
+    fn der_bytes(&self) -> &[u8] {
+        self.pair.public_key().as_ref()
+    }
+
+    fn algorithm(&self) -> &'static SignatureAlgorithm {
+        &rcgen::PKCS_ECDSA_P256_SHA256
+    }
+}
+
+impl SigningKey for Key {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
+        let signature = self
+            .pair
+            .sign(&self.random, message)
+            .map_err(|_| rcgen::Error::RingUnspecified)?;
+        Ok(signature.as_ref().to_vec())
     }
 }
 
