@@ -9,7 +9,7 @@ use super::facts::{Fragment, ServiceFacts};
 use crate::observed::{caution, count};
 
 /// Requests after which a call that traces never show is worth a word.
-const WELL_OBSERVED_VISITS: u64 = 100;
+const WELL_OBSERVED_VISITS: u64 = 50;
 
 /// Merges what sources say. The result names every service of every edge.
 pub(crate) fn merge(mut fragments: Vec<Fragment>) -> (Vec<Service>, Vec<Edge>, Vec<Warning>) {

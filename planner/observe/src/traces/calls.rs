@@ -31,13 +31,24 @@ pub(super) struct Visit {
     pub self_time_ms: Option<f64>,
 }
 
+/// A message that a broker brought to a service.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Delivery {
+    pub broker: u32,
+    pub service: u32,
+    /// The span whose file says so.
+    pub witness: u32,
+    /// Whether the span that sent the message is known.
+    pub sent: bool,
+}
+
 /// What was found in all traces.
 #[derive(Debug, Default)]
 pub(super) struct Calls {
     pub visits: Vec<Visit>,
     pub calls: Vec<Call>,
-    /// Messages that reached a service through a broker: (broker, service, witness).
-    pub deliveries: Vec<(u32, u32, u32)>,
+    /// Messages that reached a service through a broker.
+    pub deliveries: Vec<Delivery>,
     /// Called spans that lie outside of the span that called them.
     pub skewed: usize,
 }
@@ -75,7 +86,12 @@ impl Calls {
                     }
                     None if span.kind == SpanKind::Consumer => {
                         if let Some(broker) = broker {
-                            found.deliveries.push((broker, service, at));
+                            found.deliveries.push(Delivery {
+                                broker,
+                                service,
+                                witness: at,
+                                sent: false,
+                            });
                         }
                     }
                     None if span.kind == SpanKind::Server => {
@@ -94,11 +110,6 @@ impl Calls {
                     }
                     None => {}
                 }
-            } else if span.kind == SpanKind::Consumer
-                && let Some(broker) = broker
-            {
-                // A service that consumes its own messages.
-                found.deliveries.push((broker, service, at));
             }
             let untraced = span.kind == SpanKind::Client && !called[position];
             if let Some(callee) = broker
@@ -129,7 +140,12 @@ impl Calls {
         let asynchronous = span.kind == SpanKind::Consumer || cause.kind == SpanKind::Producer;
         let peer_of = |s: &Span| s.peer.filter(|peer| *peer != caller && *peer != callee);
         if asynchronous && let Some(broker) = peer_of(span).or_else(|| peer_of(cause)) {
-            self.deliveries.push((broker, callee, at));
+            self.deliveries.push(Delivery {
+                broker,
+                service: callee,
+                witness: at,
+                sent: cause.kind == SpanKind::Producer && cause.peer == Some(broker),
+            });
             return;
         }
         // The caller's own span around the call knows what the caller waited for; a tracer that marks no kinds is

@@ -106,7 +106,11 @@ impl Forest {
                 on_path[position] = true;
                 path.push(at);
                 match self.parent[position] {
-                    Some(parent) if spans[parent as usize].service == spans[position].service => {
+                    // A message that a service sends to itself begins a visit of its own.
+                    Some(parent)
+                        if spans[parent as usize].service == spans[position].service
+                            && spans[position].kind != SpanKind::Consumer =>
+                    {
                         at = parent;
                     }
                     Some(_) => break Some(at),

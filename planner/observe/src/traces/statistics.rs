@@ -66,20 +66,29 @@ impl Spans {
                 .or_default()
                 .add(call, self);
         }
-        for (callee, statistics) in edges.iter_mut().map(|(ends, e)| (ends.1, e)) {
-            // What nobody traced is known by its callers alone.
-            let service = services.entry(callee).or_default();
-            service.files.append(&mut statistics.files.clone());
+        for ((caller, callee), statistics) in &edges {
+            // What was not traced itself is known by those who name it.
+            for service in [caller, callee] {
+                let service = services.entry(*service).or_default();
+                service.files.extend(&statistics.files);
+            }
         }
-        for (broker, service, witness) in &calls.deliveries {
-            let statistics = edges.entry((*broker, *service)).or_default();
+        // Messages that nobody was seen to send reached the broker all the same.
+        let mut unsent: BTreeMap<u32, u64> = BTreeMap::new();
+        for delivery in &calls.deliveries {
+            let statistics = edges
+                .entry((delivery.broker, delivery.service))
+                .or_default();
             statistics.calls += 1;
             statistics.asynchronous += 1;
-            statistics.files.insert(self.spans[*witness as usize].file);
-            services.entry(*broker).or_default();
+            statistics
+                .files
+                .insert(self.spans[delivery.witness as usize].file);
+            services.entry(delivery.broker).or_default();
+            *unsent.entry(delivery.broker).or_default() += u64::from(!delivery.sent);
         }
         count_overlaps(&calls.calls, &mut edges);
-        let fragment = self.describe(services, edges);
+        let fragment = self.describe(services, edges, &unsent);
         (fragment, self.report(&forest, &calls))
     }
 
@@ -87,6 +96,7 @@ impl Spans {
         &self,
         services: BTreeMap<u32, ServiceStatistics>,
         edges: BTreeMap<(u32, u32), EdgeStatistics>,
+        unsent: &BTreeMap<u32, u64>,
     ) -> Fragment {
         let mut fragment = Fragment::new(SourceKind::Traces);
         // Requests at a service: its visits, or, where it was not traced, the calls to it.
@@ -98,6 +108,9 @@ impl Spans {
             if services.get(callee).is_none_or(|s| s.visits == 0) {
                 *arrivals.entry(*callee).or_default() += edge.calls;
             }
+        }
+        for (broker, messages) in unsent {
+            *arrivals.entry(*broker).or_default() += messages;
         }
         let window_s = self.window_s();
         for (service, statistics) in &services {
