@@ -10,21 +10,25 @@
 
 mod ansible;
 mod backend;
+mod crds;
 mod envoy;
 mod load;
 mod process;
 mod programs;
 mod prometheus;
+mod real_data;
 mod terraform;
 mod workspace;
 
 pub use ansible::Ansible;
 pub use backend::Backend;
+pub use crds::Crds;
 pub use envoy::{Envoy, EnvoyPlace};
 pub use load::{Answers, burst, steady};
 pub use process::{Finished, Running, run};
 pub use programs::{Program, find, skip};
 pub use prometheus::{Prometheus, openmetrics};
+pub use real_data::{HistoryFile, gunzip, nezha_as_zipkin};
 pub use terraform::{Plan, Terraform};
 pub use workspace::{Workspace, foremesh, provider, root, shared};
 

@@ -7,4 +7,11 @@
     missing_docs
 )]
 
+mod ansible;
+mod envoy;
+mod lifecycle;
 mod programs;
+mod prometheus;
+mod quiet;
+mod real_data;
+mod shop;
