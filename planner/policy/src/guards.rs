@@ -258,6 +258,17 @@ fn check_caller_limits(limits: &foremesh_model::CallerLimits, path: &str, found:
         );
     }
     found.unless(
+        limits.max_concurrent_requests >= limits.needed_concurrent_requests,
+        "caller_limit_passes_demand",
+        || format!("{path}.max_concurrent_requests"),
+        || {
+            format!(
+                "{} in flight are allowed to a proxy, {} are needed",
+                limits.max_concurrent_requests, limits.needed_concurrent_requests
+            )
+        },
+    );
+    found.unless(
         limits.fewest_caller_proxies <= limits.most_caller_proxies,
         "fewest_not_above_most",
         || format!("{path}.most_caller_proxies"),

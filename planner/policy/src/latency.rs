@@ -8,7 +8,7 @@
 
 use foremesh_model::{ServiceGraph, graph::Visits};
 use petgraph::visit::EdgeRef;
-use statrs::function::{erf::erfc, gamma::gamma_lr};
+use statrs::function::gamma::{gamma_lr, ln_gamma};
 
 use crate::draw::normal_score;
 
@@ -260,23 +260,23 @@ impl Calls {
 }
 
 /// The slowest of calls beside each other, each made `fan_out` times: Π Fᵢ^fan-out, or 1 − fan-out·(1 − Fᵢ) where it is made
-/// only sometimes. Each Fᵢ is taken as log-normal with its moments, and the moments of the slowest are integrated over a
-/// logarithmic grid.
+/// only sometimes. Each Fᵢ is taken as a Weibull distribution with its mean and variance (exact for exponential times; its
+/// shape by Justus et al., *Methods for estimating wind speed frequency distributions*, 1978), and the moments of the
+/// slowest are integrated over a logarithmic grid.
 fn slowest(branches: impl Iterator<Item = (Moments, f64)>) -> Moments {
     struct Branch {
-        location: f64,
-        scale: f64,
+        log_scale: f64,
+        shape: f64,
         fan_out: f64,
     }
     let branches: Vec<Branch> = branches
         .filter(|(moments, _)| moments.mean > 0.0)
         .map(|(moments, fan_out)| {
-            let scale2 = (moments.variance / (moments.mean * moments.mean))
-                .max(1e-6)
-                .ln_1p();
+            let cv = (moments.variance.sqrt() / moments.mean).clamp(0.02, 3.0);
+            let shape = cv.powf(-1.086);
             Branch {
-                location: moments.mean.ln() - 0.5 * scale2,
-                scale: scale2.sqrt(),
+                log_scale: moments.mean.ln() - ln_gamma(1.0 + 1.0 / shape),
+                shape,
                 fan_out,
             }
         })
@@ -284,21 +284,22 @@ fn slowest(branches: impl Iterator<Item = (Moments, f64)>) -> Moments {
     if branches.is_empty() {
         return Moments::default();
     }
+    // The grid reaches from where 1 in 10⁴ calls has ended to where all but 1 in 10⁷ have.
     let low = branches
         .iter()
-        .map(|b| b.location - 4.0 * b.scale)
+        .map(|b| b.log_scale - 9.2 / b.shape)
         .fold(f64::INFINITY, f64::min);
     let high = branches
         .iter()
-        .map(|b| b.location + 5.5 * b.scale)
+        .map(|b| b.log_scale + (16.0 + b.fan_out.max(1.0).ln()).ln() / b.shape)
         .fold(f64::NEG_INFINITY, f64::max);
-    const CELLS: usize = 96;
+    const CELLS: usize = 128;
     let width = (high - low) / CELLS as f64;
     let cumulated = |u: f64| {
         branches
             .iter()
             .map(|b| {
-                let f = 0.5 * erfc(-(u - b.location) / b.scale / std::f64::consts::SQRT_2);
+                let f = -(-((u - b.log_scale) * b.shape).exp()).exp_m1();
                 if b.fan_out >= 1.0 {
                     f.powf(b.fan_out)
                 } else {

@@ -3,6 +3,7 @@
 //! Pure: no clock, no file, no network; equal inputs give equal bytes whatever the number of threads. [`plan`] is the analytic
 //! floor; [`guards`] are the invariants that every set of settings must keep, whoever made it.
 
+mod adopt;
 mod calls;
 mod counts;
 mod draw;
@@ -23,6 +24,7 @@ mod size;
 mod sizing;
 mod station;
 
+pub use adopt::{Adoption, adopt};
 pub use calls::MOST_AMPLIFICATION;
 pub use counts::{consecutive_errors, count_quantile};
 pub use error::PolicyError;

@@ -16,6 +16,10 @@ use crate::{
 pub(crate) const INSTANCE_LEVEL: f64 = 0.999;
 /// The level that a caller proxy's limits pass: there are many proxies, and each must.
 pub(crate) const PROXY_LEVEL: f64 = 0.9999;
+/// The level that a caller proxy's limits pass even when they are held from an earlier plan.
+pub(crate) const NEEDED_LEVEL: f64 = 0.999;
+/// What a caller proxy's limits are above the quantile, so that what a forecast moves from day to day moves no limit.
+pub(crate) const HEADROOM: f64 = 1.1;
 /// False ejections of an instance in a day that are tolerated.
 pub(crate) const FALSE_EJECTIONS_PER_DAY: f64 = 0.01;
 /// Milliseconds that opening a connection may take, during which requests wait for it.
@@ -72,22 +76,24 @@ pub(crate) fn caller_limits(
     callee_most_instances: u32,
     retries: Option<f64>,
 ) -> CallerLimits {
-    let in_flight =
-        round_count_up(count_quantile(load.in_flight, load.dispersion, PROXY_LEVEL).max(2));
-    let pending = count_quantile(
-        load.calls_rps * CONNECT_MS / 1000.0,
-        load.dispersion,
-        PROXY_LEVEL,
-    );
+    let limit = |mean: f64| {
+        let quantile = f64::from(count_quantile(mean, load.dispersion, PROXY_LEVEL));
+        round_count_up((quantile * HEADROOM).ceil().max(2.0) as u32)
+    };
+    let in_flight = limit(load.in_flight);
+    let needed = count_quantile(load.in_flight, load.dispersion, NEEDED_LEVEL).max(1);
     let max_connections = match protocol {
         Protocol::Http | Protocol::Tcp => in_flight,
         // One connection to each instance from each of two worker threads carries many requests.
-        Protocol::Http2 | Protocol::Grpc => round_count_up(callee_most_instances.max(1) * 2),
+        Protocol::Http2 | Protocol::Grpc => {
+            round_count_up(callee_most_instances.max(1).saturating_mul(2))
+        }
     };
     CallerLimits {
         max_connections,
-        max_pending_requests: round_count_up(pending.max(1)),
+        max_pending_requests: limit(load.calls_rps * CONNECT_MS / 1000.0),
         max_concurrent_requests: in_flight,
+        needed_concurrent_requests: needed.min(in_flight),
         max_concurrent_retries: retries.map_or(1, |share| {
             round_count_up((f64::from(in_flight) * share).ceil().max(3.0) as u32)
         }),

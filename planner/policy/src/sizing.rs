@@ -159,11 +159,7 @@ fn one(
     let station = &ground.stations[s];
     let ahead = station.lead_s() > LEAD_AFTER_S;
     let schedule = smooth(plan, ahead, station.max_instances);
-    let needs: Vec<u32> = smooth(needs, false, station.max_instances)
-        .into_iter()
-        .zip(&schedule)
-        .map(|(need, planned)| need.min(*planned))
-        .collect();
+    let needs = needs.to_vec();
     let criticality = ground.services[s].criticality;
     // Demand climbs within an hour at most as fast as from hour to hour, or from what is likely to what is bought.
     let bought = ground.bought_rps(s);

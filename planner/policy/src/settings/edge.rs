@@ -215,9 +215,20 @@ pub(super) fn explain_limits(
         Reason::new(
             "littles_law_by_proxy",
             format!(
-                "In the hour in which a proxy of {who} has most to carry, one of them lost, it has {} calls in flight on average ({} calls/s); this many suffice in 99.99% of moments.",
+                "In the hour in which a proxy of {who} has most to carry, one of them lost, it has {} calls in flight on average ({} calls/s); 10% above the 0.9999 quantile, rounded up.",
                 show(load.in_flight),
                 show(load.calls_rps)
+            ),
+            inputs(),
+        ),
+    );
+    set(
+        "needed_concurrent_requests",
+        Reason::new(
+            "littles_law_by_proxy",
+            format!(
+                "The 0.999 quantile of {} calls in flight on average: no held limit may refuse them.",
+                show(load.in_flight)
             ),
             inputs(),
         ),
@@ -248,7 +259,7 @@ pub(super) fn explain_limits(
         Reason::new(
             "connect_time",
             format!(
-                "{} calls/s arrive at a proxy; this many at most, in 99.99% of cases, in the {} ms that a connection may take to open.",
+                "{} calls/s arrive at a proxy; 10% above the 0.9999 quantile of those that arrive in the {} ms that a connection may take to open.",
                 show(load.calls_rps),
                 show(CONNECT_MS)
             ),

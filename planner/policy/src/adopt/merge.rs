@@ -1,0 +1,568 @@
+//! One merge of a proposal into what is in force, with all units held that are near and not released.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use foremesh_model::{
+    CallerLimits, EdgeName, EdgeSettings, EntrySettings, Schedule, ServiceName, ServiceSettings,
+    Settings,
+};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use super::{
+    Unit,
+    near::{near, near_count, near_instances, near_value},
+};
+use crate::guards::{self, Violation};
+
+pub(super) struct Merge<'a> {
+    prior: &'a Settings,
+    proposed: &'a Settings,
+    tolerance: f64,
+    released: &'a BTreeMap<Unit, String>,
+    pub(super) adopted: Settings,
+    /// The units that keep a prior value against the proposal.
+    pub(super) held: BTreeSet<Unit>,
+    /// Units that are near but cannot be held, found while merging.
+    unfit: BTreeMap<Unit, String>,
+    /// Hours between the starts of prior and proposal; None: no whole hours, or no common hour.
+    shift: Option<i64>,
+}
+
+fn capacity_unit(name: &ServiceName) -> Unit {
+    Unit(format!("services[\"{name}\"].instances"))
+}
+
+fn standby_unit(name: &ServiceName) -> Unit {
+    Unit(format!("services[\"{name}\"].standby_instances"))
+}
+
+fn ejection_unit(name: &ServiceName) -> Unit {
+    Unit(format!(
+        "services[\"{name}\"].outlier_ejection.max_ejection_percent"
+    ))
+}
+
+fn needs_unit(name: &ServiceName) -> Unit {
+    Unit(format!("services[\"{name}\"].needs"))
+}
+
+fn calls_unit(name: &EdgeName) -> Unit {
+    Unit(format!("edges[\"{name}\"].retries"))
+}
+
+fn timeout_unit(name: &EdgeName) -> Unit {
+    Unit(format!("edges[\"{name}\"].timeout_ms"))
+}
+
+fn limits_unit(name: &EdgeName) -> Unit {
+    Unit(format!("edges[\"{name}\"].caller_limits"))
+}
+
+impl<'a> Merge<'a> {
+    pub(super) fn of(
+        prior: &'a Settings,
+        proposed: &'a Settings,
+        tolerance: f64,
+        released: &'a BTreeMap<Unit, String>,
+    ) -> Self {
+        let seconds = proposed.starts.as_second() - prior.starts.as_second();
+        let hours = seconds / 3600;
+        let shift = (seconds % 3600 == 0
+            && hours.abs() < i64::from(prior.horizon_hours.max(proposed.horizon_hours)))
+        .then_some(hours);
+        let mut merge = Self {
+            prior,
+            proposed,
+            tolerance,
+            released,
+            adopted: proposed.clone(),
+            held: BTreeSet::new(),
+            unfit: BTreeMap::new(),
+            shift,
+        };
+        for (name, after) in &proposed.services {
+            if let Some(before) = prior.services.get(name) {
+                let service = merge.service(name, before, after);
+                merge.adopted.services.insert(name.clone(), service);
+            }
+        }
+        for (name, after) in &proposed.edges {
+            if let Some(before) = prior.edges.get(name) {
+                let edge = merge.edge(name, before, after);
+                merge.adopted.edges.insert(name.clone(), edge);
+            }
+        }
+        for (name, after) in &proposed.entries {
+            if let Some(before) = prior.entries.get(name) {
+                let entry = merge.entry(name, before, after);
+                merge.adopted.entries.insert(name.clone(), entry);
+            }
+        }
+        merge
+    }
+
+    /// Whether a unit may be held, and remembers that it is.
+    fn hold(&mut self, unit: Unit, near: bool, differs: bool) -> bool {
+        if !near || self.released.contains_key(&unit) {
+            return false;
+        }
+        if differs {
+            self.held.insert(unit);
+        }
+        true
+    }
+
+    fn service(
+        &mut self,
+        name: &ServiceName,
+        before: &ServiceSettings,
+        after: &ServiceSettings,
+    ) -> ServiceSettings {
+        let prefix = format!("services[\"{name}\"]");
+        let mut service = self.generic(
+            &prefix,
+            before,
+            after,
+            &[
+                "instances",
+                "standby_instances",
+                "needs",
+                "outlier_ejection.max_ejection_percent",
+                "protocol",
+                "port",
+            ],
+        );
+        let hours = self.proposed.horizon_hours;
+        if let Some(kept) = self.kept_schedule(&before.instances, &after.instances)
+            && self.hold(capacity_unit(name), true, kept != after.instances)
+        {
+            let fewer = (0..hours).find(|h| kept.at(*h) < after.needs.instances.at(*h));
+            match fewer {
+                Some(hour) => {
+                    self.held.remove(&capacity_unit(name));
+                    self.unfit.insert(
+                        capacity_unit(name),
+                        format!(
+                            "the {} instances held in hour {hour} are fewer than the {} that are needed",
+                            kept.at(hour),
+                            after.needs.instances.at(hour)
+                        ),
+                    );
+                }
+                None => service.instances = kept,
+            }
+        }
+        let standby_near = near_count(
+            before.standby_instances,
+            after.standby_instances,
+            self.tolerance,
+        );
+        if self.hold(
+            standby_unit(name),
+            standby_near,
+            before.standby_instances != after.standby_instances,
+        ) {
+            service.standby_instances = before.standby_instances;
+        }
+        self.ejection(name, before, after, &mut service);
+        self.needs(name, before, after, &mut service);
+        self.rate_limit(name, after, &mut service, &prefix);
+        service
+    }
+
+    /// The share that may be ejected follows from the number of instances: where that is held, so is this.
+    fn ejection(
+        &mut self,
+        name: &ServiceName,
+        before: &ServiceSettings,
+        after: &ServiceSettings,
+        service: &mut ServiceSettings,
+    ) {
+        let (old, new) = (
+            before.outlier_ejection.max_ejection_percent,
+            after.outlier_ejection.max_ejection_percent,
+        );
+        let same_instances = service.fewest_instances() == before.fewest_instances()
+            && after.fewest_instances() != before.fewest_instances();
+        let near = same_instances || near(f64::from(old), f64::from(new), self.tolerance);
+        if self.hold(ejection_unit(name), near, old != new) {
+            service.outlier_ejection.max_ejection_percent = old;
+        }
+    }
+
+    /// What is needed is held beside a schedule that is held; safety is judged by what the proposal needs.
+    fn needs(
+        &mut self,
+        name: &ServiceName,
+        before: &ServiceSettings,
+        after: &ServiceSettings,
+        service: &mut ServiceSettings,
+    ) {
+        let Some(kept) = self.kept_schedule(&before.needs.instances, &after.needs.instances) else {
+            return;
+        };
+        let near = near(
+            before.needs.demand_rps,
+            after.needs.demand_rps,
+            self.tolerance,
+        ) && near_count(
+            before.needs.concurrent_requests,
+            after.needs.concurrent_requests,
+            self.tolerance,
+        );
+        let mut needs = before.needs.clone();
+        needs.instances = kept;
+        if self.hold(needs_unit(name), near, needs != after.needs) {
+            service.needs = needs;
+        }
+    }
+
+    /// A held rate limit below the proposed one must pass the demand of every hour: the proposal's needed instances at the
+    /// proposed limit do, so as many admitted requests are enough.
+    fn rate_limit(
+        &mut self,
+        name: &ServiceName,
+        after: &ServiceSettings,
+        service: &mut ServiceSettings,
+        prefix: &str,
+    ) {
+        let (held, proposed) = (
+            service.rate_limit.requests_per_second,
+            after.rate_limit.requests_per_second,
+        );
+        if held >= proposed {
+            return;
+        }
+        let short = (0..self.proposed.horizon_hours).find(|h| {
+            held * f64::from(service.instances.at(*h)) * (1.0 + 1e-9)
+                < proposed * f64::from(after.needs.instances.at(*h))
+        });
+        if let Some(hour) = short {
+            let unit = Unit(format!("{prefix}.rate_limit.requests_per_second"));
+            self.held.remove(&unit);
+            service.rate_limit.requests_per_second = proposed;
+            self.unfit.insert(
+                unit,
+                format!(
+                    "{held} requests/s held at {} instances of {name} may not pass the demand of hour {hour}",
+                    service.instances.at(hour)
+                ),
+            );
+        }
+    }
+
+    fn edge(
+        &mut self,
+        name: &EdgeName,
+        before: &EdgeSettings,
+        after: &EdgeSettings,
+    ) -> EdgeSettings {
+        let mut edge = after.clone();
+        let same_attempts = before.retries.attempts == after.retries.attempts
+            && before.retries.retry_on == after.retries.retry_on;
+        if same_attempts {
+            let (old, new) = (&before.retries, &after.retries);
+            let near_retries = near(old.budget_percent, new.budget_percent, self.tolerance)
+                && near_count(
+                    old.budget_min_concurrent,
+                    new.budget_min_concurrent,
+                    self.tolerance,
+                )
+                && near_count(old.base_backoff_ms, new.base_backoff_ms, self.tolerance);
+            // The backoff counts against the timeout: both are held or neither.
+            let near_times = near_count(before.timeout_ms, after.timeout_ms, self.tolerance)
+                && near_count(
+                    before.per_try_timeout_ms,
+                    after.per_try_timeout_ms,
+                    self.tolerance,
+                );
+            let both =
+                near_retries && near_times && !self.released.contains_key(&timeout_unit(name));
+            if self.hold(calls_unit(name), both, old != new) {
+                edge.retries = before.retries.clone();
+            }
+            let retries_kept = edge.retries == before.retries;
+            let differs = before.timeout_ms != after.timeout_ms
+                || before.per_try_timeout_ms != after.per_try_timeout_ms;
+            if self.hold(timeout_unit(name), near_times && retries_kept, differs) {
+                edge.timeout_ms = before.timeout_ms;
+                edge.per_try_timeout_ms = before.per_try_timeout_ms;
+            }
+        }
+        edge.caller_limits = self.caller_limits(name, &before.caller_limits, &after.caller_limits);
+        edge
+    }
+
+    /// Limits were derived from a number of proxies. Where the caller's schedule is held against the proposal, what the
+    /// proposal needs is scaled to the proxies that there will be.
+    fn caller_limits(
+        &mut self,
+        name: &EdgeName,
+        before: &CallerLimits,
+        after: &CallerLimits,
+    ) -> CallerLimits {
+        let scale = self.proxies_scale(name.caller());
+        self.limits(limits_unit(name), before, after, scale, Some(name.caller()))
+    }
+
+    fn limits(
+        &mut self,
+        unit: Unit,
+        before: &CallerLimits,
+        after: &CallerLimits,
+        scale: f64,
+        caller: Option<&ServiceName>,
+    ) -> CallerLimits {
+        let scaled = |v: u32| (f64::from(v) * scale).ceil().min(f64::from(u32::MAX)) as u32;
+        let fields = |l: &CallerLimits| {
+            [
+                l.max_connections,
+                l.max_pending_requests,
+                l.max_concurrent_requests,
+                l.max_concurrent_retries,
+            ]
+        };
+        let near = fields(before)
+            .into_iter()
+            .zip(fields(after))
+            .all(|(old, new)| {
+                near_count(old, new, self.tolerance)
+                    || near_limit(old, f64::from(new) * scale, self.tolerance)
+            });
+        let passes = before.max_concurrent_requests >= scaled(after.needed_concurrent_requests);
+        let fits = |limits: &CallerLimits, merge: &Self| {
+            caller
+                .and_then(|caller| merge.adopted.services.get(caller))
+                .is_none_or(|service| {
+                    limits.fewest_caller_proxies <= service.fewest_instances().max(1)
+                        && limits.most_caller_proxies >= service.most_instances()
+                })
+        };
+        if near && !passes && !self.released.contains_key(&unit) {
+            self.unfit.insert(
+                unit.clone(),
+                format!(
+                    "the {} requests in flight that are held for a proxy are fewer than the {} that are needed",
+                    before.max_concurrent_requests,
+                    scaled(after.needed_concurrent_requests)
+                ),
+            );
+        }
+        if near && passes && fits(before, self) && self.hold(unit.clone(), true, before != after) {
+            return *before;
+        }
+        // The proposal's limits fit the proposal's callers: a schedule that was held beside them must go.
+        let holds_back = caller.filter(|_| scale > 1.0 + 1e-9 || !fits(after, self));
+        if let Some(caller) = holds_back {
+            for unit in [capacity_unit(caller), standby_unit(caller)] {
+                if self.held.contains(&unit) {
+                    self.unfit.insert(
+                        unit,
+                        format!("the limits of the proxies of {caller} moved, and were made for the proposed instances"),
+                    );
+                }
+            }
+        }
+        *after
+    }
+
+    /// How much more one proxy of the adopted schedule carries than one of the proposed, one of them lost, in the hour in
+    /// which it is most; at least 1.
+    fn proxies_scale(&self, caller: &ServiceName) -> f64 {
+        let (Some(adopted), Some(proposed)) = (
+            self.adopted.services.get(caller),
+            self.proposed.services.get(caller),
+        ) else {
+            return 1.0;
+        };
+        let spread = |service: &ServiceSettings, hour: u32| {
+            f64::from(
+                (service.instances.at(hour) + service.standby_instances)
+                    .saturating_sub(1)
+                    .max(1),
+            )
+        };
+        (0..self.proposed.horizon_hours)
+            .map(|hour| spread(proposed, hour) / spread(adopted, hour))
+            .fold(1.0, f64::max)
+    }
+
+    fn entry(
+        &mut self,
+        name: &ServiceName,
+        before: &EntrySettings,
+        after: &EntrySettings,
+    ) -> EntrySettings {
+        let prefix = format!("entries[\"{name}\"]");
+        // An objective is the user's word and never near another.
+        let mut entry = self.generic(&prefix, before, after, &["slo", "gateway_limits"]);
+        let (b, a) = (&before.gateway_limits, &after.gateway_limits);
+        let same_gateway = b.fewest_caller_proxies == a.fewest_caller_proxies
+            && b.most_caller_proxies == a.most_caller_proxies;
+        entry.gateway_limits = if same_gateway {
+            self.limits(Unit(format!("{prefix}.gateway_limits")), b, a, 1.0, None)
+        } else {
+            *a
+        };
+        entry
+    }
+
+    /// The prior schedule at the proposal's hours, where every hour is near; hours that it does not cover are the
+    /// proposal's.
+    fn kept_schedule(&self, before: &Schedule, after: &Schedule) -> Option<Schedule> {
+        let shift = self.shift?;
+        let hours = self.proposed.horizon_hours;
+        let covered = |hour: u32| {
+            let there = i64::from(hour) + shift;
+            (there >= 0 && there < i64::from(self.prior.horizon_hours)).then_some(there as u32)
+        };
+        let mut kept = Vec::with_capacity(hours as usize);
+        for hour in 0..hours {
+            let wanted = after.at(hour);
+            match covered(hour).map(|there| before.at(there)) {
+                Some(old) if near_instances(old, wanted, self.tolerance) => kept.push(old),
+                Some(_) => return None,
+                None => kept.push(wanted),
+            }
+        }
+        Some(if shift == 0 && self.prior.horizon_hours == hours {
+            before.clone()
+        } else {
+            Schedule::from_hours(&kept)
+        })
+    }
+
+    /// Merges value by value what is near by itself.
+    fn generic<T: Serialize + DeserializeOwned + Clone>(
+        &mut self,
+        prefix: &str,
+        before: &T,
+        after: &T,
+        except: &[&str],
+    ) -> T {
+        let (Ok(old), Ok(mut new)) = (serde_json::to_value(before), serde_json::to_value(after))
+        else {
+            return after.clone();
+        };
+        self.walk(prefix, "", &old, &mut new, except);
+        serde_json::from_value(new).unwrap_or_else(|_| after.clone())
+    }
+
+    fn walk(&mut self, prefix: &str, path: &str, old: &Value, new: &mut Value, except: &[&str]) {
+        if except.contains(&path) {
+            return;
+        }
+        match (old, new) {
+            (Value::Object(old), Value::Object(new)) => {
+                for (field, new) in new.iter_mut() {
+                    if let Some(old) = old.get(field) {
+                        let path = if path.is_empty() {
+                            field.clone()
+                        } else {
+                            format!("{path}.{field}")
+                        };
+                        self.walk(prefix, &path, old, new, except);
+                    }
+                }
+            }
+            (old, new) => {
+                let near = near_value(old, new, self.tolerance);
+                let unit = Unit(format!("{prefix}.{path}"));
+                if self.hold(unit, near, old != new) {
+                    *new = old.clone();
+                }
+            }
+        }
+    }
+
+    /// The held units that make the merge unsafe, each with the reason: by its own values, and with the needs that the
+    /// proposal has.
+    pub(super) fn unsafe_units(&self) -> BTreeMap<Unit, String> {
+        let mut units = self.unfit.clone();
+        if self.held.is_empty() {
+            return units;
+        }
+        let mut judged = self.adopted.clone();
+        for (name, service) in &mut judged.services {
+            if let Some(proposed) = self.proposed.services.get(name) {
+                service.needs = proposed.needs.clone();
+            }
+        }
+        let mut violations = guards::check(&self.adopted);
+        violations.extend(guards::check(&judged));
+        for violation in violations {
+            for unit in self.causes(&violation) {
+                if self.held.contains(&unit) {
+                    units.entry(unit).or_insert_with(|| violation.text.clone());
+                }
+            }
+        }
+        units
+    }
+
+    /// The units whose hold may have caused a violation.
+    fn causes(&self, violation: &Violation) -> Vec<Unit> {
+        let mut causes: Vec<Unit> = self
+            .held
+            .iter()
+            .filter(|unit| violation.path.starts_with(&unit.0))
+            .cloned()
+            .collect();
+        if let Some(name) = self
+            .adopted
+            .services
+            .keys()
+            .find(|n| violation.path.starts_with(&format!("services[\"{n}\"].")))
+        {
+            causes.push(needs_unit(name));
+            causes.push(capacity_unit(name));
+            causes.push(standby_unit(name));
+            causes.push(ejection_unit(name));
+            let prefix = format!("services[\"{name}\"].");
+            if violation.path.contains("rate_limit") {
+                causes.push(Unit(format!("{prefix}rate_limit.requests_per_second")));
+                causes.push(Unit(format!("{prefix}rate_limit.burst")));
+            }
+        }
+        if let Some(name) = self
+            .adopted
+            .edges
+            .keys()
+            .find(|n| violation.path.starts_with(&format!("edges[\"{n}\"].")))
+        {
+            causes.push(timeout_unit(name));
+            causes.push(calls_unit(name));
+            causes.push(limits_unit(name));
+            match violation.invariant {
+                "limits_of_the_fewest_callers" | "limits_of_the_most_callers" => {
+                    causes.push(capacity_unit(name.caller()));
+                    causes.push(standby_unit(name.caller()));
+                }
+                "callee_inside_caller" => {
+                    causes.push(Unit(format!("entries[\"{}\"].timeout_ms", name.caller())));
+                    causes.extend(
+                        self.adopted
+                            .edges
+                            .keys()
+                            .filter(|e| e.callee() == name.caller())
+                            .map(timeout_unit),
+                    );
+                }
+                "amplification_bounded" => {
+                    causes.extend(self.adopted.edges.keys().map(calls_unit));
+                }
+                _ => {}
+            }
+        }
+        causes
+    }
+}
+
+/// Whether a held limit is near what the proposal's becomes when scaled to other proxies.
+fn near_limit(old: u32, scaled: f64, tolerance: f64) -> bool {
+    // Scaling a rounded number leaves it between two steps.
+    near(f64::from(old), foremesh_model::quantise(scaled), tolerance)
+        || near(f64::from(old), scaled, tolerance)
+        || (scaled <= 10.0 && (f64::from(old) - scaled).abs() <= 1.5)
+}
