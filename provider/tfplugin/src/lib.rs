@@ -89,7 +89,15 @@
 //!   `request.planned` and sets what is unknown in it.
 //! - **Numbers are exact.** Terraform compares 512-bit numbers; see [`Number`]. Hand configured values on as [`Value`]s
 //!   (`request.config.with("computed", …)`) instead of through an `f64`.
+//! - **A write-only attribute is null in every plan and state.** This crate sees to that; a handler finds the value in
+//!   `request.config`. Core does not notice when it changes, so a plan that must notice keeps a hash of it.
 //! - **Functions are pure** and run without a configured provider.
+//!
+//! # Diagnostics
+//!
+//! [`Diagnostic::at`] takes the full path of a fault. The schema turns it into the place that Terraform can underline, and what
+//! lies deeper is put before the text. `Value::deserialize` makes such diagnostics by itself. A warning about each
+//! configured attribute that is [`Attribute::deprecated`] is given by this crate.
 //!
 //! # Running
 //!

@@ -4,8 +4,8 @@ use std::{fs, io, path::PathBuf};
 
 use tfplugin::{
     Attribute, Block, ChangeResponse, CreateRequest, DeleteRequest, Diagnostic, Diagnostics,
-    ImportRequest, ImportResponse, Nested, NestedBlock, ReadRequest, ReadResponse, Resource,
-    Schema, Type, UpdateRequest, UpgradeRequest, Value, async_trait,
+    ImportRequest, ImportResponse, Nested, NestedBlock, PlanRequest, PlanResponse, ReadRequest,
+    ReadResponse, Resource, Schema, Type, UpdateRequest, UpgradeRequest, Value, async_trait,
 };
 
 use crate::Context;
@@ -30,7 +30,10 @@ impl Dish {
             Some(id) => id.to_owned(),
             None => format!("dish-{name}"),
         };
-        let mut state = planned.with("id", id.as_str()).with("edition", edition);
+        let mut state = planned.with("id", id.as_str());
+        if state.get("edition").is_unknown() {
+            state.set("edition", edition);
+        }
         if state.get("colour").is_unknown() {
             // The sauce gives the colour and is kept nowhere.
             state.set("colour", config.get("sauce").as_str().unwrap_or("brown"));
@@ -78,10 +81,22 @@ impl Resource<Context> for Dish {
             .attribute(Attribute::required("oven", Type::String).requires_replace())
             .attribute(Attribute::optional("price", Type::Number))
             .attribute(Attribute::optional_computed("colour", Type::String))
+            .attribute(
+                Attribute::optional("lazy", Type::Bool)
+                    .description("Is nothing changed that need not be?"),
+            )
             .attribute(Attribute::optional("sauce", Type::String).write_only())
             .attribute(Attribute::computed("edition", Type::Number))
             .attribute(Attribute::optional("garnish", Nested::Single(garnish)))
             .block(NestedBlock::list("course", course))
+    }
+
+    async fn plan(&self, request: PlanRequest<Context>) -> Result<PlanResponse, Diagnostics> {
+        Ok(if request.config.get("lazy").as_bool() == Some(true) {
+            PlanResponse::keep_prior(&request)
+        } else {
+            PlanResponse::propose(&request)
+        })
     }
 
     async fn create(&self, request: CreateRequest<Context>) -> Result<ChangeResponse, Diagnostics> {

@@ -252,6 +252,7 @@ fn dish_type() -> Type {
         ("id", Type::String),
         ("name", Type::String),
         ("sauce", Type::String),
+        ("lazy", Type::Bool),
         ("oven", Type::String),
         ("price", Type::Number),
         ("colour", Type::String),
@@ -341,7 +342,7 @@ async fn a_configuration_is_made_from_a_state() {
         .call("tfplugin6.Provider/GenerateResourceConfig", request)
         .await
         .unwrap();
-    insta::assert_snapshot!(value(&answer.config, &dish_type()).to_json(), @r#"{"colour":"brown","course":[{"rank":null,"title":"one"}],"edition":null,"garnish":null,"id":null,"name":"pie","oven":null,"price":null,"sauce":null}"#);
+    insta::assert_snapshot!(value(&answer.config, &dish_type()).to_json(), @r#"{"colour":"brown","course":[{"rank":null,"title":"one"}],"edition":null,"garnish":null,"id":null,"lazy":null,"name":"pie","oven":null,"price":null,"sauce":null}"#);
 }
 
 #[tokio::test]

@@ -94,3 +94,39 @@ fn a_proposal_that_is_not_known_yet_is_planned_as_unknown() {
     workspace.apply();
     assert_eq!(workspace.plan(&[]), None);
 }
+
+#[test]
+fn nested_attributes_and_blocks_are_kept_as_far_as_core_permits() {
+    let Some(workspace) = Workspace::new("") else {
+        return;
+    };
+    let dish = |name: &str, price: &str, herb: &str, courses: &[&str]| {
+        let courses: String = courses
+            .iter()
+            .map(|title| format!("course {{ title = {title:?} }}\n"))
+            .collect();
+        format!(
+            "resource \"kitchen_dish\" \"d\" {{\nlazy = true\noven = \"big\"\nname = {name:?}\n{price}\n\
+             garnish = {{ herb = {herb:?} }}\n{courses}}}\n"
+        )
+    };
+    workspace
+        .configure(&dish("pie", "price = 1", "dill", &["one", "two"]))
+        .apply();
+    assert_eq!(workspace.plan(&[]), None);
+
+    workspace.configure(&dish("tart", "price = 2", "mint", &["uno", "due"]));
+    assert_eq!(workspace.plan(&[]), None);
+
+    // A price that is configured no more and a third course cannot be ignored; everything else is.
+    workspace.configure(&dish("tart", "", "mint", &["uno", "due", "tre"]));
+    let plan = workspace.plan(&[]).unwrap();
+    assert_eq!(actions(&plan, "kitchen_dish.d"), ["update"]);
+    let after = &change(&plan, "kitchen_dish.d")["after"];
+    assert_eq!(after["price"], json!(null));
+    assert_eq!(after["name"], "pie");
+    assert_eq!(after["garnish"], json!({"herb": "dill", "grams": 0.1}));
+    assert_eq!(after["course"][2]["title"], "tre");
+    workspace.apply();
+    assert_eq!(workspace.plan(&[]), None);
+}
