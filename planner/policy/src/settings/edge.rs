@@ -171,7 +171,7 @@ pub(super) fn proxy_load(
     ProxyLoad {
         calls_rps,
         in_flight,
-        dispersion: thinned(ground.dispersion[callee], fewest),
+        dispersion: thinned(ground.dispersion[callee], fewest - 1),
         fewest,
         most: proxies.iter().copied().max().unwrap_or(1).max(1),
     }
