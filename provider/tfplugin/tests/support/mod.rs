@@ -86,6 +86,10 @@ impl Drop for Provider {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        // What is killed cannot clean up after itself.
+        if let Some(directory) = self.socket.parent() {
+            let _ = std::fs::remove_dir_all(directory);
+        }
     }
 }
 

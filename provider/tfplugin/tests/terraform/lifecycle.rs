@@ -182,6 +182,7 @@ fn terraform_uses_a_provider_that_a_developer_started() {
     std::fs::remove_file(workspace.path("work/.terraform.lock.hcl")).unwrap();
     let mut provider = Command::new(crate::support::provider_binary())
         .arg("-debug")
+        .env("TMPDIR", workspace.path("tmp"))
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
