@@ -6,30 +6,39 @@ use foremesh_model::{
     ProfileRequest, RegionRequest,
     shape::{Field, Shape},
 };
+use foremesh_pipeline::RenderOptions;
 use terraform_provider_foremesh::schema;
 
 const HEADER: &str = "# Generated from the declarations of Foremesh's nouns by `make docs`: do not edit.\n";
-const MODULES: [&str; 2] = ["istio-region", "envoy-region"];
+
+/// The modules, each with the targets that it writes.
+const MODULES: [(&str, &[&str]); 2] = [("istio-region", &["istio", "autoscaling"]), ("envoy-region", &["envoy", "ansible"])];
 
 /// Adds the generated files of every module.
 pub fn all(files: &mut BTreeMap<String, String>) {
     let region = schema::fields::<RegionRequest>();
     let profile = schema::fields::<ProfileRequest>();
-    for module in MODULES {
-        files.insert(format!("modules/{module}/variables.tf"), variables(&region, &profile));
+    let bundle = schema::fields::<RenderOptions>();
+    for (module, targets) in MODULES {
+        let fields = [region.as_slice(), &profile, &bundle].concat();
+        files.insert(format!("modules/{module}/variables.tf"), variables(&fields));
         files.insert(format!("modules/{module}/data.tf"), data(&region, &profile));
+        files.insert(format!("modules/{module}/bundles.tf"), bundles(targets, &bundle));
     }
 }
 
-fn variables(region: &[Field], profile: &[Field]) -> String {
+fn variables(fields: &[Field]) -> String {
     let mut text = HEADER.to_owned();
-    for field in region.iter().chain(profile) {
+    for field in fields {
         let _ = write!(text, "\nvariable \"{}\" {{\n", field.name);
         let _ = writeln!(text, "  description = {}", quoted(&field.description));
         let kind = type_of(&field.shape, 1);
-        let _ = writeln!(text, "  type        = {kind}");
+        // `terraform fmt` lines up neighbours, and a value of several lines has none.
+        let (kind_name, default_name) =
+            if kind.contains('\n') { ("type", "default") } else { ("type       ", "default    ") };
+        let _ = writeln!(text, "  {kind_name} = {kind}");
         if !field.required {
-            text += "  default     = null\n";
+            let _ = writeln!(text, "  {default_name} = null");
         }
         text += "}\n";
     }
@@ -42,18 +51,6 @@ const OWN: &str = r#"
 variable "path" {
   description = "Folder that the files are written to, one folder a target below it."
   type        = string
-}
-
-variable "stage" {
-  description = "The go-live stage to render, counted from 1; null: the last."
-  type        = number
-  default     = null
-}
-
-variable "namespace" {
-  description = "Namespace of services whose name has none; null: `default`."
-  type        = string
-  default     = null
 }
 
 variable "tolerance" {
@@ -72,6 +69,23 @@ fn data(region: &[Field], profile: &[Field]) -> String {
     let own = profile.iter().map(|field| (field.name.as_str(), format!("var.{}", field.name)));
     assignments(&mut text, [upstream("region"), upstream("demand")].into_iter().chain(own));
     text += "}\n";
+    text
+}
+
+/// A bundle for each target, whether or not its files are many: no loop hangs on what a profile holds.
+fn bundles(targets: &[&str], options: &[Field]) -> String {
+    let mut text = HEADER.to_owned();
+    for target in targets {
+        let _ = write!(text, "\nresource \"foremesh_bundle\" \"{target}\" {{\n");
+        let fixed = [
+            ("profile", "foremesh_adopted_profile.this.adopted".to_owned()),
+            ("target", quoted(target)),
+            ("path", format!("\"${{var.path}}/{target}\"")),
+        ];
+        let own = options.iter().map(|field| (field.name.as_str(), format!("var.{}", field.name)));
+        assignments(&mut text, fixed.into_iter().chain(own));
+        text += "}\n";
+    }
     text
 }
 

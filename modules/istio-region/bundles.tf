@@ -1,0 +1,51 @@
+# Generated from the declarations of Foremesh's nouns by `make docs`: do not edit.
+
+resource "foremesh_bundle" "istio" {
+  profile            = foremesh_adopted_profile.this.adopted
+  target             = "istio"
+  path               = "${var.path}/istio"
+  addresses          = var.addresses
+  admin_port         = var.admin_port
+  app_label          = var.app_label
+  applications       = var.applications
+  autoscaler         = var.autoscaler
+  cluster_domain     = var.cluster_domain
+  cpu_target_percent = var.cpu_target_percent
+  entry_hosts        = var.entry_hosts
+  failover_addresses = var.failover_addresses
+  gateways           = var.gateways
+  hash_header        = var.hash_header
+  hold_hours         = var.hold_hours
+  inbound_port       = var.inbound_port
+  locality_addresses = var.locality_addresses
+  module_source      = var.module_source
+  namespace          = var.namespace
+  outbound_port      = var.outbound_port
+  prometheus_address = var.prometheus_address
+  stage              = var.stage
+}
+
+resource "foremesh_bundle" "autoscaling" {
+  profile            = foremesh_adopted_profile.this.adopted
+  target             = "autoscaling"
+  path               = "${var.path}/autoscaling"
+  addresses          = var.addresses
+  admin_port         = var.admin_port
+  app_label          = var.app_label
+  applications       = var.applications
+  autoscaler         = var.autoscaler
+  cluster_domain     = var.cluster_domain
+  cpu_target_percent = var.cpu_target_percent
+  entry_hosts        = var.entry_hosts
+  failover_addresses = var.failover_addresses
+  gateways           = var.gateways
+  hash_header        = var.hash_header
+  hold_hours         = var.hold_hours
+  inbound_port       = var.inbound_port
+  locality_addresses = var.locality_addresses
+  module_source      = var.module_source
+  namespace          = var.namespace
+  outbound_port      = var.outbound_port
+  prometheus_address = var.prometheus_address
+  stage              = var.stage
+}

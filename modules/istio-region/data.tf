@@ -1,0 +1,28 @@
+# Generated from the declarations of Foremesh's nouns by `make docs`: do not edit.
+
+data "foremesh_predictive_region" "this" {
+  as_of           = var.as_of
+  donor_timezones = var.donor_timezones
+  donors          = var.donors
+  events          = var.events
+  go_live         = var.go_live
+  horizon_hours   = var.horizon_hours
+  region          = var.region
+  seed            = var.seed
+  timezone        = var.timezone
+}
+
+data "foremesh_mesh_profile" "this" {
+  region             = data.foremesh_predictive_region.this.region
+  demand             = data.foremesh_predictive_region.this.demand
+  cost               = var.cost
+  failover           = var.failover
+  gateway_proxies    = var.gateway_proxies
+  localities         = var.localities
+  policy             = var.policy
+  proxy_mode         = var.proxy_mode
+  ramp_percent       = var.ramp_percent
+  ramp_stage_minutes = var.ramp_stage_minutes
+  slo                = var.slo
+  slos               = var.slos
+}

@@ -1,0 +1,267 @@
+# Generated from the declarations of Foremesh's nouns by `make docs`: do not edit.
+
+variable "as_of" {
+  description = "The instant (RFC 3339) after which nothing may be known: no later row moves a byte of the plan."
+  type        = string
+}
+
+variable "donor_timezones" {
+  description = "Time zones of donors where they differ from this region's, by region."
+  type        = map(string)
+  default     = null
+}
+
+variable "donors" {
+  description = "Regions to learn from while this one has no history of its own, each with this region's traffic as a share of theirs (0.25: a quarter)."
+  type        = map(number)
+  default     = null
+}
+
+variable "events" {
+  description = "What will move demand, and what moved it in the past."
+  type = list(object({
+    ends     = string
+    name     = string
+    regions  = optional(list(string))
+    services = optional(list(string))
+    starts   = string
+    uplift   = optional(number)
+  }))
+  default = null
+}
+
+variable "go_live" {
+  description = "When the region takes its first request (RFC 3339); the plan starts at that hour. Not before `as_of`, at most 14 days after it."
+  type        = string
+}
+
+variable "horizon_hours" {
+  description = "Hours from go-live that are planned, 1 … 336. Default 72."
+  type        = number
+  default     = null
+}
+
+variable "region" {
+  description = "The region to plan."
+  type        = string
+}
+
+variable "seed" {
+  description = "Seed of everything that is drawn. Default 1."
+  type        = number
+  default     = null
+}
+
+variable "timezone" {
+  description = "Its IANA time zone, for example `Europe/Paris`."
+  type        = string
+}
+
+variable "cost" {
+  description = "What things cost."
+  type = object({
+    cross_region_per_gb  = optional(number)
+    instance_per_hour    = optional(number)
+    violation_per_minute = optional(number)
+  })
+  default = null
+}
+
+variable "failover" {
+  description = "Regions that take over when this one fails, in order."
+  type        = list(string)
+  default     = null
+}
+
+variable "gateway_proxies" {
+  description = "Proxies of the ingress gateway through which requests enter, fewest of the day. Default 2."
+  type        = number
+  default     = null
+}
+
+variable "localities" {
+  description = "Zones of the region, as `region/zone`, with their share of its instances in percent; empty: zones are not known."
+  type        = map(number)
+  default     = null
+}
+
+variable "policy" {
+  description = "Who computes the settings. Default `auto`."
+  type        = string
+  default     = null
+}
+
+variable "proxy_mode" {
+  description = "Where traffic is handled. Default `sidecar`."
+  type        = string
+  default     = null
+}
+
+variable "ramp_percent" {
+  description = "Percent of the traffic let in at each stage after go-live. Default 10, 50, 100."
+  type        = list(number)
+  default     = null
+}
+
+variable "ramp_stage_minutes" {
+  description = "Minutes between the stages. Default 30."
+  type        = number
+  default     = null
+}
+
+variable "slo" {
+  description = "The objective of every entry service that `slos` does not name. Default: 99% within 500 ms, 99.9% available."
+  type = object({
+    availability = optional(number)
+    latency_ms   = number
+    percentile   = optional(number)
+  })
+  default = null
+}
+
+variable "slos" {
+  description = "Objectives of single entry services, by name."
+  type = map(object({
+    availability = optional(number)
+    latency_ms   = number
+    percentile   = optional(number)
+  }))
+  default = null
+}
+
+variable "addresses" {
+  description = "Where the proxies of a service are reached by Envoy; the port is also the one on which its own proxy listens. Default: its short name as DNS name, port `inbound_port` (or its own port where it has no proxy)."
+  type = map(object({
+    host = string
+    port = number
+  }))
+  default = null
+}
+
+variable "admin_port" {
+  description = "The port, on the loopback address, of Envoy's administration. Default 9901."
+  type        = number
+  default     = null
+}
+
+variable "app_label" {
+  description = "The label that names a workload after its service. Default `app`."
+  type        = string
+  default     = null
+}
+
+variable "applications" {
+  description = "Where a service itself listens beside its Envoy. Default: `127.0.0.1` and the port in its settings."
+  type = map(object({
+    host = string
+    port = number
+  }))
+  default = null
+}
+
+variable "autoscaler" {
+  description = "Who makes the number of instances true. Default KEDA."
+  type        = string
+  default     = null
+}
+
+variable "cluster_domain" {
+  description = "The cluster's DNS domain. Default `cluster.local`."
+  type        = string
+  default     = null
+}
+
+variable "cpu_target_percent" {
+  description = "Percent of the requested CPU at which Kubernetes' own autoscaler aims. Default 60."
+  type        = number
+  default     = null
+}
+
+variable "entry_hosts" {
+  description = "Host names under which entries are reached through the gateways."
+  type        = map(list(string))
+  default     = null
+}
+
+variable "failover_addresses" {
+  description = "Where an entry is reached in the regions that take over when this one fails."
+  type = map(map(object({
+    host = string
+    port = number
+  })))
+  default = null
+}
+
+variable "gateways" {
+  description = "Istio gateways, as `namespace/name`, through which the entries' requests come. Default none: the routes hold inside the mesh only."
+  type        = list(string)
+  default     = null
+}
+
+variable "hash_header" {
+  description = "The request header by whose hash an instance is chosen, where a service balances by hash. Default none: the caller's address."
+  type        = string
+  default     = null
+}
+
+variable "hold_hours" {
+  description = "Hours after the horizon for which KEDA holds the most instances of the schedule, in case no newer plan has come. Default 168."
+  type        = number
+  default     = null
+}
+
+variable "inbound_port" {
+  description = "The port on which an Envoy accepts requests for its service. Default 15006."
+  type        = number
+  default     = null
+}
+
+variable "locality_addresses" {
+  description = "Where an entry's proxies are reached in each locality (`region/zone`) of its weights."
+  type = map(map(object({
+    host = string
+    port = number
+  })))
+  default = null
+}
+
+variable "module_source" {
+  description = "The source of the Terraform module that generated HCL calls. Default none: variables and outputs alone."
+  type        = string
+  default     = null
+}
+
+variable "namespace" {
+  description = "The namespace of services whose name has none. Default `default`."
+  type        = string
+  default     = null
+}
+
+variable "outbound_port" {
+  description = "The first of the ports, on the loopback address, on which an Envoy accepts its service's calls, one for each callee in order of name. Default 15101."
+  type        = number
+  default     = null
+}
+
+variable "prometheus_address" {
+  description = "A Prometheus server, by whose request rates KEDA scales beyond the schedule."
+  type        = string
+  default     = null
+}
+
+variable "stage" {
+  description = "The stage of the go-live ramp, counted from 1; none: the last."
+  type        = number
+  default     = null
+}
+
+variable "path" {
+  description = "Folder that the files are written to, one folder a target below it."
+  type        = string
+}
+
+variable "tolerance" {
+  description = "How far, as a ratio, a proposed number may lie from the adopted one before it is taken over."
+  type        = number
+  default     = 0.1
+}
