@@ -62,11 +62,12 @@ macro_rules! capacity_fields {
                 }
             )*
 
-            /// The fields that no source gave and that therefore stand at their default.
+            /// The fields that no source gave and that therefore stand at their default. Bounds on the number of instances
+            /// are a choice and no measurement: a default there assumes nothing about the service.
             pub fn assumed(&self) -> Vec<CapacityDefault> {
                 let mut assumed = Vec::new();
                 $(
-                    if self.$field.is_none() {
+                    if self.$field.is_none() && !stringify!($field).ends_with("_instances") {
                         assumed.push(CapacityDefault { field: stringify!($field), value: f64::from($default) });
                     }
                 )*
