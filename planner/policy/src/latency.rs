@@ -228,7 +228,7 @@ impl Calls {
                             .max((next.mean - whole[*member].mean).abs() / next.mean.max(1e-9));
                         whole[*member] = next;
                     }
-                    if moved < 1e-6 {
+                    if moved < 1e-4 {
                         break;
                     }
                 }
@@ -248,12 +248,13 @@ impl Calls {
             sum = sum.plus(whole[call.callee].repeated(call.fan_out));
         }
         if calls.iter().any(|call| !call.sequential) {
-            sum = sum.plus(slowest(
-                calls
-                    .iter()
-                    .filter(|call| !call.sequential && call.fan_out > 0.0)
-                    .map(|call| (whole[call.callee], call.fan_out)),
-            ));
+            let beside: Vec<(Moments, f64)> = calls
+                .iter()
+                .filter(|call| !call.sequential && call.fan_out > 0.0)
+                .map(|call| (whole[call.callee], call.fan_out))
+                .filter(|(moments, _)| moments.mean > 0.0)
+                .collect();
+            sum = sum.plus(slowest(&beside));
         }
         sum
     }
@@ -263,27 +264,29 @@ impl Calls {
 /// only sometimes. Each Fᵢ is taken as a Weibull distribution with its mean and variance (exact for exponential times; its
 /// shape by Justus et al., *Methods for estimating wind speed frequency distributions*, 1978), and the moments of the
 /// slowest are integrated over a logarithmic grid.
-fn slowest(branches: impl Iterator<Item = (Moments, f64)>) -> Moments {
+fn slowest(branches: &[(Moments, f64)]) -> Moments {
+    match branches {
+        [] => return Moments::default(),
+        [(only, fan_out)] if *fan_out <= 1.0 => return only.repeated(*fan_out),
+        _ => {}
+    }
     struct Branch {
         log_scale: f64,
         shape: f64,
         fan_out: f64,
     }
     let branches: Vec<Branch> = branches
-        .filter(|(moments, _)| moments.mean > 0.0)
+        .iter()
         .map(|(moments, fan_out)| {
             let cv = (moments.variance.sqrt() / moments.mean).clamp(0.02, 3.0);
             let shape = cv.powf(-1.086);
             Branch {
                 log_scale: moments.mean.ln() - ln_gamma(1.0 + 1.0 / shape),
                 shape,
-                fan_out,
+                fan_out: *fan_out,
             }
         })
         .collect();
-    if branches.is_empty() {
-        return Moments::default();
-    }
     // The grid reaches from where 1 in 10⁴ calls has ended to where all but 1 in 10⁷ have.
     let low = branches
         .iter()
@@ -293,14 +296,27 @@ fn slowest(branches: impl Iterator<Item = (Moments, f64)>) -> Moments {
         .iter()
         .map(|b| b.log_scale + (16.0 + b.fan_out.max(1.0).ln()).ln() / b.shape)
         .fold(f64::NEG_INFINITY, f64::max);
-    const CELLS: usize = 128;
+    const CELLS: usize = 64;
     let width = (high - low) / CELLS as f64;
-    let cumulated = |u: f64| {
+    // (t/scale)^shape of each branch, which grows by the same factor from cell to cell.
+    let mut powers: Vec<(f64, f64)> = branches
+        .iter()
+        .map(|b| {
+            (
+                ((low - b.log_scale) * b.shape).exp(),
+                (width * b.shape).exp(),
+            )
+        })
+        .collect();
+    let cumulated = |powers: &[(f64, f64)]| {
         branches
             .iter()
-            .map(|b| {
-                let f = -(-((u - b.log_scale) * b.shape).exp()).exp_m1();
-                if b.fan_out >= 1.0 {
+            .zip(powers)
+            .map(|(b, (power, _))| {
+                let f = -(-power).exp_m1();
+                if b.fan_out == 1.0 {
+                    f
+                } else if b.fan_out > 1.0 {
                     f.powf(b.fan_out)
                 } else {
                     1.0 - b.fan_out * (1.0 - f)
@@ -309,15 +325,21 @@ fn slowest(branches: impl Iterator<Item = (Moments, f64)>) -> Moments {
             .product::<f64>()
     };
     // What lies below the grid (calls that are not made at all) takes no time.
-    let mut before = cumulated(low);
+    let mut before = cumulated(&powers);
+    let mut t = (low + 0.5 * width).exp();
+    let grow = width.exp();
     let (mut first, mut second, mut third) = (0.0, 0.0, 0.0);
-    for cell in 0..CELLS {
-        let after = cumulated(low + (cell + 1) as f64 * width);
-        let t = (low + (cell as f64 + 0.5) * width).exp();
-        first += t * (after - before);
-        second += t * t * (after - before);
-        third += t * t * t * (after - before);
+    for _ in 0..CELLS {
+        for (power, factor) in &mut powers {
+            *power *= *factor;
+        }
+        let after = cumulated(&powers);
+        let share = after - before;
+        first += t * share;
+        second += t * t * share;
+        third += t * t * t * share;
         before = after;
+        t *= grow;
     }
     Moments::from_powers(first, second, third)
 }

@@ -178,7 +178,7 @@ fn plan_of(case: &Case) -> Result<PolicyOutput, PolicyError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, max_global_rejects: 20_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 60, max_global_rejects: 20_000, ..ProptestConfig::default() })]
 
     #[test]
     fn any_plan_is_safe_explained_and_the_same_twice(case in cases()) {
@@ -232,7 +232,9 @@ proptest! {
         for (edge, settings) in &output.settings.edges {
             let caller = &output.settings.services[edge.caller()];
             for row in &requirements.edges[edge] {
-                for proxies in [caller.instances.at(row.hour) + caller.standby_instances, caller.instances.at(row.hour)] {
+                // All proxies of the hour, and one of them lost.
+                let all = caller.instances.at(row.hour) + caller.standby_instances;
+                for proxies in [all, all - 1] {
                     let asked = row.concurrent_of_one(proxies);
                     prop_assert!(settings.caller_limits.max_concurrent_requests >= asked, "{} hour {}: {:?} < {}", edge, row.hour, settings.caller_limits, asked);
                 }
