@@ -303,12 +303,12 @@ pub enum ObserveError {
 impl ObserveError {
     /// Whether an outside system failed, and not the input: a command answers another exit code then.
     pub fn is_outside(&self) -> bool {
-        matches!(
-            self,
+        match self {
             Self::PrometheusUnreachable { .. }
-                | Self::PrometheusSlow { .. }
-                | Self::PrometheusRefused { .. }
-                | Self::PrometheusAnswer { .. }
-        )
+            | Self::PrometheusSlow { .. }
+            | Self::PrometheusAnswer { .. } => true,
+            Self::PrometheusRefused { status, .. } => *status >= 500 || *status == 429,
+            _ => false,
+        }
     }
 }

@@ -11,6 +11,7 @@ pub mod graph;
 pub mod history;
 mod manifests;
 mod observed;
+mod prometheus;
 mod traces;
 mod yaml;
 
@@ -19,3 +20,4 @@ pub use error::ObserveError;
 pub use graph::read_graph;
 pub use history::read_history;
 pub use observed::Observed;
+pub use prometheus::{query_prometheus, query_prometheus_graph};

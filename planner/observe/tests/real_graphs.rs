@@ -1,5 +1,7 @@
 //! Graphs from data that nobody here wrote, in the folder `shared` beside the repository; skipped where it is absent.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
+
 use std::{
     collections::BTreeSet,
     io::Read,

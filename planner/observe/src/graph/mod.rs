@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use foremesh_model::{ServiceGraph, Timestamp};
 
-use crate::{ObserveError, Observed, files};
+use crate::{ObserveError, Observed, files, prometheus::MeshPool};
 
 use self::sources::Sources;
 
@@ -26,7 +26,16 @@ pub fn read_graph(
     paths: &[PathBuf],
     as_of: Option<Timestamp>,
 ) -> Result<Observed<ServiceGraph>, ObserveError> {
-    let mut sources = Sources::new(as_of);
+    read_with_metrics(paths, as_of, MeshPool::default())
+}
+
+/// Reads files and folders, and merges them with the calls that a server's metrics show.
+pub(crate) fn read_with_metrics(
+    paths: &[PathBuf],
+    as_of: Option<Timestamp>,
+    metrics: MeshPool,
+) -> Result<Observed<ServiceGraph>, ObserveError> {
+    let mut sources = Sources::new(as_of, metrics);
     for candidate in files::walk(paths)? {
         let file = candidate.path.display().to_string();
         if !candidate.named && !promising(&candidate.path) {
@@ -54,7 +63,7 @@ pub fn parse_graph(
     texts: &[(&str, &[u8])],
     as_of: Option<Timestamp>,
 ) -> Result<Observed<ServiceGraph>, ObserveError> {
-    let mut sources = Sources::new(as_of);
+    let mut sources = Sources::new(as_of, MeshPool::default());
     for (file, bytes) in texts {
         sources.add(file, bytes, true)?;
     }

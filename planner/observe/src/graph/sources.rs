@@ -12,6 +12,7 @@ use crate::{
     ObserveError, Observed, manifests,
     manifests::Objects,
     observed::{caution, note},
+    prometheus::{MeshPool, read_exposition},
     traces::{self, DependencyPool, Spans},
 };
 
@@ -23,6 +24,7 @@ pub(super) struct Sources {
     objects: Objects,
     spans: Spans,
     dependencies: DependencyPool,
+    metrics: MeshPool,
     fragments: Vec<Fragment>,
     warnings: Vec<Warning>,
     /// The first file that could not be used: the error where nothing else gives a service.
@@ -31,11 +33,12 @@ pub(super) struct Sources {
 }
 
 impl Sources {
-    pub(super) fn new(as_of: Option<Timestamp>) -> Self {
+    pub(super) fn new(as_of: Option<Timestamp>, metrics: MeshPool) -> Self {
         Self {
             objects: Objects::default(),
             spans: Spans::new(as_of),
             dependencies: DependencyPool::default(),
+            metrics,
             fragments: Vec::new(),
             warnings: Vec::new(),
             first_refused: None,
@@ -71,9 +74,16 @@ impl Sources {
             Kind::Otlp => traces::read_otlp(bytes, file, &mut self.spans),
             Kind::Jaeger => traces::read_jaeger(bytes, file, &mut self.spans),
             Kind::Dependencies => traces::read_dependencies(bytes, file, &mut self.dependencies),
+            Kind::Exposition
+                if read_exposition(&String::from_utf8_lossy(bytes), file, &mut self.metrics)
+                    > 0 =>
+            {
+                Ok(Vec::new())
+            }
             kind @ (Kind::OtherOtlp | Kind::Exposition | Kind::Unknown) => {
                 let found = match kind {
                     Kind::OtherOtlp => "OTLP metrics or logs, in which no service calls another",
+                    Kind::Exposition => "a metrics exposition without Istio's istio_requests_total",
                     _ if bytes.trim_ascii().is_empty() => "the file is empty",
                     _ => "neither a manifest nor traces nor a graph was recognised",
                 };
@@ -125,6 +135,11 @@ impl Sources {
         }
         if !self.dependencies.pairs.is_empty() {
             self.fragments.push(self.dependencies.fragment());
+        }
+        if !self.metrics.is_empty() {
+            let (fragment, warnings) = self.metrics.fragment();
+            self.fragments.push(fragment);
+            self.warnings.extend(warnings);
         }
         self.fragments.retain(|fragment| !fragment.is_empty());
         if self.fragments.is_empty() {

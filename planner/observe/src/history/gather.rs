@@ -417,7 +417,7 @@ pub(crate) fn gaps(file: &str, history: &History) -> Option<Warning> {
         .position(|value| value.is_nan())
         .unwrap_or(0);
     let text = format!(
-        "{} of {} series of requests_per_second have missing steps, most of them {}/{}: {} of {} steps ({:.1}%), the first at {}; missing steps are gaps and not zeros: fill them in the export if values exist",
+        "{} of {} series of requests_per_second have missing steps, the worst is {}/{}: {} of {} steps ({:.1}%), the first at {}; missing steps are gaps and not zeros: fill them in the export if values exist",
         with_gaps.len(),
         demand().count(),
         key.region,

@@ -15,6 +15,7 @@ use foremesh_model::{History, Timestamp};
 
 use crate::{ObserveError, Observed, files};
 
+pub(crate) use self::gather::gaps;
 pub use self::{csv::parse_csv, parquet::parse_parquet};
 
 /// Reads a history from a CSV (`.csv`, `.csv.gz`) or Parquet file, whichever its first bytes say, as it was known at

@@ -19,7 +19,7 @@ pub(crate) fn hosts(text: &str) -> Vec<Host<'_>> {
     while let Some(byte) = bytes.get(at) {
         if !is_host(*byte) {
             if byte.is_ascii_whitespace()
-                || matches!(byte, b',' | b';' | b'"' | b'\'' | b'=' | b'(' | b'|')
+                || matches!(byte, b',' | b';' | b'"' | b'\'' | b'(' | b'|')
             {
                 in_path = false;
             } else if *byte == b'/' && bytes.get(at + 1) == Some(&b'/') {

@@ -9,4 +9,4 @@ mod ports;
 pub(crate) mod services;
 
 pub(crate) use graph::fragment;
-pub(crate) use objects::{DocumentFault, Objects};
+pub(crate) use objects::Objects;

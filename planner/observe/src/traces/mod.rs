@@ -13,6 +13,7 @@ mod zipkin;
 
 pub(crate) use dependencies::DependencyPool;
 pub(crate) use pool::{Spans, cluster_host};
+pub(crate) use statistics::rounded;
 
 use foremesh_model::Warning;
 
