@@ -175,6 +175,16 @@ mod tests {
     }
 
     #[test]
+    fn every_option_has_a_shape_and_a_description_for_other_surfaces() {
+        let shape = foremesh_model::shape::Shape::of::<RenderOptions>().unwrap();
+        assert!(shape.fields().len() > 15);
+        for field in shape.fields() {
+            assert!(!field.description.is_empty(), "{}", field.name);
+            assert!(!field.required, "{}", field.name);
+        }
+    }
+
+    #[test]
     fn options_left_out_have_their_defaults() {
         let options: RenderOptions = serde_json::from_str(r#"{"stage":1}"#).unwrap();
         assert_eq!(

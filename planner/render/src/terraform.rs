@@ -135,12 +135,10 @@ fn variable(input: &Input) -> Block {
         .add_label(input.name.as_str())
         .add_attribute(("description", string(&input.description)))
         .add_attribute(("type", input.kind.clone()));
-    match input.value {
-        Some(Value::Null) | None if input.name == "stage" => {
-            block.add_attribute(("default", Expression::Null)).build()
-        }
-        _ => block.build(),
+    if input.name == "stage" {
+        return block.add_attribute(("default", Expression::Null)).build();
     }
+    block.build()
 }
 
 fn output(input: &Input) -> Block {
@@ -242,9 +240,9 @@ fn object_key(key: &str) -> ObjectKey {
     }
 }
 
-/// A string that Terraform reads as it stands: `${` and `%{` would begin a template.
+/// A string; the formatter escapes what would begin a template.
 fn string(text: &str) -> Expression {
-    Expression::String(text.replace("${", "$${").replace("%{", "%%{"))
+    Expression::String(text.into())
 }
 
 fn write(file: &str, header: &[String], body: &Body) -> Result<String, RenderError> {

@@ -193,7 +193,7 @@ mod tests {
         settings.timezone = "Asia/Kolkata".into();
         assert!(
             windows(&settings, &RenderOptions::default())[0]
-                .0
+                .1
                 .starts_with("30 ")
         );
         settings.horizon_hours = u32::MAX;

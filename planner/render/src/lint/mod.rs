@@ -1,11 +1,140 @@
-//! lint
-/// F
+//! What a schema check does not see: objects that an API server accepts and that do nothing, do something else, or break at run time.
+//!
+//! Each rule stands for a mistake that a real API server was seen to accept. Files are those of Istio, KEDA, Kubernetes' autoscaler and
+//! Envoy; documents of other kinds are passed over.
+
+mod across;
+mod cron;
+mod destination_rule;
+mod document;
+mod envoy;
+mod keda;
+mod virtual_service;
+mod words;
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::{Deserialize, Serialize};
+
+use document::Document;
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// It does not do what it says.
+    Error,
+    /// It does something that is seldom meant.
+    Warning,
+}
+
+/// Something that a schema check does not see.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Finding {
+    /// The file.
+    pub file: String,
+    /// The line, counted from 1, where the field or else the object stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<usize>,
+    /// The object: `Kind namespace/name`, or `Envoy`.
+    pub object: String,
+    /// The rule's name.
+    pub rule: String,
+    /// How bad it is.
+    pub level: Level,
+    /// What is wrong, and how to mend it.
+    pub text: String,
+}
+
+impl Finding {
+    /// Whether the finding is an error.
+    pub fn is_error(&self) -> bool {
+        self.level == Level::Error
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let level = match self.level {
+            Level::Error => "error",
+            Level::Warning => "warning",
+        };
+        write!(f, "{}", self.file)?;
+        if let Some(line) = self.line {
+            write!(f, ":{line}")?;
+        }
+        write!(
+            f,
+            ": {level}: {}: {} [{}]",
+            self.object, self.text, self.rule
+        )
+    }
+}
+
+/// What a rule found in one object, before it is known where that stands.
 #[derive(Debug)]
-pub struct Finding {}
-/// L
-#[derive(Debug)]
-pub enum Level {}
-/// lint
-pub fn lint(_f: &std::collections::BTreeMap<String, String>) -> Vec<Finding> {
-    vec![]
+struct Problem {
+    rule: &'static str,
+    level: Level,
+    /// The field whose line is shown.
+    field: &'static str,
+    text: String,
+}
+
+/// Collects what the rules find in one object.
+#[derive(Debug, Default)]
+struct Problems(Vec<Problem>);
+
+impl Problems {
+    fn error(&mut self, rule: &'static str, field: &'static str, text: impl Into<String>) {
+        self.add(rule, Level::Error, field, text.into());
+    }
+
+    fn warning(&mut self, rule: &'static str, field: &'static str, text: impl Into<String>) {
+        self.add(rule, Level::Warning, field, text.into());
+    }
+
+    fn add(&mut self, rule: &'static str, level: Level, field: &'static str, text: String) {
+        self.0.push(Problem {
+            rule,
+            level,
+            field,
+            text,
+        });
+    }
+}
+
+/// Lints files: texts by path. Findings come in order of file and line.
+pub fn lint(files: &BTreeMap<String, String>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut documents = Vec::new();
+    for (file, text) in files {
+        match document::read(file, text) {
+            Ok(read) => documents.extend(read),
+            Err(finding) => findings.push(finding),
+        }
+    }
+    for document in &documents {
+        let mut problems = Problems::default();
+        one(document, &mut problems);
+        findings.extend(document.findings(problems));
+    }
+    findings.extend(across::check(&documents));
+    findings.sort();
+    findings.dedup();
+    findings
+}
+
+fn one(document: &Document<'_>, problems: &mut Problems) {
+    let spec = &document.value["spec"];
+    match document.kind() {
+        "DestinationRule" => destination_rule::check(spec, problems),
+        "VirtualService" => virtual_service::check(spec, problems),
+        "EnvoyFilter" => envoy::check_filter(spec, problems),
+        "ScaledObject" => keda::check(spec, problems),
+        "" if document.value.get("static_resources").is_some() => {
+            envoy::check_bootstrap(&document.value, problems);
+        }
+        _ => {}
+    }
 }
