@@ -1,5 +1,7 @@
 //! The floor as a whole: complete, explained, safe, and the same twice.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::*;

@@ -1,6 +1,8 @@
 //! Whatever the graph, the demand and the objectives: a plan never panics, keeps every guard, explains every value and is the
 //! same twice.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::*;
