@@ -1,1 +1,37 @@
-//! Placeholder.
+//! The stages in order: a plan request becomes a region plan, and a region plan becomes files.
+//!
+//! This is the only crate that joins stages. The command line and the Terraform provider stand on it and on nothing
+//! below it, so both give the same answer to the same question.
+
+mod condense;
+mod error;
+mod explain;
+mod folder;
+mod options;
+mod plan;
+mod request;
+mod sources;
+mod summary;
+mod target;
+
+pub use foremesh_policy::{Adoption, adopt};
+
+pub use condense::condense;
+pub use error::PipelineError;
+pub use explain::{ExplainedValue, Explanation, explain};
+pub use folder::{FileHashes, Folder, FolderError, OWNED_FILE, hash_files};
+pub use foremesh_forecast::SeriesForecast;
+pub use foremesh_observe::Observed;
+pub use foremesh_render::{Autoscaler, Finding, RenderError, RenderOptions, Target};
+pub use options::{RequestOption, request_options};
+pub use plan::{compute_profile, entries, forecast_history, plan, predict_region, read_plan};
+pub use request::{PlanRequest, RequestFormat};
+pub use sources::Sources;
+pub use summary::{EntrySummary, ServiceSummary, demand_summary, settings_summary};
+pub use target::{lint_paths, render_all, render_target};
+
+/// The file of a plan folder that holds the whole plan.
+pub const PLAN_FILE: &str = "plan.json";
+
+/// The version of Foremesh, as plans record it.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,0 +1,162 @@
+//! From sources to demand, from demand to settings, and both in one step.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
+
+use foremesh_forecast::{
+    ForecastInput, RegionForecast, SeriesForecast, forecast_region, forecast_series,
+};
+use foremesh_model::{
+    Demand, History, PLAN_FORMAT_VERSION, PlanIdentity, PolicyKind, ProfileRequest, RegionPlan,
+    RegionRequest, SeriesKey, ServiceGraph, ServiceName, Timestamp, Warning,
+};
+use foremesh_observe::Observed;
+use foremesh_policy::PolicyInput;
+
+use crate::{PipelineError, PlanRequest, Sources, request::check_profile};
+
+/// The services where requests enter: those that the graph marks, else those with telemetry in the region or its donors
+/// that no other service calls, else all with telemetry.
+pub fn entries(
+    history: &History,
+    graph: &ServiceGraph,
+    request: &RegionRequest,
+) -> Vec<ServiceName> {
+    let regions = std::iter::once(&request.region).chain(request.donors.keys());
+    let measured: BTreeSet<&ServiceName> = regions
+        .flat_map(|region| history.services(region))
+        .collect();
+    let called = |name: &ServiceName| match graph.resolve(name) {
+        Some(service) => match service.entry {
+            Some(entry) => !entry,
+            None => graph
+                .edges()
+                .any(|edge| edge.callee == service.name && edge.caller != service.name),
+        },
+        None => false,
+    };
+    let roots: Vec<ServiceName> = measured
+        .iter()
+        .filter(|name| !called(name))
+        .map(|name| (*name).clone())
+        .collect();
+    if roots.is_empty() {
+        measured.into_iter().cloned().collect()
+    } else {
+        roots
+    }
+}
+
+/// Forecasts the demand of a region.
+///
+/// # Errors
+/// [`PipelineError::Forecast`] when the history does not allow it.
+pub fn predict_region(
+    sources: &Sources,
+    request: &RegionRequest,
+) -> Result<RegionForecast, PipelineError> {
+    let history = sources.history.until(request.as_of);
+    let entries = entries(&history, &sources.graph, request);
+    Ok(forecast_region(&ForecastInput {
+        history: &history,
+        request,
+        entries: &entries,
+    })?)
+}
+
+/// Forecasts every series of a history file, each from its own end or all from `as_of`.
+///
+/// # Errors
+/// [`PipelineError::Observe`] and [`PipelineError::Forecast`].
+pub fn forecast_history(
+    file: &Path,
+    as_of: Option<Timestamp>,
+    horizon_hours: u32,
+    seed: u64,
+) -> Result<Observed<BTreeMap<SeriesKey, SeriesForecast>>, PipelineError> {
+    let observed = foremesh_observe::read_history(file, as_of)?;
+    let value = forecast_series(&observed.value, as_of, horizon_hours, seed)?;
+    Ok(Observed {
+        value,
+        warnings: observed.warnings,
+    })
+}
+
+/// Computes the settings that answer a demand.
+///
+/// # Errors
+/// [`PipelineError::RequestValue`] for a field out of its range, [`PipelineError::Policy`] when no settings can be computed.
+pub fn compute_profile(
+    graph: &ServiceGraph,
+    demand: &Demand,
+    request: &ProfileRequest,
+) -> Result<RegionPlan, PipelineError> {
+    check_profile(request)?;
+    let output = foremesh_policy::plan(&PolicyInput {
+        graph,
+        demand,
+        request,
+    })?;
+    let policy = match request.policy {
+        PolicyKind::Auto | PolicyKind::Analytic => "analytic",
+    };
+    Ok(RegionPlan {
+        format_version: PLAN_FORMAT_VERSION,
+        identity: PlanIdentity {
+            foremesh_version: crate::VERSION.into(),
+            policy: policy.into(),
+            forecaster: demand.method.clone(),
+            as_of: demand.as_of,
+        },
+        settings: output.settings,
+        reasons: output.reasons,
+        kpis: output.kpis,
+        candidates: output.candidates,
+        warnings: in_order(output.warnings),
+        demand: demand.clone(),
+    })
+}
+
+/// The whole way: request → region plan.
+///
+/// # Errors
+/// [`PipelineError`] for whatever stops it.
+pub async fn plan(request: &PlanRequest, base: &Path) -> Result<RegionPlan, PipelineError> {
+    let region = &request.predictive_region;
+    let sources = Sources::load(&request.provider, region.as_of, base).await?;
+    let forecast = predict_region(&sources, region)?;
+    let mut plan = compute_profile(&sources.graph, &forecast.demand, &request.mesh_profile)?;
+    plan.warnings.extend(sources.warnings);
+    plan.warnings.extend(forecast.warnings);
+    plan.warnings = in_order(plan.warnings);
+    Ok(plan)
+}
+
+/// Reads a plan that [`crate::PLAN_FILE`] holds.
+///
+/// # Errors
+/// [`PipelineError::RequestRead`] and [`PipelineError::RequestParse`].
+pub fn read_plan(path: &Path) -> Result<RegionPlan, PipelineError> {
+    let file = if path.is_dir() {
+        path.join(crate::PLAN_FILE)
+    } else {
+        path.to_owned()
+    };
+    let text = std::fs::read_to_string(&file).map_err(|cause| PipelineError::RequestRead {
+        file: file.clone(),
+        cause,
+    })?;
+    serde_json::from_str(&text).map_err(|e| PipelineError::RequestParse {
+        file,
+        cause: format!("{e}: this is no plan of this version; write it again with `foremesh plan`"),
+    })
+}
+
+/// The worst first, without repeats.
+fn in_order(mut warnings: Vec<Warning>) -> Vec<Warning> {
+    warnings.sort();
+    warnings.dedup();
+    warnings
+}

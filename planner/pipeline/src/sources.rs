@@ -1,0 +1,125 @@
+//! Telemetry, graph and catalogue, read together as of an instant.
+
+use std::path::Path;
+
+use foremesh_model::{
+    Catalogue, History, Service, ServiceGraph, Severity, SourceRequest, Timestamp, Warning,
+};
+use foremesh_observe as observe;
+
+use crate::PipelineError;
+
+/// Everything that was observed, as it was known at an instant.
+#[derive(Debug, Clone)]
+pub struct Sources {
+    /// What was measured.
+    pub history: History,
+    /// Which service calls which, with what the catalogue says about capacity.
+    pub graph: ServiceGraph,
+    /// What to know about both: gaps, parts that could not be read, what was assumed.
+    pub warnings: Vec<Warning>,
+}
+
+impl Sources {
+    /// Reads all sources. Paths are relative to `base`. Nothing measured at or after `as_of` is kept.
+    ///
+    /// # Errors
+    /// [`PipelineError::Observe`] when a source cannot be read, [`PipelineError::NoHistory`],
+    /// [`PipelineError::TwoHistories`] and [`PipelineError::NoServices`] when there is nothing to plan from.
+    pub async fn load(
+        request: &SourceRequest,
+        as_of: Timestamp,
+        base: &Path,
+    ) -> Result<Self, PipelineError> {
+        let history = match (&request.history, &request.prometheus) {
+            (Some(file), None) => observe::read_history(&base.join(file), Some(as_of))?,
+            (None, Some(prometheus)) => {
+                foremesh_observe::query_prometheus(prometheus, as_of, base).await?
+            }
+            (Some(_), Some(_)) => return Err(PipelineError::TwoHistories),
+            (None, None) => return Err(PipelineError::NoHistory),
+        };
+        let mut graph = Self::load_graph(request, Some(as_of), base)?;
+        let mut warnings = history.warnings;
+        warnings.append(&mut graph.warnings);
+        let history = history.value.until(as_of);
+        let mut graph = graph.value;
+        if graph.is_empty() {
+            graph = services_of(&history)?;
+            let text = "no graph is known: every service with telemetry is planned on its own; point `graph` at manifests or \
+                        traces to plan what they call";
+            warnings.push(Warning {
+                severity: Severity::Caution,
+                code: "no_graph".into(),
+                subject: "graph".into(),
+                text: text.into(),
+            });
+            let mut catalogued = with_catalogue(&graph, request, base)?;
+            warnings.append(&mut catalogued.warnings);
+            graph = catalogued.value;
+        }
+        if graph.is_empty() {
+            return Err(PipelineError::NoServices);
+        }
+        Ok(Self {
+            history,
+            graph,
+            warnings,
+        })
+    }
+
+    /// Reads graph and catalogue alone. Spans at or after `as_of` are left out.
+    ///
+    /// # Errors
+    /// [`PipelineError::Observe`] when a source cannot be read.
+    pub fn load_graph(
+        request: &SourceRequest,
+        as_of: Option<Timestamp>,
+        base: &Path,
+    ) -> Result<observe::Observed<ServiceGraph>, PipelineError> {
+        let paths: Vec<_> = request.graph.iter().map(|path| base.join(path)).collect();
+        let observed = observe::read_graph(&paths, as_of)?;
+        let mut catalogued = with_catalogue(&observed.value, request, base)?;
+        let mut warnings = observed.warnings;
+        warnings.append(&mut catalogued.warnings);
+        Ok(observe::Observed {
+            value: catalogued.value,
+            warnings,
+        })
+    }
+}
+
+fn with_catalogue(
+    graph: &ServiceGraph,
+    request: &SourceRequest,
+    base: &Path,
+) -> Result<observe::Observed<ServiceGraph>, PipelineError> {
+    let (catalogue, mut warnings) = match &request.catalogue {
+        Some(file) => {
+            let observed = observe::read_catalogue(&base.join(file))?;
+            (observed.value, observed.warnings)
+        }
+        None => (Catalogue::default(), Vec::new()),
+    };
+    let mut observed = observe::with_catalogue(graph, &catalogue)?;
+    warnings.append(&mut observed.warnings);
+    Ok(observe::Observed {
+        value: observed.value,
+        warnings,
+    })
+}
+
+/// A graph without edges, for telemetry that nothing else describes.
+fn services_of(history: &History) -> Result<ServiceGraph, PipelineError> {
+    let mut names: Vec<_> = history
+        .series
+        .keys()
+        .map(|key| key.service.clone())
+        .collect();
+    names.sort();
+    names.dedup();
+    Ok(ServiceGraph::new(
+        names.into_iter().map(Service::named).collect(),
+        Vec::new(),
+    )?)
+}

@@ -1,0 +1,87 @@
+//! The few numbers by which a person judges a demand or a profile, small enough for Terraform's state.
+
+use std::collections::BTreeMap;
+
+use foremesh_model::{Demand, QUANTILE_LEVELS, RegionPlan, ServiceName, Timestamp, quantise};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The demand of an entry in a few numbers, written to about 10% so that they keep still.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct EntrySummary {
+    /// Requests a second, median, mean over the horizon.
+    pub mean_rps: f64,
+    /// Requests a second, median, in the highest hour.
+    pub peak_p50_rps: f64,
+    /// Requests a second at the 0.99 quantile in its highest hour.
+    pub peak_p99_rps: f64,
+    /// When that hour begins (RFC 3339).
+    #[schemars(with = "String")]
+    pub peak_at: Timestamp,
+}
+
+/// A service's settings in a few numbers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ServiceSummary {
+    /// Instances in the lowest hour, standby not included.
+    pub fewest_instances: u32,
+    /// Instances in the highest hour, standby not included.
+    pub most_instances: u32,
+    /// Warm instances beside them.
+    pub standby_instances: u32,
+    /// Requests a second that one instance admits.
+    pub rate_limit_rps: f64,
+    /// Requests a second of the whole service at the 0.99 quantile of its highest hour.
+    pub demand_p99_rps: f64,
+}
+
+/// The summary of every entry.
+pub fn demand_summary(demand: &Demand) -> BTreeMap<ServiceName, EntrySummary> {
+    let median = QUANTILE_LEVELS
+        .iter()
+        .position(|level| *level == 0.5)
+        .unwrap_or(0);
+    let high = QUANTILE_LEVELS
+        .iter()
+        .position(|level| *level == 0.99)
+        .unwrap_or(0);
+    let summarise = |quantiles: &Vec<Vec<f64>>| {
+        let at = |level: usize| {
+            quantiles
+                .iter()
+                .map(move |step| step.get(level).copied().unwrap_or(0.0))
+        };
+        let (peak_step, peak) =
+            at(high).enumerate().fold(
+                (0, 0.0),
+                |best, next| if next.1 > best.1 { next } else { best },
+            );
+        EntrySummary {
+            mean_rps: quantise(at(median).sum::<f64>() / quantiles.len().max(1) as f64),
+            peak_p50_rps: quantise(at(median).fold(0.0, f64::max)),
+            peak_p99_rps: quantise(peak),
+            peak_at: demand.at(peak_step),
+        }
+    };
+    demand
+        .entries
+        .iter()
+        .map(|(name, entry)| (name.clone(), summarise(&entry.quantiles_rps)))
+        .collect()
+}
+
+/// The summary of every service.
+pub fn settings_summary(plan: &RegionPlan) -> BTreeMap<ServiceName, ServiceSummary> {
+    let summarise = |service: &foremesh_model::ServiceSettings| ServiceSummary {
+        fewest_instances: service.instances.fewest(),
+        most_instances: service.instances.most(),
+        standby_instances: service.standby_instances,
+        rate_limit_rps: service.rate_limit.requests_per_second,
+        demand_p99_rps: service.needs.demand_rps,
+    };
+    plan.settings
+        .services
+        .iter()
+        .map(|(name, service)| (name.clone(), summarise(service)))
+        .collect()
+}

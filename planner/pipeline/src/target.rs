@@ -1,0 +1,78 @@
+//! From a plan to the files of one target or of all, and back again through the lint.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use foremesh_model::{RegionPlan, Settings};
+use foremesh_render::{Finding, RenderOptions, Target, lint, render};
+
+use crate::{PLAN_FILE, PipelineError};
+
+/// The files of one target, by path within its folder.
+///
+/// # Errors
+/// [`PipelineError::Render`] for what the target cannot express.
+pub fn render_target(
+    settings: &Settings,
+    target: Target,
+    options: &RenderOptions,
+) -> Result<BTreeMap<String, String>, PipelineError> {
+    Ok(render(settings, target, options)?)
+}
+
+/// The whole plan as files: `plan.json` and a folder for each target.
+///
+/// # Errors
+/// [`PipelineError::Render`] for what a target cannot express.
+pub fn render_all(
+    plan: &RegionPlan,
+    options: &RenderOptions,
+) -> Result<BTreeMap<String, String>, PipelineError> {
+    let text = serde_json::to_string_pretty(plan).unwrap_or_default() + "\n";
+    let mut files = BTreeMap::from([(PLAN_FILE.to_owned(), text)]);
+    for target in Target::ALL {
+        for (name, content) in render_target(&plan.settings, target, options)? {
+            files.insert(format!("{target}/{name}"), content);
+        }
+    }
+    Ok(files)
+}
+
+/// Lints every YAML and JSON file below the paths.
+///
+/// # Errors
+/// [`PipelineError::RequestRead`] for a path that cannot be read.
+pub fn lint_paths(paths: &[PathBuf]) -> Result<Vec<Finding>, PipelineError> {
+    let mut files = BTreeMap::new();
+    for path in paths {
+        collect(path, &mut files)?;
+    }
+    Ok(lint(&files))
+}
+
+fn collect(path: &Path, files: &mut BTreeMap<String, String>) -> Result<(), PipelineError> {
+    let failed = |cause| PipelineError::RequestRead {
+        file: path.to_owned(),
+        cause,
+    };
+    if path.is_dir() {
+        for entry in fs::read_dir(path).map_err(failed)? {
+            let entry = entry.map_err(failed)?.path();
+            let yaml = entry
+                .extension()
+                .is_some_and(|e| ["yaml", "yml", "json"].iter().any(|known| e == *known));
+            if entry.is_dir() || yaml {
+                collect(&entry, files)?;
+            }
+        }
+    } else {
+        files.insert(
+            path.display().to_string(),
+            fs::read_to_string(path).map_err(failed)?,
+        );
+    }
+    Ok(())
+}
