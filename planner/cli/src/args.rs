@@ -1,0 +1,234 @@
+//! The commands and their options. What `foremesh plan` takes beside a request file is read off the request's declaration.
+
+use std::path::PathBuf;
+
+use clap::{Arg, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use foremesh_pipeline::{RequestOption, request_options};
+
+/// Plans a service mesh for a region before the region takes its first request.
+#[derive(Debug, Parser)]
+#[command(name = "foremesh", version, about, max_term_width = 110)]
+#[command(
+    after_help = "Exit codes: 0 done; 1 the input is wrong; 2 the plan breaks its objective or the lint found errors; \
+                        3 an outside system failed."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// How to print the result.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Say more about what is done (on standard error); twice: even more.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// How to print a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+    /// Rows (of a forecast).
+    Csv,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Read manifests, traces and graph files into one service graph.
+    Observe(Observe),
+    /// Forecast every series of a history.
+    Forecast(Forecast),
+    /// Plan a region: forecast its demand, compute the settings, write every target.
+    Plan(Plan),
+    /// Render one target of a plan.
+    Render(Render),
+    /// Find what a schema check does not see in rendered or hand-written files.
+    Lint(Lint),
+    /// Say why the values of a service are what they are.
+    Explain(Explain),
+    /// Hold each limit in existing manifests against the forecast.
+    Audit(Audit),
+    /// Show a plan: demand by hour, the profile, warnings.
+    Show(Show),
+}
+
+/// `foremesh observe`
+#[derive(Debug, Args)]
+pub struct Observe {
+    /// Files or folders: Kubernetes manifests, Zipkin v2, OTLP or Jaeger JSON, graph files.
+    #[arg(required = true, value_name = "SOURCE")]
+    pub sources: Vec<PathBuf>,
+    /// A catalogue that fills in capacity.
+    #[arg(long, value_name = "FILE")]
+    pub catalogue: Option<PathBuf>,
+    /// Write the graph here, as JSON.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// `foremesh forecast`
+#[derive(Debug, Args)]
+pub struct Forecast {
+    /// History file, CSV or Parquet.
+    #[arg(long, value_name = "FILE")]
+    pub history: PathBuf,
+    /// How far ahead, for example 48h or 7d.
+    #[arg(long, default_value = "48h", value_parser = hours)]
+    pub horizon: u32,
+    /// The instant (RFC 3339) after which nothing may be known; without it each series is forecast from its own end.
+    #[arg(long, value_name = "TIME", value_parser = timestamp)]
+    pub as_of: Option<foremesh_model::Timestamp>,
+    /// Seed of everything that is drawn.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// `foremesh plan`
+#[derive(Debug, Args)]
+pub struct Plan {
+    /// The request: the fields of the provider and both data sources, as YAML, JSON or HCL.
+    pub request: PathBuf,
+    /// Write the plan and every target here.
+    #[arg(short, long, value_name = "DIR")]
+    pub output: PathBuf,
+}
+
+/// `foremesh render`
+#[derive(Debug, Args)]
+pub struct Render {
+    /// A plan folder, or its plan.json.
+    pub plan: PathBuf,
+    /// What to render.
+    #[arg(long)]
+    pub target: String,
+    /// Write the files here.
+    #[arg(short, long, value_name = "DIR")]
+    pub output: PathBuf,
+    /// The go-live stage to render; without it the last.
+    #[arg(long)]
+    pub stage: Option<u32>,
+}
+
+/// `foremesh lint`
+#[derive(Debug, Args)]
+pub struct Lint {
+    /// Files or folders.
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+}
+
+/// `foremesh explain`
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// A plan folder, or its plan.json.
+    pub plan: PathBuf,
+    /// The service.
+    pub service: String,
+}
+
+/// `foremesh audit`
+#[derive(Debug, Args)]
+pub struct Audit {
+    /// Files or folders with the manifests as they are.
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// History file, CSV or Parquet.
+    #[arg(long, value_name = "FILE")]
+    pub history: PathBuf,
+    /// The region whose demand counts; without it the one with the most history.
+    #[arg(long)]
+    pub region: Option<String>,
+    /// A catalogue with capacities.
+    #[arg(long, value_name = "FILE")]
+    pub catalogue: Option<PathBuf>,
+    /// Further sources of the service graph (traces, graph files); the manifests are read as well.
+    #[arg(long, value_name = "SOURCE")]
+    pub graph: Vec<PathBuf>,
+    /// How far ahead, for example 72h or 14d.
+    #[arg(long, default_value = "72h", value_parser = hours)]
+    pub horizon: u32,
+    /// The instant (RFC 3339) after which nothing may be known; without it the end of the history.
+    #[arg(long, value_name = "TIME", value_parser = timestamp)]
+    pub as_of: Option<foremesh_model::Timestamp>,
+}
+
+/// `foremesh show`
+#[derive(Debug, Args)]
+pub struct Show {
+    /// A plan folder, or its plan.json.
+    pub plan: PathBuf,
+}
+
+/// A field of the request that was given as an option.
+pub type Override = (RequestOption, String);
+
+/// Reads the command line; leaves with help or an error where it is wrong.
+pub fn parse() -> (Cli, Vec<Override>) {
+    let options = request_options().unwrap_or_default();
+    let command = Cli::command().mut_subcommand("plan", |plan| {
+        plan.args(options.iter().map(|option| {
+            Arg::new(option.name.clone())
+                .long(option.name.clone())
+                .value_name("VALUE")
+                .help(option.description.clone())
+                .help_heading("Fields of the request, in place of the file's")
+        }))
+    });
+    let matches = command.get_matches();
+    let overrides = given(&matches, options);
+    match Cli::from_arg_matches(&matches) {
+        Ok(cli) => (cli, overrides),
+        Err(error) => error.exit(),
+    }
+}
+
+fn given(matches: &ArgMatches, options: Vec<RequestOption>) -> Vec<Override> {
+    let Some(("plan", plan)) = matches.subcommand() else {
+        return Vec::new();
+    };
+    options
+        .into_iter()
+        .filter_map(|option| {
+            let text = plan.get_one::<String>(&option.name)?.clone();
+            Some((option, text))
+        })
+        .collect()
+}
+
+fn timestamp(text: &str) -> Result<foremesh_model::Timestamp, String> {
+    foremesh_model::parse_timestamp(text).map_err(|e| e.to_string())
+}
+
+/// `48h`, `7d` or a plain number of hours.
+fn hours(text: &str) -> Result<u32, String> {
+    let (number, factor) = match text.strip_suffix('d') {
+        Some(days) => (days, 24),
+        None => (text.strip_suffix('h').unwrap_or(text), 1),
+    };
+    match number
+        .trim()
+        .parse::<u32>()
+        .ok()
+        .and_then(|n| n.checked_mul(factor))
+    {
+        Some(hours @ 1..=336) => Ok(hours),
+        _ => Err("write hours or days, at most 14 days: 48h, 7d".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+        assert_eq!(hours("7d"), Ok(168));
+        assert_eq!(hours("48h"), Ok(48));
+        assert!(hours("0h").is_err() && hours("99d").is_err() && hours("soon").is_err());
+    }
+}

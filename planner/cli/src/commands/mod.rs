@@ -1,0 +1,30 @@
+//! One module a command; each answers how it ended.
+
+mod explain;
+mod forecast;
+mod lint;
+mod observe;
+mod plan;
+mod render;
+pub mod show;
+
+use foremesh_pipeline::PipelineError;
+
+use crate::{
+    args::{Cli, Command, Override},
+    output::Outcome,
+};
+
+/// Runs a command.
+pub async fn run(cli: &Cli, overrides: &[Override]) -> Result<Outcome, PipelineError> {
+    match &cli.command {
+        Command::Observe(args) => observe::run(args, cli.format),
+        Command::Forecast(args) => forecast::run(args, cli.format),
+        Command::Plan(args) => plan::run(args, overrides, cli.format).await,
+        Command::Render(args) => render::run(args, cli.format),
+        Command::Lint(args) => lint::run(args, cli.format),
+        Command::Explain(args) => explain::run(args, cli.format),
+        Command::Show(args) => show::run(args, cli.format),
+        Command::Audit(_) => Ok(Outcome::Done),
+    }
+}

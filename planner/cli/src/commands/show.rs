@@ -1,0 +1,178 @@
+//! `foremesh show`: a plan on one screen, or a little more.
+
+use foremesh_model::{QUANTILE_LEVELS, RegionPlan};
+use foremesh_pipeline::{PipelineError, demand_summary, read_plan};
+
+use crate::{
+    args::{Format, Show},
+    output::{self, Outcome, bars, number, table},
+};
+
+/// Services beyond this many are counted, not listed.
+const MOST_ROWS: usize = 40;
+
+/// Shows a plan.
+pub fn run(args: &Show, format: Format) -> Result<Outcome, PipelineError> {
+    let plan = read_plan(&args.plan)?;
+    match format {
+        Format::Json => output::print_json(&plan),
+        _ => {
+            output::print(&text(&plan));
+            output::warnings(&plan.warnings, 12);
+        }
+    }
+    Ok(if plan.kpis.holds {
+        Outcome::Done
+    } else {
+        Outcome::Broken
+    })
+}
+
+/// A plan as text: demand by hour, the profile, the objectives.
+pub fn text(plan: &RegionPlan) -> String {
+    let settings = &plan.settings;
+    let mut text = format!(
+        "Region {} from {} for {} hours, known until {} ({} policy, demand by {})\n\nDemand by hour, requests a second\n",
+        settings.region,
+        settings.starts,
+        settings.horizon_hours,
+        plan.demand.as_of,
+        plan.identity.policy,
+        plan.identity.forecaster,
+    );
+    let median = QUANTILE_LEVELS
+        .iter()
+        .position(|level| *level == 0.5)
+        .unwrap_or(0);
+    let high = QUANTILE_LEVELS
+        .iter()
+        .position(|level| *level == 0.99)
+        .unwrap_or(0);
+    let summaries = demand_summary(&plan.demand);
+    for (name, entry) in plan.demand.entries.iter().take(8) {
+        let at = |level: usize| -> Vec<f64> {
+            entry
+                .quantiles_rps
+                .iter()
+                .take(72)
+                .map(|step| step.get(level).copied().unwrap_or(0.0))
+                .collect()
+        };
+        let (p50, p99) = (at(median), at(high));
+        let most = p99.iter().copied().fold(0.0, f64::max);
+        text += &format!(
+            "{name}\n  p50 {}\n  p99 {}\n",
+            bars(&p50, most),
+            bars(&p99, most)
+        );
+        if let Some(summary) = summaries.get(name) {
+            text += &format!(
+                "      mean {}, highest hour {} (median) and {} (0.99 quantile) at {}\n",
+                number(summary.mean_rps),
+                number(summary.peak_p50_rps),
+                number(summary.peak_p99_rps),
+                summary.peak_at,
+            );
+        }
+    }
+    if plan.demand.entries.len() > 8 {
+        text += &format!("… and {} more entries\n", plan.demand.entries.len() - 8);
+    }
+    text += "\nProfile\n";
+    let rows = settings
+        .services
+        .iter()
+        .take(MOST_ROWS)
+        .map(|(name, service)| {
+            vec![
+                name.to_string(),
+                format!(
+                    "{}…{}",
+                    service.instances.fewest(),
+                    service.instances.most()
+                ),
+                service.standby_instances.to_string(),
+                number(service.rate_limit.requests_per_second),
+                service.rate_limit.burst.to_string(),
+                service.max_concurrent_requests.to_string(),
+                service.max_pending_requests.to_string(),
+                serde_json::to_value(service.load_balancing)
+                    .ok()
+                    .and_then(|v| v.as_str().map(str::to_owned))
+                    .unwrap_or_default(),
+                format!("{} s", service.warm_up.duration_s),
+                number(service.needs.demand_rps),
+            ]
+        });
+    let header = [
+        "service",
+        "instances",
+        "standby",
+        "limit rps",
+        "burst",
+        "concurrent",
+        "pending",
+        "balancing",
+        "warm-up",
+        "demand p99",
+    ];
+    text += &table(&header, rows.collect());
+    if settings.services.len() > MOST_ROWS {
+        text += &format!(
+            "… and {} more services\n",
+            settings.services.len() - MOST_ROWS
+        );
+    }
+    if !settings.edges.is_empty() {
+        text += "\nCalls\n";
+        let rows = settings.edges.iter().take(MOST_ROWS).map(|(name, edge)| {
+            vec![
+                name.to_string(),
+                edge.timeout_ms.to_string(),
+                edge.per_try_timeout_ms.to_string(),
+                edge.retries.attempts.to_string(),
+                edge.caller_limits.max_concurrent_requests.to_string(),
+                edge.caller_limits.max_pending_requests.to_string(),
+            ]
+        });
+        text += &table(
+            &[
+                "edge",
+                "timeout ms",
+                "per try ms",
+                "retries",
+                "in flight/proxy",
+                "pending/proxy",
+            ],
+            rows.collect(),
+        );
+    }
+    text += "\nObjectives\n";
+    let rows = plan
+        .kpis
+        .entries
+        .iter()
+        .take(MOST_ROWS)
+        .map(|(name, entry)| {
+            vec![
+                name.to_string(),
+                format!("{} ms", number(entry.latency_ms)),
+                format!("{} ms", number(entry.objective_ms)),
+                if entry.holds {
+                    "holds".into()
+                } else {
+                    "BREAKS".into()
+                },
+            ]
+        });
+    text += &table(
+        &["entry", "expected", "objective", "verdict"],
+        rows.collect(),
+    );
+    text += &format!(
+        "\nCost over the horizon: {} for {} instance hours\n",
+        number(plan.kpis.instance_cost),
+        number(plan.kpis.instance_hours)
+    );
+    text
+}
