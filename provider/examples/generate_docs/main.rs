@@ -22,7 +22,10 @@ fn main() -> ExitCode {
         }
         stale.push(name.clone());
         if !check {
-            let written = path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&path, content));
+            let written = path
+                .parent()
+                .map_or(Ok(()), fs::create_dir_all)
+                .and_then(|()| fs::write(&path, content));
             if let Err(error) = written {
                 eprintln!("{}: {error}", path.display());
                 return ExitCode::FAILURE;

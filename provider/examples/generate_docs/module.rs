@@ -9,10 +9,14 @@ use foremesh_model::{
 use foremesh_pipeline::RenderOptions;
 use terraform_provider_foremesh::schema;
 
-const HEADER: &str = "# Generated from the declarations of Foremesh's nouns by `make docs`: do not edit.\n";
+const HEADER: &str =
+    "# Generated from the declarations of Foremesh's nouns by `make docs`: do not edit.\n";
 
 /// The modules, each with the targets that it writes.
-const MODULES: [(&str, &[&str]); 2] = [("istio-region", &["istio", "autoscaling"]), ("envoy-region", &["envoy", "ansible"])];
+const MODULES: [(&str, &[&str]); 2] = [
+    ("istio-region", &["istio", "autoscaling"]),
+    ("envoy-region", &["envoy", "ansible"]),
+];
 
 /// Adds the generated files of every module.
 pub fn all(files: &mut BTreeMap<String, String>) {
@@ -23,7 +27,10 @@ pub fn all(files: &mut BTreeMap<String, String>) {
         let fields = [region.as_slice(), &profile, &bundle].concat();
         files.insert(format!("modules/{module}/variables.tf"), variables(&fields));
         files.insert(format!("modules/{module}/data.tf"), data(&region, &profile));
-        files.insert(format!("modules/{module}/bundles.tf"), bundles(targets, &bundle));
+        files.insert(
+            format!("modules/{module}/bundles.tf"),
+            bundles(targets, &bundle),
+        );
     }
 }
 
@@ -34,8 +41,11 @@ fn variables(fields: &[Field]) -> String {
         let _ = writeln!(text, "  description = {}", quoted(&field.description));
         let kind = type_of(&field.shape, 1);
         // `terraform fmt` lines up neighbours, and a value of several lines has none.
-        let (kind_name, default_name) =
-            if kind.contains('\n') { ("type", "default") } else { ("type       ", "default    ") };
+        let (kind_name, default_name) = if kind.contains('\n') {
+            ("type", "default")
+        } else {
+            ("type       ", "default    ")
+        };
         let _ = writeln!(text, "  {kind_name} = {kind}");
         if !field.required {
             let _ = writeln!(text, "  {default_name} = null");
@@ -63,11 +73,24 @@ variable "tolerance" {
 fn data(region: &[Field], profile: &[Field]) -> String {
     let mut text = HEADER.to_owned();
     text += "\ndata \"foremesh_predictive_region\" \"this\" {\n";
-    assignments(&mut text, region.iter().map(|field| (field.name.as_str(), format!("var.{}", field.name))));
+    assignments(
+        &mut text,
+        region
+            .iter()
+            .map(|field| (field.name.as_str(), format!("var.{}", field.name))),
+    );
     text += "}\n\ndata \"foremesh_mesh_profile\" \"this\" {\n";
-    let upstream = |name: &'static str| (name, format!("data.foremesh_predictive_region.this.{name}"));
-    let own = profile.iter().map(|field| (field.name.as_str(), format!("var.{}", field.name)));
-    assignments(&mut text, [upstream("region"), upstream("demand")].into_iter().chain(own));
+    let upstream =
+        |name: &'static str| (name, format!("data.foremesh_predictive_region.this.{name}"));
+    let own = profile
+        .iter()
+        .map(|field| (field.name.as_str(), format!("var.{}", field.name)));
+    assignments(
+        &mut text,
+        [upstream("region"), upstream("demand")]
+            .into_iter()
+            .chain(own),
+    );
     text += "}\n";
     text
 }
@@ -78,11 +101,16 @@ fn bundles(targets: &[&str], options: &[Field]) -> String {
     for target in targets {
         let _ = write!(text, "\nresource \"foremesh_bundle\" \"{target}\" {{\n");
         let fixed = [
-            ("profile", "foremesh_adopted_profile.this.adopted".to_owned()),
+            (
+                "profile",
+                "foremesh_adopted_profile.this.adopted".to_owned(),
+            ),
             ("target", quoted(target)),
             ("path", format!("\"${{var.path}}/{target}\"")),
         ];
-        let own = options.iter().map(|field| (field.name.as_str(), format!("var.{}", field.name)));
+        let own = options
+            .iter()
+            .map(|field| (field.name.as_str(), format!("var.{}", field.name)));
         assignments(&mut text, fixed.into_iter().chain(own));
         text += "}\n";
     }
@@ -107,12 +135,20 @@ fn type_of(shape: &Shape, depth: usize) -> String {
         Shape::Map(inner) => format!("map({})", type_of(inner, depth)),
         Shape::Object(fields) => {
             let indent = "  ".repeat(depth);
-            let width = fields.iter().map(|field| field.name.len()).max().unwrap_or(0);
+            let width = fields
+                .iter()
+                .map(|field| field.name.len())
+                .max()
+                .unwrap_or(0);
             let lines: Vec<String> = fields
                 .iter()
                 .map(|field| {
                     let kind = type_of(&field.shape, depth + 1);
-                    let kind = if field.required { kind } else { format!("optional({kind})") };
+                    let kind = if field.required {
+                        kind
+                    } else {
+                        format!("optional({kind})")
+                    };
                     format!("{indent}  {:width$} = {kind}", field.name)
                 })
                 .collect();
@@ -122,5 +158,10 @@ fn type_of(shape: &Shape, depth: usize) -> String {
 }
 
 fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace("${", "$${"))
+    format!(
+        "\"{}\"",
+        text.replace('\\', "\\\\")
+            .replace('"', "\\\"")
+            .replace("${", "$${")
+    )
 }

@@ -8,32 +8,64 @@ use tfplugin::{Attribute, AttributeKind, Block, Mode, Nested, Provider, Schema, 
 /// Adds every page.
 pub fn all(root: &Path, files: &mut BTreeMap<String, String>) {
     let provider = Foremesh;
-    let example = |path: &str| fs::read_to_string(root.join("examples").join(path)).unwrap_or_default();
+    let example =
+        |path: &str| fs::read_to_string(root.join("examples").join(path)).unwrap_or_default();
     files.insert(
         "docs/index.md".into(),
-        page("foremesh Provider", &provider.schema(), &example("provider/provider.tf"), true),
+        page(
+            "foremesh Provider",
+            &provider.schema(),
+            &example("provider/provider.tf"),
+            true,
+        ),
     );
     for source in provider.data_sources() {
         let name = source.type_name();
-        let path = format!("docs/data-sources/{}.md", name.trim_start_matches("foremesh_"));
+        let path = format!(
+            "docs/data-sources/{}.md",
+            name.trim_start_matches("foremesh_")
+        );
         let text = example(&format!("data-sources/{name}/data-source.tf"));
-        files.insert(path, page(&format!("{name} Data Source - foremesh"), &source.schema(), &text, false));
+        files.insert(
+            path,
+            page(
+                &format!("{name} Data Source - foremesh"),
+                &source.schema(),
+                &text,
+                false,
+            ),
+        );
     }
     for resource in provider.resources() {
         let name = resource.type_name();
         let path = format!("docs/resources/{}.md", name.trim_start_matches("foremesh_"));
         let text = example(&format!("resources/{name}/resource.tf"));
-        files.insert(path, page(&format!("{name} Resource - foremesh"), &resource.schema(), &text, false));
+        files.insert(
+            path,
+            page(
+                &format!("{name} Resource - foremesh"),
+                &resource.schema(),
+                &text,
+                false,
+            ),
+        );
     }
     for function in provider.functions() {
         let text = example(&format!("functions/{}/function.tf", function.name()));
         let path = format!("docs/functions/{}.md", function.name());
-        files.insert(path, function_page(function.name(), &function.signature(), &text));
+        files.insert(
+            path,
+            function_page(function.name(), &function.signature(), &text),
+        );
     }
 }
 
 fn front_matter(title: &str, description: &str) -> String {
-    let first = description.split(". ").next().unwrap_or_default().trim_end_matches('.');
+    let first = description
+        .split(". ")
+        .next()
+        .unwrap_or_default()
+        .trim_end_matches('.');
     format!(
         "---\npage_title: {}\nsubcategory: \"\"\ndescription: {}\n---\n\n",
         quoted(title),
@@ -49,12 +81,25 @@ fn page(title: &str, schema: &Schema, example: &str, provider: bool) -> String {
     let block = &schema.block;
     let heading = title.split(" - ").next().unwrap_or(title);
     let mut text = front_matter(title, &block.description);
-    let _ = write!(text, "# {heading}\n\n{}\n\n## Example\n\n```terraform\n{}\n```\n\n", block.description, example.trim_end());
+    let _ = write!(
+        text,
+        "# {heading}\n\n{}\n\n## Example\n\n```terraform\n{}\n```\n\n",
+        block.description,
+        example.trim_end()
+    );
     text += "## Schema\n\n";
     attributes(&mut text, block, provider);
-    let nested: Vec<&Attribute> = block.attributes.iter().filter(|a| fields(a).is_some()).collect();
+    let nested: Vec<&Attribute> = block
+        .attributes
+        .iter()
+        .filter(|a| fields(a).is_some())
+        .collect();
     for attribute in nested {
-        section(&mut text, &attribute.name, fields(attribute).unwrap_or_default());
+        section(
+            &mut text,
+            &attribute.name,
+            fields(attribute).unwrap_or_default(),
+        );
     }
     for nested in &block.blocks {
         section(&mut text, &nested.name, &nested.block.attributes);
@@ -70,19 +115,32 @@ fn fields(attribute: &Attribute) -> Option<&[Attribute]> {
 }
 
 fn attributes(text: &mut String, block: &Block, provider: bool) {
-    for (heading, wanted) in
-        [("Required", &[Mode::Required][..]), ("Optional", &[Mode::Optional, Mode::OptionalComputed]), ("Read-only", &[Mode::Computed])]
-    {
-        let mut lines: Vec<String> =
-            block.attributes.iter().filter(|a| wanted.contains(&a.mode)).map(|a| line(a, true)).collect();
+    for (heading, wanted) in [
+        ("Required", &[Mode::Required][..]),
+        ("Optional", &[Mode::Optional, Mode::OptionalComputed]),
+        ("Read-only", &[Mode::Computed]),
+    ] {
+        let mut lines: Vec<String> = block
+            .attributes
+            .iter()
+            .filter(|a| wanted.contains(&a.mode))
+            .map(|a| line(a, true))
+            .collect();
         if heading == "Optional" {
             lines.extend(block.blocks.iter().map(|nested| {
                 let name = &nested.name;
-                format!("- `{name}` (block, see [below](#{name})) {}", nested.block.description)
+                format!(
+                    "- `{name}` (block, see [below](#{name})) {}",
+                    nested.block.description
+                )
             }));
         }
         if !lines.is_empty() {
-            let note = if provider && heading == "Optional" { "Paths are relative to the folder that Terraform runs in.\n\n" } else { "" };
+            let note = if provider && heading == "Optional" {
+                "Paths are relative to the folder that Terraform runs in.\n\n"
+            } else {
+                ""
+            };
             let _ = write!(text, "### {heading}\n\n{note}{}\n\n", lines.join("\n"));
         }
     }
@@ -105,13 +163,22 @@ fn line(attribute: &Attribute, link: bool) -> String {
     if attribute.write_only {
         words.push("write-only".into());
     }
-    format!("- `{}` ({}) {}", attribute.name, words.join(", "), attribute.description)
+    format!(
+        "- `{}` ({}) {}",
+        attribute.name,
+        words.join(", "),
+        attribute.description
+    )
 }
 
 fn section(text: &mut String, name: &str, attributes: &[Attribute]) {
     let _ = write!(text, "<a id=\"{name}\"></a>\n### `{name}`\n\n");
     for attribute in attributes {
-        let must = if attribute.mode == Mode::Required { " Required." } else { "" };
+        let must = if attribute.mode == Mode::Required {
+            " Required."
+        } else {
+            ""
+        };
         let _ = writeln!(text, "{}{must}", line(attribute, false));
     }
     text.push('\n');
@@ -154,9 +221,16 @@ fn shallow(ty: &Type) -> String {
 
 fn function_page(name: &str, signature: &Signature, example: &str) -> String {
     let mut text = front_matter(&format!("{name} Function - foremesh"), &signature.summary);
-    let variadic = signature.variadic.iter().map(|p| format!("{} {}...", p.name, type_name(&p.ty)));
-    let parameters: Vec<String> =
-        signature.parameters.iter().map(|p| format!("{} {}", p.name, type_name(&p.ty))).chain(variadic).collect();
+    let variadic = signature
+        .variadic
+        .iter()
+        .map(|p| format!("{} {}...", p.name, type_name(&p.ty)));
+    let parameters: Vec<String> = signature
+        .parameters
+        .iter()
+        .map(|p| format!("{} {}", p.name, type_name(&p.ty)))
+        .chain(variadic)
+        .collect();
     let _ = write!(
         text,
         "# {name} Function\n\n{}\n\n## Example\n\n```terraform\n{}\n```\n\n## Signature\n\n```text\n{name}({}) {}\n```\n\n## Arguments\n\n",
@@ -165,8 +239,20 @@ fn function_page(name: &str, signature: &Signature, example: &str) -> String {
         parameters.join(", "),
         shallow(&signature.returns)
     );
-    for (position, parameter) in signature.parameters.iter().chain(&signature.variadic).enumerate() {
-        let _ = writeln!(text, "{}. `{}` ({}) {}", position + 1, parameter.name, type_name(&parameter.ty), parameter.description);
+    for (position, parameter) in signature
+        .parameters
+        .iter()
+        .chain(&signature.variadic)
+        .enumerate()
+    {
+        let _ = writeln!(
+            text,
+            "{}. `{}` ({}) {}",
+            position + 1,
+            parameter.name,
+            type_name(&parameter.ty),
+            parameter.description
+        );
     }
     text
 }
