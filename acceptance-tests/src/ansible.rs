@@ -31,6 +31,7 @@ impl Ansible {
             .current_dir(folder)
             .env("ANSIBLE_HOME", &self.home)
             .env("ANSIBLE_NOCOLOR", "1")
+            .env("ANSIBLE_PIPELINING", "1")
             .env("ANSIBLE_RETRY_FILES_ENABLED", "0")
             .env("ANSIBLE_LOCAL_TEMP", self.home.join("tmp"));
         if let Some(first) = path {

@@ -51,7 +51,7 @@ fn the_playbook_installs_what_terraform_planned() {
             .stdout
             .contains("changed=0")
     );
-    let cart = "stacks/eu-west-3/envoy/shop-cart/envoy.yaml";
+    let cart = "stacks/eu-west-3/envoy/shop.cart/envoy.yaml";
     workspace.write(cart, workspace.read(cart) + "# altered\n");
     let refused = play(workspace.path()).expect_code(2);
     assert!(

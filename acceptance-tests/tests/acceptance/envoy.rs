@@ -17,7 +17,7 @@ fn every_generated_configuration_is_accepted() {
     let workspace = shop();
     plan(&workspace, "plan");
     for service in shop_telemetry::shop::SERVICES {
-        let file = configuration(&workspace, "plan", &format!("shop-{}", service.name));
+        let file = configuration(&workspace, "plan", &format!("shop.{}", service.name));
         Envoy::validate(&program, &file).expect_code(0);
     }
 }
@@ -70,7 +70,7 @@ async fn doubling_the_capacity_in_the_catalogue_doubles_the_limit_at_the_running
     let mut measured = Vec::new();
     for (name, plan) in [("before", &before), ("after", &after)] {
         let (rps, burst) = limit_of(plan, "shop/payment");
-        let config = Envoy::read(&configuration(&workspace, name, "shop-payment"));
+        let config = Envoy::read(&configuration(&workspace, name, "shop.payment"));
         let admitted = admitted_rps(program.clone(), config, rps, burst).await;
         // The bucket is refilled in whole tokens; Envoy's own clock adds its part.
         assert!(
@@ -91,7 +91,7 @@ async fn a_burst_within_the_bucket_passes_whole() {
     let (_, tokens) = limit_of(&plan, "shop/payment");
     let backend = Backend::answering(200).await;
     let places = BTreeMap::from([("application".to_owned(), backend.address)]);
-    let config = Envoy::read(&configuration(&workspace, "plan", "shop-payment"));
+    let config = Envoy::read(&configuration(&workspace, "plan", "shop.payment"));
     let envoy = Envoy::start(program, config, &places).await;
     let service = &plan["settings"]["services"]["shop/payment"];
     let room = service["max_concurrent_requests"].as_u64().unwrap();
@@ -110,7 +110,7 @@ async fn the_circuit_breaker_of_an_edge_holds_at_its_planned_limit() {
     let in_flight = number("max_connections").min(number("max_concurrent_requests"));
     let pending = number("max_pending_requests");
 
-    let config = Envoy::read(&configuration(&workspace, "plan", "shop-checkout"));
+    let config = Envoy::read(&configuration(&workspace, "plan", "shop.checkout"));
     let clusters = config["static_resources"]["clusters"].as_array().unwrap();
     let payment = clusters
         .iter()

@@ -53,7 +53,7 @@ fn the_quickstart_is_planned_applied_read_and_destroyed() {
     fs::rename(workspace.join("elsewhere"), &stacks).unwrap();
 
     // An altered file is seen and mended; a file of somebody else is left alone, also by destroy.
-    let cart = "stacks/eu-west-3/envoy/shop-cart/envoy.yaml";
+    let cart = "stacks/eu-west-3/envoy/shop.cart/envoy.yaml";
     let before = workspace.read(cart);
     workspace.write(cart, "altered: true\n");
     workspace.write("stacks/eu-west-3/envoy/OURS.md", "not of Foremesh\n");

@@ -45,7 +45,11 @@ fn without_tolerance_a_quiet_day_shows_what_was_held_back() {
 fn field(path: &str) -> String {
     let parts: Vec<&str> = path.split('.').collect();
     match parts.as_slice() {
-        [.., group @ ("needs" | "caller_limits" | "rate_limit"), name] => format!("{group}.{name}"),
+        [
+            ..,
+            group @ ("needs" | "caller_limits" | "gateway_limits" | "rate_limit"),
+            name,
+        ] => format!("{group}.{name}"),
         [.., name] => (*name).into(),
         [] => String::new(),
     }
@@ -73,7 +77,10 @@ fn a_third_more_demand_moves_what_follows_from_demand_and_nothing_else() {
     .into();
     let others: Vec<_> = fields
         .iter()
-        .filter(|field| !allowed.contains(*field) && !field.starts_with("caller_limits."))
+        .filter(|field| !allowed.contains(*field))
+        .filter(|field| {
+            !field.starts_with("caller_limits.") && !field.starts_with("gateway_limits.")
+        })
         .collect();
     assert!(others.is_empty(), "{others:?} moved as well: {moved:#?}");
 
