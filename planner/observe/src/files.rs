@@ -10,6 +10,8 @@ use crate::ObserveError;
 
 /// More than this of one graph source is refused: it is read into memory, and a small gzip file can unpack to anything.
 const MOST_BYTES: u64 = 2 << 30;
+/// Bytes that are read at once to see what a file is.
+const HEAD_BYTES: usize = 4096;
 /// Deeper folders are not entered.
 const DEEPEST_FOLDER: usize = 32;
 
@@ -26,12 +28,13 @@ pub(crate) fn open(path: &Path) -> Result<BufReader<Box<dyn Read>>, ObserveError
     if file.metadata().is_ok_and(|m| m.is_dir()) {
         return Err(refused(path, "it is a folder where a file is needed"));
     }
-    let mut head = Vec::with_capacity(2);
+    // Long enough that whoever looks at the first buffer can tell what the file is.
+    let mut head = Vec::with_capacity(HEAD_BYTES);
     Read::by_ref(&mut file)
-        .take(2)
+        .take(HEAD_BYTES as u64)
         .read_to_end(&mut head)
         .map_err(|e| refused(path, e))?;
-    let gzip = head == [0x1f, 0x8b];
+    let gzip = head.starts_with(&[0x1f, 0x8b]);
     let whole = std::io::Cursor::new(head).chain(file);
     let reader: Box<dyn Read> = if gzip {
         Box::new(flate2::read::MultiGzDecoder::new(whole))

@@ -9,6 +9,7 @@ mod error;
 mod files;
 pub mod graph;
 pub mod history;
+mod limits;
 mod manifests;
 mod observed;
 mod prometheus;
@@ -19,5 +20,9 @@ pub use catalogue::{parse_catalogue, read_catalogue, with_catalogue};
 pub use error::ObserveError;
 pub use graph::read_graph;
 pub use history::read_history;
+pub use limits::{
+    ExistingLimit, ExistingLimits, LimitField, LimitUnit, LimitValue, ScalingWindow, parse_limits,
+    read_limits,
+};
 pub use observed::Observed;
 pub use prometheus::{query_prometheus, query_prometheus_graph};

@@ -331,6 +331,15 @@ fn a_zipped_file_reads_like_a_plain_one() {
     let path = folder.path().join("a.parquet");
     std::fs::write(&path, bytes).unwrap();
     assert_eq!(read_history(&path, None).unwrap().value.series.len(), 3);
+    let zipped = folder.path().join("a.parquet.gz");
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut encoder, &std::fs::read(&path).unwrap()).unwrap();
+    std::fs::write(&zipped, encoder.finish().unwrap()).unwrap();
+    // Gaps are NaN, which equals nothing.
+    assert_eq!(
+        format!("{:?}", read_history(&path, None).unwrap()),
+        format!("{:?}", read_history(&zipped, None).unwrap()).replace("a.parquet.gz", "a.parquet")
+    );
     let error = read_history(folder.path(), None).unwrap_err().to_string();
     assert!(error.contains("it is a folder"), "{error}");
 }

@@ -14,6 +14,8 @@ pub(crate) enum Kind {
     Exposition,
     /// OTLP metrics or logs: telemetry, but no graph.
     OtherOtlp,
+    /// The configuration of an Envoy: limits, but no graph.
+    EnvoyBootstrap,
     Unknown,
 }
 
@@ -58,6 +60,8 @@ fn json_kind(bytes: &[u8]) -> Kind {
         Kind::Zipkin
     } else if outer("apiVersion") || outer("kind") {
         Kind::Manifests
+    } else if outer("static_resources") || outer("staticResources") {
+        Kind::EnvoyBootstrap
     } else if outer("services") {
         Kind::GraphFile
     } else {
@@ -139,6 +143,12 @@ fn text_kind(bytes: &[u8]) -> Kind {
     });
     if exposition {
         return Kind::Exposition;
+    }
+    if text
+        .lines()
+        .any(|line| line.starts_with("static_resources:"))
+    {
+        return Kind::EnvoyBootstrap;
     }
     let yaml = text.lines().any(|line| {
         line.starts_with("apiVersion:") || line.starts_with("kind:") || line.starts_with("{{")

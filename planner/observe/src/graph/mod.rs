@@ -2,7 +2,7 @@
 
 pub(crate) mod facts;
 mod file;
-mod kind;
+pub(crate) mod kind;
 mod merge;
 mod sources;
 
@@ -72,7 +72,7 @@ pub fn parse_graph(
 }
 
 /// Whether a file in a folder is worth opening, by its name.
-fn promising(path: &Path) -> bool {
+pub(crate) fn promising(path: &Path) -> bool {
     let name = path
         .file_name()
         .map(|n| n.to_string_lossy().to_lowercase())

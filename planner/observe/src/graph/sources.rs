@@ -80,9 +80,12 @@ impl Sources {
             {
                 Ok(Vec::new())
             }
-            kind @ (Kind::OtherOtlp | Kind::Exposition | Kind::Unknown) => {
+            kind @ (Kind::OtherOtlp | Kind::Exposition | Kind::EnvoyBootstrap | Kind::Unknown) => {
                 let found = match kind {
                     Kind::OtherOtlp => "OTLP metrics or logs, in which no service calls another",
+                    Kind::EnvoyBootstrap => {
+                        "the configuration of an Envoy, which holds limits and no calls"
+                    }
                     Kind::Exposition => "a metrics exposition without Istio's istio_requests_total",
                     _ if bytes.trim_ascii().is_empty() => "the file is empty",
                     _ => "neither a manifest nor traces nor a graph was recognised",

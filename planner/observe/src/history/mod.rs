@@ -9,7 +9,10 @@ mod csv;
 mod gather;
 mod parquet;
 
-use std::{io::BufRead, path::Path};
+use std::{
+    io::{BufRead, Read},
+    path::Path,
+};
 
 use foremesh_model::{History, Timestamp};
 
@@ -32,8 +35,15 @@ pub fn read_history(
     let head = reader.fill_buf().map_err(|e| files::refused(path, e))?;
     if head.starts_with(b"PAR1") {
         drop(reader);
-        let file = std::fs::File::open(path).map_err(|e| files::refused(path, e))?;
-        return parquet::read(file, &name, as_of);
+        let mut start = [0; 2];
+        let mut file = std::fs::File::open(path).map_err(|e| files::refused(path, e))?;
+        let gzip = file.read_exact(&mut start).is_ok() && start == [0x1f, 0x8b];
+        return if gzip {
+            // Parquet is read from its end, so it is unpacked first.
+            parse_parquet(files::read(path)?, &name, as_of)
+        } else {
+            parquet::read(file, &name, as_of)
+        };
     }
     if head.contains(&0) {
         return Err(ObserveError::HistoryKind {

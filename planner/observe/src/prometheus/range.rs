@@ -7,8 +7,7 @@
 use std::{collections::BTreeMap, ops::Range, path::Path};
 
 use foremesh_model::{
-    History, Prometheus, RegionName, Series, SeriesKey, ServiceName,
-    Timestamp, Warning,
+    History, Prometheus, RegionName, Series, SeriesKey, ServiceName, Timestamp, Warning,
 };
 
 use super::{
