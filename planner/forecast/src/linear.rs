@@ -1,7 +1,7 @@
 //! Ridge regression from running sums, so that a fit at a later origin costs one small solve (smartcore's Cholesky).
 
-use smartcore::linalg::{basic::matrix::DenseMatrix, traits::cholesky::CholeskyDecomposable};
 use smartcore::linalg::basic::arrays::Array2;
+use smartcore::linalg::{basic::matrix::DenseMatrix, traits::cholesky::CholeskyDecomposable};
 
 /// Sums of products of features with each other and with the target.
 #[derive(Debug, Clone)]
@@ -14,7 +14,11 @@ pub(crate) struct NormalEquations {
 
 impl NormalEquations {
     pub fn new(features: usize) -> Self {
-        Self { features, gram: vec![0.0; features * features], right: vec![0.0; features] }
+        Self {
+            features,
+            gram: vec![0.0; features * features],
+            right: vec![0.0; features],
+        }
     }
 
     /// Adds one row with its weight.
@@ -25,7 +29,10 @@ impl NormalEquations {
             }
             let weighted = weight * value;
             self.right[i] += weighted * target;
-            for (sum, other) in self.gram[i * self.features..=i * self.features + i].iter_mut().zip(row) {
+            for (sum, other) in self.gram[i * self.features..=i * self.features + i]
+                .iter_mut()
+                .zip(row)
+            {
                 *sum += weighted * other;
             }
         }
@@ -45,7 +52,10 @@ impl NormalEquations {
         let right = DenseMatrix::new(n, 1, self.right.clone(), true).ok()?;
         let solved = gram.cholesky_solve_mut(right).ok()?;
         let coefficients: Vec<f64> = solved.get_col(0).iterator(0).copied().collect();
-        coefficients.iter().all(|c| c.is_finite()).then_some(coefficients)
+        coefficients
+            .iter()
+            .all(|c| c.is_finite())
+            .then_some(coefficients)
     }
 
     /// The sum of the squares of a feature.
@@ -66,7 +76,10 @@ mod tests {
             equations.add(&row, 3.0 + 2.0 * row[1], 1.0 + f64::from(i % 3));
         }
         let exact = equations.solve(|_| 0.0).unwrap();
-        assert!((exact[0] - 3.0).abs() < 1e-6 && (exact[1] - 2.0).abs() < 1e-6, "{exact:?}");
+        assert!(
+            (exact[0] - 3.0).abs() < 1e-6 && (exact[1] - 2.0).abs() < 1e-6,
+            "{exact:?}"
+        );
         let shrunk = equations.solve(|i| if i == 1 { 1e4 } else { 0.0 }).unwrap();
         assert!(shrunk[1] < 0.5);
         assert_eq!(NormalEquations::new(1).solve(|_| 0.0), Some(vec![0.0]));

@@ -33,7 +33,9 @@ impl Method for AnomalyRegression {
             return None;
         }
         let history = Anomalies::of(task.z);
-        let coefficients: Vec<[f64; FEATURES]> = (0..GROUPS.len()).map(|group| history.fit(group, task.horizon)).collect();
+        let coefficients: Vec<[f64; FEATURES]> = (0..GROUPS.len())
+            .map(|group| history.fit(group, task.horizon))
+            .collect();
         let mut rows = Rows::new(task);
         for (index, &origin) in task.origins.iter().enumerate() {
             let state = history.state(origin);
@@ -41,7 +43,12 @@ impl Method for AnomalyRegression {
                 let expected = history.expected(origin, origin + ahead);
                 let features = history.features(&state, origin, origin + ahead);
                 let coefficients = &coefficients[group_of(ahead)];
-                *value = expected + features.iter().zip(coefficients).map(|(f, c)| f * c).sum::<f64>();
+                *value = expected
+                    + features
+                        .iter()
+                        .zip(coefficients)
+                        .map(|(f, c)| f * c)
+                        .sum::<f64>();
             }
         }
         Some(rows)
@@ -72,14 +79,23 @@ impl<'a> Anomalies<'a> {
     fn of(z: &'a [f64]) -> Self {
         let mut known: Vec<f64> = z.iter().copied().filter(|v| !v.is_nan()).collect();
         let typical = crate::quantiles::median(&mut known);
-        let mut history = Self { z, anomaly: vec![f64::NAN; z.len()], sums: vec![(0.0, 0.0)], typical };
+        let mut history = Self {
+            z,
+            anomaly: vec![f64::NAN; z.len()],
+            sums: vec![(0.0, 0.0)],
+            typical,
+        };
         for (at, value) in z.iter().enumerate() {
             if !value.is_nan() && at >= WEEK {
                 history.anomaly[at] = value - history.expected(at, at);
             }
             let (sum, count) = history.sums[at];
             let anomaly = history.anomaly[at];
-            history.sums.push(if anomaly.is_nan() { (sum, count) } else { (sum + anomaly, count + 1.0) });
+            history.sums.push(if anomaly.is_nan() {
+                (sum, count)
+            } else {
+                (sum + anomaly, count + 1.0)
+            });
         }
         history
     }
@@ -89,7 +105,9 @@ impl<'a> Anomalies<'a> {
         let back = (target - origin) / WEEK + 1;
         let (mut sum, mut count) = (0.0, 0u32);
         for week in back..back + 2 * WEEKS {
-            let Some(at) = target.checked_sub(week * WEEK) else { break };
+            let Some(at) = target.checked_sub(week * WEEK) else {
+                break;
+            };
             if !self.z[at].is_nan() {
                 sum += self.z[at];
                 count += 1;
@@ -98,31 +116,55 @@ impl<'a> Anomalies<'a> {
                 break;
             }
         }
-        if count == 0 { self.typical } else { sum / f64::from(count) }
+        if count == 0 {
+            self.typical
+        } else {
+            sum / f64::from(count)
+        }
     }
 
     fn mean(&self, from: usize, to: usize) -> f64 {
         let ((low, few), (high, many)) = (self.sums[from], self.sums[to]);
-        if many > few { (high - low) / (many - few) } else { 0.0 }
+        if many > few {
+            (high - low) / (many - few)
+        } else {
+            0.0
+        }
     }
 
     fn state(&self, origin: usize) -> State {
         let mean = |hours: usize| self.mean(origin.saturating_sub(hours), origin);
-        State { hours: mean(3), day: mean(24), week: mean(168) }
+        State {
+            hours: mean(3),
+            day: mean(24),
+            week: mean(168),
+        }
     }
 
     fn features(&self, state: &State, origin: usize, target: usize) -> [f64; FEATURES] {
         let ahead = target - origin;
         let around = |back: usize| {
-            let Some(at) = target.checked_sub(back) else { return 0.0 };
+            let Some(at) = target.checked_sub(back) else {
+                return 0.0;
+            };
             self.mean(at.saturating_sub(1), (at + 2).min(origin))
         };
-        [state.hours, state.day, state.week, around((ahead / 24 + 1) * 24), around((ahead / WEEK + 1) * WEEK)]
+        [
+            state.hours,
+            state.day,
+            state.week,
+            around((ahead / 24 + 1) * 24),
+            around((ahead / WEEK + 1) * WEEK),
+        ]
     }
 
     fn fit(&self, group: usize, horizon: usize) -> [f64; FEATURES] {
         let from = GROUPS[group];
-        let to = GROUPS.get(group + 1).copied().unwrap_or(from + 72).min(horizon);
+        let to = GROUPS
+            .get(group + 1)
+            .copied()
+            .unwrap_or(from + 72)
+            .min(horizon);
         let mut equations = NormalEquations::new(FEATURES);
         let mut count = 0.0;
         let mut row = 0;
@@ -133,7 +175,9 @@ impl<'a> Anomalies<'a> {
             for part in 0..3 {
                 let width = to.saturating_sub(from).max(1);
                 let ahead = from + (row * 5 + part * width / 3) % width;
-                let Some(actual) = self.z.get(origin + ahead).filter(|v| !v.is_nan()) else { continue };
+                let Some(actual) = self.z.get(origin + ahead).filter(|v| !v.is_nan()) else {
+                    continue;
+                };
                 let features = self.features(&state, origin, origin + ahead);
                 let deviation = actual - self.expected(origin, origin + ahead);
                 equations.add(&features, deviation, 1.0);
@@ -143,7 +187,12 @@ impl<'a> Anomalies<'a> {
         if count < 20.0 {
             return UNFITTED;
         }
-        let ridge = RIDGE * (0..FEATURES).map(|i| equations.square(i)).sum::<f64>() / FEATURES as f64 + 1e-9;
-        equations.solve(|_| ridge).and_then(|c| c.try_into().ok()).unwrap_or(UNFITTED)
+        let ridge = RIDGE * (0..FEATURES).map(|i| equations.square(i)).sum::<f64>()
+            / FEATURES as f64
+            + 1e-9;
+        equations
+            .solve(|_| ridge)
+            .and_then(|c| c.try_into().ok())
+            .unwrap_or(UNFITTED)
     }
 }

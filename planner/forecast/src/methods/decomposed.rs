@@ -40,7 +40,11 @@ impl Seasons {
                     .or_else(|| filled.iter().copied().find(|v| !v.is_nan()))?;
             }
         }
-        let periods: &[usize] = if filled.len() >= 2 * WEEK { &[DAY, WEEK] } else { &[DAY] };
+        let periods: &[usize] = if filled.len() >= 2 * WEEK {
+            &[DAY, WEEK]
+        } else {
+            &[DAY]
+        };
         if filled.len() < 2 * DAY {
             return None;
         }
@@ -49,8 +53,14 @@ impl Seasons {
         let mut mstl = MstlParams::new();
         mstl.stl_params(stl);
         let decomposed = mstl.fit(&filled, periods).ok()?;
-        let season = (0..filled.len()).map(|at| decomposed.seasonal().iter().map(|part| part[at]).sum()).collect();
-        Some(Self { from: origin, start, season })
+        let season = (0..filled.len())
+            .map(|at| decomposed.seasonal().iter().map(|part| part[at]).sum())
+            .collect();
+        Some(Self {
+            from: origin,
+            start,
+            season,
+        })
     }
 
     /// The season of an hour; after the window its last cycle goes on.
@@ -58,7 +68,11 @@ impl Seasons {
         let period = if self.season.len() >= WEEK { WEEK } else { DAY };
         let index = hour - self.start;
         let length = self.season.len();
-        let index = if index < length { index } else { length - period + (index - length) % period };
+        let index = if index < length {
+            index
+        } else {
+            length - period + (index - length) % period
+        };
         self.season[index]
     }
 }
@@ -70,7 +84,10 @@ fn decompositions(task: &Task<'_>) -> Option<Vec<Seasons>> {
     origins.push(*task.origins.first()?);
     origins.sort_unstable();
     origins.dedup();
-    let all: Vec<Seasons> = origins.iter().filter_map(|origin| Seasons::of(task.z, *origin)).collect();
+    let all: Vec<Seasons> = origins
+        .iter()
+        .filter_map(|origin| Seasons::of(task.z, *origin))
+        .collect();
     (!all.is_empty()).then_some(all)
 }
 
@@ -84,7 +101,10 @@ impl Method for MstlEts {
 
     fn forecast(&self, task: &Task<'_>) -> Option<Rows> {
         let seasons = decompositions(task)?;
-        let runs: Vec<Rows> = GAINS.iter().map(|gain| smooth(task, &seasons, *gain, 0.0)).collect();
+        let runs: Vec<Rows> = GAINS
+            .iter()
+            .map(|gain| smooth(task, &seasons, *gain, 0.0))
+            .collect();
         Some(mixed(task, &runs))
     }
 }
@@ -99,7 +119,10 @@ impl Method for Theta {
 
     fn forecast(&self, task: &Task<'_>) -> Option<Rows> {
         let seasons = decompositions(task)?;
-        let runs: Vec<Rows> = GAINS.iter().map(|gain| smooth(task, &seasons, *gain, 0.5)).collect();
+        let runs: Vec<Rows> = GAINS
+            .iter()
+            .map(|gain| smooth(task, &seasons, *gain, 0.5))
+            .collect();
         Some(mixed(task, &runs))
     }
 }
@@ -109,11 +132,21 @@ fn mixed(task: &Task<'_>, runs: &[Rows]) -> Rows {
     let best = losses.iter().copied().fold(f64::INFINITY, f64::min);
     let weights: Vec<f64> = losses
         .iter()
-        .map(|loss| if best > 0.0 { (-(loss / best - 1.0) / WEIGHT_WIDTH).exp() } else { 1.0 })
+        .map(|loss| {
+            if best > 0.0 {
+                (-(loss / best - 1.0) / WEIGHT_WIDTH).exp()
+            } else {
+                1.0
+            }
+        })
         .collect();
     let total: f64 = weights.iter().sum();
     let mut mixed = Rows::new(task);
-    for (rows, weight) in runs.iter().zip(&weights).filter(|(_, weight)| **weight > 1e-3) {
+    for (rows, weight) in runs
+        .iter()
+        .zip(&weights)
+        .filter(|(_, weight)| **weight > 1e-3)
+    {
         for (value, part) in mixed.values.iter_mut().zip(&rows.values) {
             *value += weight / total * part;
         }
@@ -127,23 +160,36 @@ fn smooth(task: &Task<'_>, all: &[Seasons], gain: f64, drift: f64) -> Rows {
     let mut which = usize::MAX;
     let (mut level, mut slope, mut at) = (f64::NAN, 0.0, 0);
     for (index, &origin) in task.origins.iter().enumerate() {
-        let serving = all.iter().rposition(|seasons| seasons.from <= origin).unwrap_or(0);
+        let serving = all
+            .iter()
+            .rposition(|seasons| seasons.from <= origin)
+            .unwrap_or(0);
         let seasons = &all[serving];
         if which != serving {
             // Another decomposition: its level is that of its own window.
             (which, level, at) = (serving, f64::NAN, seasons.start);
-            slope = if drift > 0.0 { slope_of(task.z, seasons) } else { 0.0 };
+            slope = if drift > 0.0 {
+                slope_of(task.z, seasons)
+            } else {
+                0.0
+            };
         }
         for hour in at..origin {
             let left = task.z[hour] - seasons.at(hour);
             if !left.is_nan() {
-                level = if level.is_nan() { left } else { level + gain * (left - level) };
+                level = if level.is_nan() {
+                    left
+                } else {
+                    level + gain * (left - level)
+                };
             }
         }
         at = origin.max(at);
         let from = if level.is_nan() { 0.0 } else { level };
         for (ahead, value) in rows.row_mut(index).iter_mut().enumerate() {
-            *value = from + drift * slope * (ahead + 1) as f64 + seasons.at((origin + ahead).max(seasons.start));
+            *value = from
+                + drift * slope * (ahead + 1) as f64
+                + seasons.at((origin + ahead).max(seasons.start));
         }
     }
     rows
@@ -153,8 +199,8 @@ fn smooth(task: &Task<'_>, all: &[Seasons], gain: f64, drift: f64) -> Rows {
 fn slope_of(z: &[f64], seasons: &Seasons) -> f64 {
     let end = seasons.start + seasons.season.len();
     let (mut n, mut x, mut y, mut xx, mut xy) = (0.0, 0.0, 0.0, 0.0, 0.0);
-    for hour in seasons.start..end {
-        let left = z[hour] - seasons.at(hour);
+    for (hour, value) in z.iter().enumerate().take(end).skip(seasons.start) {
+        let left = value - seasons.at(hour);
         if !left.is_nan() {
             let t = (hour - seasons.start) as f64;
             n += 1.0;
@@ -165,5 +211,9 @@ fn slope_of(z: &[f64], seasons: &Seasons) -> f64 {
         }
     }
     let spread = n * xx - x * x;
-    if spread > 0.0 { (n * xy - x * y) / spread } else { 0.0 }
+    if spread > 0.0 {
+        (n * xy - x * y) / spread
+    } else {
+        0.0
+    }
 }

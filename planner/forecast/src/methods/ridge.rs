@@ -59,7 +59,11 @@ impl Method for DecomposableRidge {
             for hour in at..origin {
                 if !task.z[hour].is_nan() {
                     row_of(hour, hour, &mut row);
-                    equations.add(&row, task.z[hour], ((hour as f64 - task.z.len() as f64) / HALF_LIFE).exp2());
+                    equations.add(
+                        &row,
+                        task.z[hour],
+                        ((hour as f64 - task.z.len() as f64) / HALF_LIFE).exp2(),
+                    );
                 }
             }
             at = origin;
@@ -73,7 +77,10 @@ impl Method for DecomposableRidge {
             })?;
             let mut value_at = |hour: usize, of_trend: usize| {
                 row_of(hour, of_trend, &mut row);
-                row.iter().zip(&coefficients).map(|(f, c)| f * c).sum::<f64>()
+                row.iter()
+                    .zip(&coefficients)
+                    .map(|(f, c)| f * c)
+                    .sum::<f64>()
             };
             let (mut off, mut count) = (0.0, 0.0);
             for hour in origin.saturating_sub(24)..origin {
@@ -82,7 +89,11 @@ impl Method for DecomposableRidge {
                     count += 1.0;
                 }
             }
-            let off = if count > 0.0 { CARRY * off / count } else { 0.0 };
+            let off = if count > 0.0 {
+                CARRY * off / count
+            } else {
+                0.0
+            };
             for (ahead, value) in rows.row_mut(index).iter_mut().enumerate() {
                 *value = value_at(origin + ahead, origin) + off * (-(ahead as f64) / FADE).exp();
             }
