@@ -1,9 +1,8 @@
 //! One series through all methods: the elementwise median of their quantiles, moved a little towards those that did best.
 //!
-//! A method's quantiles are its medians plus the quantiles of its own backtest errors at that distance. The combination starts at the
-//! elementwise median of these, which one bad method cannot move, and shrinks towards the average weighted by backtest.
-
-use foremesh_model::QUANTILE_LEVELS;
+//! A method's quantiles are its medians plus the quantiles of its own backtest errors at that distance, moved towards those at all
+//! distances. The combination starts at the elementwise median of these, which one bad method cannot move, and shrinks towards the
+//! average weighted by backtest. How good its spread is shows at each origin of the backtest with that origin's own errors left out.
 
 use crate::{
     backtest,
@@ -16,8 +15,15 @@ use crate::{
 const TOWARDS_WEIGHTED: f64 = 0.3;
 /// Methods whose error is this much above the best (ratio) have a weight of 1/e.
 const WEIGHT_WIDTH: f64 = 0.05;
-/// Errors that a group of the horizon needs; groups with fewer use the last one that has them.
+/// Origins whose errors in one group of the horizon weigh as much as the errors of all groups together: a group of 35 origins
+/// shows few independent errors, and a spread that wobbles from group to group is paid for in the tail.
+const GROUP_PRIOR_ORIGINS: f64 = 20.0;
+const HOURS_OF_A_GROUP: f64 = 6.0;
+/// Errors that must be left without an origin's own to say how wide its forecast would have been.
 const FEWEST_ERRORS: usize = 12;
+/// A spread is at least this share of the root mean square error on its side: a series that rests nine days in ten has a 0.9
+/// quantile of nothing, and an error in units of nothing would rule the tail.
+const LEAST_SPREAD: f64 = 0.25;
 
 /// A backtest error of the combination, in units of its own spread at that point.
 #[derive(Debug, Clone, Copy)]
@@ -71,10 +77,17 @@ pub(crate) fn combine(values: &[f64], hour_of_week: &[u16], horizon: usize) -> O
         .iter()
         .filter_map(|method| Some((method.name(), Method::forecast(method.as_ref(), &task)?)))
         .collect();
-    let offsets: Vec<Vec<Levels>> = fitted
+    let errors_of: Vec<Errors> = fitted
         .iter()
-        .map(|(_, rows)| error_levels(&task, rows))
+        .map(|(_, rows)| Errors::of(&task, rows))
         .collect();
+    let offsets_without = |left_out: Option<usize>| -> Vec<Vec<Levels>> {
+        errors_of
+            .iter()
+            .map(|errors| errors.levels(left_out))
+            .collect()
+    };
+    let offsets = offsets_without(None);
     let weights = weights(&task, &fitted);
     let mix = |levels: &mut Vec<f64>| -> f64 {
         let weighted: f64 = levels
@@ -86,41 +99,66 @@ pub(crate) fn combine(values: &[f64], hour_of_week: &[u16], horizon: usize) -> O
         median + TOWARDS_WEIGHTED * (weighted - median)
     };
     let mut column = Vec::with_capacity(fitted.len());
-    let mut at = |origin: usize, ahead: usize, level: usize| -> f64 {
+    let mut at = |offsets: &[Vec<Levels>], origin: usize, ahead: usize, level: usize| -> f64 {
         let group = backtest::group(ahead);
         column.clear();
         column.extend(
             fitted
                 .iter()
-                .zip(&offsets)
+                .zip(offsets)
                 .map(|((_, rows), offsets)| rows.row(origin)[ahead] + offsets[group][level]),
         );
         mix(&mut column)
     };
-    let floor = 1e-6;
-    let mut errors = Vec::new();
+    // Hour, hours ahead, error, spread on the error's side.
+    let mut raw: Vec<(usize, usize, f64, f64)> = Vec::new();
     for (index, &origin) in origins.iter().enumerate() {
+        // What an origin's own errors say was not known there: its spread comes from the other origins.
+        if !errors_of.iter().all(|e| e.others(index) >= FEWEST_ERRORS) {
+            continue;
+        }
+        let offsets = offsets_without(Some(index));
         for (ahead, actual) in z[origin..].iter().take(horizon).enumerate() {
             if actual.is_nan() {
                 continue;
             }
-            let median = at(index, ahead, LEVEL_50);
+            let median = at(&offsets, index, ahead, LEVEL_50);
             let error = actual - median;
-            let edge = at(index, ahead, if error > 0.0 { LEVEL_90 } else { LEVEL_10 });
-            errors.push(ScaledError {
-                hour: origin + ahead,
-                ahead,
-                error: error / (edge - median).abs().max(floor),
-            });
+            let side = if error > 0.0 { LEVEL_90 } else { LEVEL_10 };
+            let edge = at(&offsets, index, ahead, side);
+            raw.push((origin + ahead, ahead, error, (edge - median).abs()));
         }
     }
+    let least = |of_side: fn(f64) -> f64| -> f64 {
+        let squares: f64 = raw
+            .iter()
+            .map(|(.., error, _)| of_side(*error).powi(2))
+            .sum();
+        (LEAST_SPREAD * (squares / raw.len().max(1) as f64).sqrt()).max(1e-6)
+    };
+    let (least_above, least_below) = (least(|e| e.max(0.0)), least(|e| e.min(0.0)));
+    let errors = raw
+        .iter()
+        .map(|(hour, ahead, error, spread)| {
+            let least = if *error > 0.0 {
+                least_above
+            } else {
+                least_below
+            };
+            ScaledError {
+                hour: *hour,
+                ahead: *ahead,
+                error: error / spread.max(least),
+            }
+        })
+        .collect();
     let last = origins.len() - 1;
     let (mut median, mut below, mut above) = (vec![], vec![], vec![]);
     for ahead in 0..horizon {
-        let middle = at(last, ahead, LEVEL_50);
+        let middle = at(&offsets, last, ahead, LEVEL_50);
         median.push(middle);
-        below.push((middle - at(last, ahead, LEVEL_10)).max(floor));
-        above.push((at(last, ahead, LEVEL_90) - middle).max(floor));
+        below.push((middle - at(&offsets, last, ahead, LEVEL_10)).max(least_below));
+        above.push((at(&offsets, last, ahead, LEVEL_90) - middle).max(least_above));
     }
     let methods = fitted
         .iter()
@@ -166,28 +204,122 @@ fn weights(task: &Task<'_>, fitted: &[(&'static str, Rows)]) -> Vec<f64> {
     raw.iter().map(|weight| weight / total).collect()
 }
 
-/// The quantiles of a method's backtest errors for each group of the horizon.
-fn error_levels(task: &Task<'_>, rows: &Rows) -> Vec<Levels> {
-    let groups = backtest::group(task.horizon.max(1) - 1) + 1;
-    let mut errors: Vec<Vec<f64>> = vec![Vec::new(); groups];
-    for (index, &origin) in task.origins.iter().enumerate() {
-        for (ahead, (forecast, actual)) in rows.row(index).iter().zip(&task.z[origin..]).enumerate()
-        {
-            if !actual.is_nan() {
-                errors[backtest::group(ahead)].push(actual - forecast);
+/// A method's backtest errors, rising, each with the index of its origin.
+struct Errors {
+    by_group: Vec<Vec<(f64, usize)>>,
+    all: Vec<(f64, usize)>,
+}
+
+impl Errors {
+    fn of(task: &Task<'_>, rows: &Rows) -> Self {
+        let groups = backtest::group(task.horizon.max(1) - 1) + 1;
+        let mut by_group: Vec<Vec<(f64, usize)>> = vec![Vec::new(); groups];
+        for (index, &origin) in task.origins.iter().enumerate() {
+            let row = rows.row(index).iter().zip(&task.z[origin..]);
+            for (ahead, (forecast, actual)) in row.enumerate() {
+                if !actual.is_nan() {
+                    by_group[backtest::group(ahead)].push((actual - forecast, index));
+                }
             }
         }
-    }
-    let mut levels = vec![[0.0; QUANTILE_LEVELS.len()]; groups];
-    let mut latest = None;
-    for (levels, errors) in levels.iter_mut().zip(&mut errors) {
-        if errors.len() >= FEWEST_ERRORS || latest.is_none() {
-            errors.sort_unstable_by(f64::total_cmp);
-            latest = Some(quantiles::levels_of_sorted(errors));
+        let mut all = by_group.concat();
+        for errors in by_group.iter_mut().chain([&mut all]) {
+            errors.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
         }
-        if let Some(latest) = latest {
-            *levels = latest;
-        }
+        Self { by_group, all }
     }
-    levels
+
+    /// How many errors other origins have.
+    fn others(&self, origin: usize) -> usize {
+        self.all.iter().filter(|(_, of)| *of != origin).count()
+    }
+
+    /// Their quantiles in each group, moved towards those of all groups, without the errors of the origin that is left out.
+    fn levels(&self, left_out: Option<usize>) -> Vec<Levels> {
+        let mut kept = Vec::new();
+        let mut levels_of = |errors: &[(f64, usize)]| {
+            kept.clear();
+            let others = errors.iter().filter(|(_, of)| left_out != Some(*of));
+            kept.extend(others.map(|(error, _)| *error));
+            (quantiles::levels_of_sorted(&kept), kept.len() as f64)
+        };
+        let (all, _) = levels_of(&self.all);
+        self.by_group
+            .iter()
+            .map(|errors| {
+                let (of_group, count) = levels_of(errors);
+                let origins = count / HOURS_OF_A_GROUP;
+                let own = origins / (origins + GROUP_PRIOR_ORIGINS);
+                std::array::from_fn(|level| own * of_group[level] + (1.0 - own) * all[level])
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn combined_of(values: &[f64]) -> Combined {
+        let hours: Vec<u16> = (0..values.len() + 48)
+            .map(|hour| (hour % 168) as u16)
+            .collect();
+        combine(values, &hours, 48).unwrap()
+    }
+
+    #[test]
+    fn an_origins_own_errors_do_not_widen_its_spread() {
+        let errors = Errors {
+            by_group: vec![vec![
+                (-1.0, 0),
+                (-1.0, 1),
+                (1.0, 0),
+                (1.0, 1),
+                (50.0, 2),
+                (90.0, 2),
+            ]],
+            all: vec![
+                (-1.0, 0),
+                (-1.0, 1),
+                (1.0, 0),
+                (1.0, 1),
+                (50.0, 2),
+                (90.0, 2),
+            ],
+        };
+        assert_eq!(errors.others(2), 4);
+        assert_eq!(errors.levels(Some(2))[0][LEVEL_90], 1.0);
+        assert!(errors.levels(None)[0][LEVEL_90] > 50.0);
+    }
+
+    #[test]
+    fn a_group_of_few_origins_takes_most_of_its_spread_from_all() {
+        let few = Errors {
+            by_group: vec![vec![(10.0, 0); 6], vec![(0.0, 0); 6]],
+            all: vec![(0.0, 0); 12],
+        };
+        let level = few.levels(None)[0][LEVEL_90];
+        assert!(
+            (level - 10.0 / (1.0 + GROUP_PRIOR_ORIGINS)).abs() < 1e-12,
+            "{level}"
+        );
+    }
+
+    #[test]
+    fn a_series_that_rests_and_leaps_keeps_finite_errors() {
+        // Three leaps to a hundredfold in five weeks of rest: the 0.9 quantile of all errors is nothing.
+        let mut values = vec![1.0; 35 * 24];
+        for day in [16, 21, 30] {
+            values[day * 24 + 5] = 100.0;
+        }
+        let combined = combined_of(&values);
+        let most = combined.errors.iter().map(|e| e.error).fold(0.0, f64::max);
+        assert!(most > 1.0 && most < 1e3, "{most}");
+    }
+
+    #[test]
+    fn too_few_errors_say_nothing_of_spread() {
+        assert!(combined_of(&[3.0; 4]).errors.is_empty());
+        assert!(!combined_of(&[3.0; 500]).errors.is_empty());
+    }
 }

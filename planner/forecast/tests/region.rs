@@ -1,5 +1,7 @@
 //! A region's forecast end to end: own history, donors, events, bad input, and what may not move a byte.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeMap;
 
 use foremesh_forecast::{ForecastError, ForecastInput, RegionForecast, forecast_region};
