@@ -1,8 +1,9 @@
 //! Accuracy of the forecasts on real series: rolling origins, 48 hours ahead, nothing later than the origin.
 //!
 //! `cargo run --release -p foremesh-forecast --example accuracy -- HOURLY.csv series.tsv [--raw OUT.csv] [--peers PEERS.csv]
-//! [--every N] [--half 0|1]`. HOURLY.csv comes from prepare.py, PEERS.csv from peers.py; `make bench-forecast` runs all three.
-//! Each window is forecast from its series alone: calibration then has the least to pool.
+//! [--every N] [--half 0|1] [--pooled]`. HOURLY.csv comes from prepare.py, PEERS.csv from peers.py; `make bench-forecast` runs all three.
+//! Each window is forecast from its series alone, where calibration has the least to pool, or with `--pooled` together with the
+//! other series that were measured then.
 
 #![allow(clippy::print_stdout)]
 
@@ -20,6 +21,9 @@ const ENSEMBLE: &str = "foremesh ensemble";
 
 type Quantiles = Vec<Vec<f64>>;
 type Windows = Vec<(String, i64)>;
+/// A method's score and the baseline's on the same window.
+type Pair = (Score, Score);
+type OfSeries<'a> = dyn Fn(&[Pair]) -> f64 + 'a;
 
 /// What one method scores on one window.
 #[derive(Debug, Clone, Copy, Default)]
@@ -31,6 +35,8 @@ struct Score {
     pinball_99: f64,
     width_99: f64,
     ms: f64,
+    /// A method's weight in the ensemble's weighted average, by its backtest.
+    weight: f64,
 }
 
 struct Data {
@@ -59,6 +65,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let data = read_series(hourly)?;
     let every = option("--every").map_or(Ok(1), |n| n.parse::<usize>())?;
+    let pooled = args.iter().any(|a| a == "--pooled");
     let half = option("--half").map(|n| n.parse::<usize>()).transpose()?;
     let windows = read_windows(list, every, half)?;
     let peers = option("--peers")
@@ -78,10 +85,16 @@ fn main() -> Result<(), Box<dyn Error>> {
             score(past, actual, &baseline(past), 0.0),
         )];
         let started = Instant::now();
-        let forecast = forecast(series.first_hour, past)?;
+        let others = if pooled {
+            together(&data, &windows, *origin)
+        } else {
+            vec![]
+        };
+        let forecast = forecast(name, series, *origin, &others)?;
         let ms = started.elapsed().as_secs_f64() * 1e3;
-        for (method, quantiles) in forecast.1 {
-            of_window.push((method, score(past, actual, &quantiles, 0.0)));
+        for (method, quantiles, weight) in forecast.1 {
+            let scored = score(past, actual, &quantiles, 0.0);
+            of_window.push((method, Score { weight, ..scored }));
         }
         of_window.push((ENSEMBLE.to_owned(), score(past, actual, &forecast.0, ms)));
         for (peer, by_window) in &peers {
@@ -90,7 +103,12 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
         }
         scores.insert((name.clone(), *origin), of_window);
-        let yesterday = self::forecast(series.first_hour, series.until(origin - 24))?.0;
+        let others = if pooled {
+            together(&data, &windows, *origin - 24)
+        } else {
+            vec![]
+        };
+        let yesterday = self::forecast(name, series, origin - 24, &others)?.0;
         moves.extend((24..HORIZON).map(|hour| {
             (
                 ((forecast.0[hour - 24][12] + 1e-9) / (yesterday[hour][12] + 1e-9))
@@ -114,29 +132,57 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Quantiles of the ensemble, and of each method by name.
-type Forecast = (Quantiles, Vec<(String, Quantiles)>);
+/// Quantiles of the ensemble, and of each method its name, quantiles and weight.
+type Forecast = (Quantiles, Vec<(String, Quantiles, f64)>);
 
-fn forecast(first_hour: i64, past: &[f64]) -> Result<Forecast, Box<dyn Error>> {
-    let series = Series {
-        start: Timestamp::from_second(first_hour * 3600)?,
-        step_s: 3600,
-        values: past.to_vec(),
+fn forecast(
+    name: &str,
+    series: &Data,
+    origin: i64,
+    others: &[(&str, &Data)],
+) -> Result<Forecast, Box<dyn Error>> {
+    let mut history = History::default();
+    let region = RegionName::new("bench")?;
+    let key = |name: &str| -> Result<SeriesKey, Box<dyn Error>> {
+        Ok(SeriesKey::requests(region.clone(), ServiceName::new(name)?))
     };
-    let key = SeriesKey::requests(RegionName::new("bench")?, ServiceName::new("bench")?);
-    let as_of = series.end();
-    let history = History {
-        series: BTreeMap::from([(key, series)]),
-    };
-    let (_, forecast) = forecast_series(&history, Some(as_of), HORIZON as u32, 1)?
-        .pop_first()
-        .ok_or("no forecast")?;
+    for (name, data) in others.iter().copied().chain([(name, series)]) {
+        let start = Timestamp::from_second(data.first_hour * 3600)?;
+        let values = data.until(origin).to_vec();
+        history.series.insert(
+            key(name)?,
+            Series {
+                start,
+                step_s: 3600,
+                values,
+            },
+        );
+    }
+    let as_of = Timestamp::from_second(origin * 3600)?;
+    let mut forecasts = forecast_series(&history, Some(as_of), HORIZON as u32, 1)?;
+    let forecast = forecasts.remove(&key(name)?).ok_or("no forecast")?;
     let methods = forecast
         .methods
         .into_iter()
-        .map(|m| (m.name.to_owned(), m.quantiles_rps))
+        .map(|m| (m.name.to_owned(), m.quantiles_rps, m.weight))
         .collect();
     Ok((forecast.quantiles_rps, methods))
+}
+
+/// The other series of the list that were measured at an origin, for calibration together.
+fn together<'a>(
+    data: &'a BTreeMap<String, Data>,
+    windows: &Windows,
+    origin: i64,
+) -> Vec<(&'a str, &'a Data)> {
+    data.iter()
+        .filter(|(name, series)| {
+            windows.iter().any(|(listed, _)| listed == *name)
+                && (series.first_hour + 21 * 24..series.first_hour + series.values.len() as i64)
+                    .contains(&origin)
+        })
+        .map(|(name, series)| (name.as_str(), series))
+        .collect()
 }
 
 /// Last week, with the quantiles of what a week changed in the history. The hour of a gap is taken from the week before it.
@@ -214,7 +260,7 @@ fn score(past: &[f64], actual: &[f64], quantiles: &Quantiles, ms: f64) -> Score 
             .sum::<f64>()
             / QUANTILE_LEVELS.len() as f64;
         result.mase += (actual - levels[6]).abs();
-        result.covered_80 += f64::from(u8::from((levels[2]..=levels[10]).contains(&actual)));
+        result.covered_80 += f64::from(u8::from((levels[2]..=levels[10]).contains(actual)));
         result.covered_99 += f64::from(u8::from(*actual <= levels[12]));
         result.pinball_99 += 2.0 * pinball(0.99, levels[12]);
         result.width_99 += levels[12] - levels[6];
@@ -228,6 +274,9 @@ fn score(past: &[f64], actual: &[f64], quantiles: &Quantiles, ms: f64) -> Score 
     result
 }
 
+/// MASE, WQL and pin99 are geometric means over the series of each series' mean, relative to the baseline's; MASEw and WQLw over
+/// windows. 80% is the share of hours between the 0.1 and the 0.9 quantile, 0.99 of hours up to that quantile, worst that
+/// of the worst series. wid99 is the distance from the median to the 0.99 quantile in units of the mean demand.
 fn report(scores: &BTreeMap<(String, i64), Vec<(String, Score)>>) {
     let mut methods: Vec<&str> = Vec::new();
     for (name, _) in scores.values().flatten() {
@@ -242,20 +291,31 @@ fn report(scores: &BTreeMap<(String, i64), Vec<(String, Score)>>) {
             .map(|(_, s)| *s)
     };
     println!(
-        "{:26} {:>6} {:>6} | {:>6} {:>6} | {:>5} {:>5} {:>5} | {:>6} {:>6} | {:>6}",
-        "method", "MASE", "WQL", "MASEw", "WQLw", "80%", "0.99", "worst", "pin99", "wid99", "ms"
+        "{:26} {:>6} {:>6} | {:>6} {:>6} | {:>5} {:>5} {:>5} | {:>6} {:>6} | {:>6} {:>6}",
+        "method",
+        "MASE",
+        "WQL",
+        "MASEw",
+        "WQLw",
+        "80%",
+        "0.99",
+        "worst",
+        "pin99",
+        "wid99",
+        "ms",
+        "weight"
     );
     for method in &methods {
-        let mut by_series: BTreeMap<&str, Vec<(Score, Score)>> = BTreeMap::new();
+        let mut by_series: BTreeMap<&str, Vec<Pair>> = BTreeMap::new();
         for ((series, _), window) in scores {
             if let (Some(own), Some(base)) = (of(window, method), of(window, BASELINE)) {
                 by_series.entry(series).or_default().push((own, base));
             }
         }
-        let mean = |pairs: &[(Score, Score)], pick: &dyn Fn(&(Score, Score)) -> f64| {
+        let mean = |pairs: &[Pair], pick: &dyn Fn(&Pair) -> f64| {
             pairs.iter().map(pick).sum::<f64>() / pairs.len() as f64
         };
-        let series_mean = |of_series: &dyn Fn(&[(Score, Score)]) -> f64| {
+        let series_mean = |of_series: &OfSeries| {
             by_series
                 .values()
                 .map(|pairs| of_series(pairs))
@@ -275,7 +335,7 @@ fn report(scores: &BTreeMap<(String, i64), Vec<(String, Score)>>) {
             .map(|pairs| mean(pairs, &|p| p.0.covered_99))
             .fold(1.0, f64::min);
         println!(
-            "{method:26} {:6.3} {:6.3} | {:6.3} {:6.3} | {:5.1} {:5.1} {:5.1} | {:6.3} {:6.3} | {:6.1}",
+            "{method:26} {:6.3} {:6.3} | {:6.3} {:6.3} | {:5.1} {:5.1} {:5.1} | {:6.3} {:6.3} | {:6.1} {:6.3}",
             ratio(|s| s.mase),
             ratio(|s| s.weighted_quantile_loss),
             ratio_of_windows(|s| s.mase),
@@ -286,19 +346,19 @@ fn report(scores: &BTreeMap<(String, i64), Vec<(String, Score)>>) {
             ratio(|s| s.pinball_99),
             average(|s| s.width_99),
             average(|s| s.ms),
+            average(|s| s.weight),
         );
     }
     println!("\nThe ensemble, each series:");
-    let mut by_series: BTreeMap<&str, Vec<(Score, Score)>> = BTreeMap::new();
+    let mut by_series: BTreeMap<&str, Vec<Pair>> = BTreeMap::new();
     for ((series, _), window) in scores {
         if let (Some(own), Some(base)) = (of(window, ENSEMBLE), of(window, BASELINE)) {
             by_series.entry(series).or_default().push((own, base));
         }
     }
     for (series, pairs) in by_series {
-        let sum = |pick: &dyn Fn(&(Score, Score)) -> f64| {
-            pairs.iter().map(pick).sum::<f64>() / pairs.len() as f64
-        };
+        let sum =
+            |pick: &dyn Fn(&Pair) -> f64| pairs.iter().map(pick).sum::<f64>() / pairs.len() as f64;
         println!(
             "{series:14} MASE {:.3} (relative {:.3}) WQL {:.3} (relative {:.3}) 80% {:5.1} 0.99 {:5.1}",
             sum(&|p| p.0.mase),
