@@ -29,12 +29,12 @@ fn service_of(pod: &str) -> &str {
     without(without(pod))
 }
 
-/// Spans of Online Boutique as Nezha's CSV has them, as Zipkin v2 JSON: a list of spans. OpenTelemetry's ids and times are kept; kinds are not
-/// recorded, so none is given.
+/// Spans of Online Boutique as Nezha's CSV has them, as Zipkin v2 JSON: a list of spans. OpenTelemetry's ids and times are kept, times are moved
+/// `weeks_earlier`; kinds are not recorded, so none is given.
 ///
 /// # Panics
 /// When a file cannot be read.
-pub fn nezha_as_zipkin(files: &[PathBuf]) -> String {
+pub fn nezha_as_zipkin(files: &[PathBuf], weeks_earlier: u64) -> String {
     let mut spans: Vec<Value> = Vec::new();
     for file in files {
         let text = gunzip(file);
@@ -46,7 +46,7 @@ pub fn nezha_as_zipkin(files: &[PathBuf]) -> String {
                 "traceId": row[0],
                 "id": row[1],
                 "name": row[4],
-                "timestamp": starts,
+                "timestamp": starts - weeks_earlier * 7 * 86_400_000_000,
                 "duration": (ends - starts).max(1),
                 "localEndpoint": { "serviceName": service_of(&row[3]) },
             });

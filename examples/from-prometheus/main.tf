@@ -47,7 +47,7 @@ provider "foremesh" {
   prometheus {
     url = var.prometheus_url
     # Requests a second by region and service. Without `query` it is Istio's istio_requests_total.
-    query        = "sum by (region, service) (shop_requests_per_second)"
+    query        = "sum by (region, service) (last_over_time(shop_requests_per_second[$step]))"
     days         = 42
     step_s       = 900
     timeout_s    = 30

@@ -84,8 +84,8 @@ fn the_command_line_and_terraform_give_the_same_answer() {
         let settings = &plan["settings"]["services"][service];
         assert_eq!(*schedule, settings["instances"]);
         assert_eq!(
-            outputs["rate_limits"][service],
-            settings["rate_limit"]["requests_per_second"]
+            outputs["rate_limits"][service].as_f64(),
+            settings["rate_limit"]["requests_per_second"].as_f64()
         );
     }
     for target in TARGETS {

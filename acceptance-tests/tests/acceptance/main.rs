@@ -8,6 +8,7 @@
 )]
 
 mod ansible;
+mod bad_input;
 mod envoy;
 mod lifecycle;
 mod programs;

@@ -7,7 +7,7 @@ use foremesh_acceptance_tests::{Prometheus, Workspace, foremesh, need};
 use crate::shop::{differing, files, plan, rewrite_history, shop, terraform_in};
 
 const AS_OF: &str = "2026-11-20T00:00:00Z";
-const QUERY: &str = "sum by (region, service) (shop_requests_per_second)";
+const QUERY: &str = "sum by (region, service) (last_over_time(shop_requests_per_second[$step]))";
 
 fn serve(
     workspace: &Workspace,

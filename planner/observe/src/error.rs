@@ -210,7 +210,7 @@ pub enum ObserveError {
     },
     /// The sources were read and hold no service.
     #[error(
-        "no service was found in {sources}: give Kubernetes manifests (rendered), traces (Zipkin v2, OTLP or Jaeger JSON) or a graph file"
+        "no service was found in {sources}: give Kubernetes manifests (rendered), traces (Zipkin v2, OTLP or Jaeger JSON; spans that had not ended by as_of do not count) or a graph file"
     )]
     NoServices {
         /// The sources as given.

@@ -9,7 +9,7 @@ use foremesh_model::{Criticality, Protocol, quantise, quantise_up};
 
 use crate::{
     ground::Ground,
-    latency::{GammaQuantile, Moments},
+    latency::{Call, GammaQuantile, Moments},
 };
 
 /// Most that retries may multiply the load along any path.
@@ -32,8 +32,12 @@ pub(crate) struct CallPlan {
     pub base_backoff_ms: u32,
     /// Milliseconds that the caller itself has.
     pub caller_budget_ms: f64,
-    /// The callee's latency at the level that timeouts are made for.
+    /// What one attempt would be given if its caller had all the time.
     pub wanted_ms: f64,
+    /// The callee's latency at the level that timeouts are made for.
+    pub usual_ms: f64,
+    /// What second attempts below the callee may add to a call.
+    pub retrying_ms: f64,
     /// The callee's 99th percentile.
     pub p99_ms: f64,
     /// Why there is no retry, or that there is one.
@@ -82,14 +86,19 @@ pub(crate) fn plan_calls(ground: &Ground<'_>, worst: &[Moments]) -> CallPlans {
         .map(|e| e.slo.availability)
         .fold(0.99, f64::max);
     let level = (1.0 - (1.0 - strictest) / 10.0).clamp(0.999, 0.999_99);
-    let quantile = GammaQuantile::at(level);
-    let p99 = GammaQuantile::at(0.99);
+    let latency = Latency {
+        worst,
+        quantile: GammaQuantile::at(level),
+        p99: GammaQuantile::at(0.99),
+    };
+    let quantile = &latency.quantile;
     let entry_timeout_ms: Vec<u32> = ground
         .entries
         .iter()
         .map(|e| round_ms_up((2.0 * e.slo.latency_ms).max(1.2 * quantile.of(worst[e.node]))))
         .collect();
     let retries = grant_retries(ground);
+    let retrying_ms = retrying_ms(ground, &latency, &retries);
     let n = ground.services.len();
     // Milliseconds that a service has, the shortest of all who call it.
     let mut budget = vec![f64::INFINITY; n];
@@ -124,9 +133,9 @@ pub(crate) fn plan_calls(ground: &Ground<'_>, worst: &[Moments]) -> CallPlans {
                 *caller,
                 own_budget,
                 *circle,
-                worst,
-                (&quantile, &p99),
+                &latency,
                 &retries,
+                &retrying_ms,
                 &mut edges,
             );
             if over {
@@ -151,6 +160,8 @@ pub(crate) fn plan_calls(ground: &Ground<'_>, worst: &[Moments]) -> CallPlans {
                     base_backoff_ms: 0,
                     caller_budget_ms: 1000.0,
                     wanted_ms: 0.0,
+                    usual_ms: 0.0,
+                    retrying_ms: 0.0,
                     p99_ms: 0.0,
                     retry_cause: "no caller",
                 })
@@ -162,6 +173,81 @@ pub(crate) fn plan_calls(ground: &Ground<'_>, worst: &[Moments]) -> CallPlans {
     }
 }
 
+/// The worst latency of each service, and the levels at which it is looked at.
+struct Latency<'a> {
+    worst: &'a [Moments],
+    /// The level that timeouts are made for.
+    quantile: GammaQuantile,
+    p99: GammaQuantile,
+}
+
+/// What a call would be given if its caller had all the time.
+struct Wish {
+    /// Milliseconds that nearly all calls take.
+    usual: f64,
+    /// Milliseconds for one attempt.
+    wanted: f64,
+    /// Milliseconds below which an attempt is pointless.
+    least: f64,
+    backoff_ms: u32,
+    attempts: u32,
+}
+
+impl Wish {
+    fn of(
+        ground: &Ground<'_>,
+        call: &Call,
+        latency: &Latency<'_>,
+        retries: &[Retry],
+        retrying_ms: &[f64],
+    ) -> Self {
+        let callee = latency.worst[call.callee];
+        let observed = ground.edges[call.edge].latency_p99_ms.unwrap_or(0.0);
+        let attempts = u32::from(retries[call.edge].granted);
+        let usual = latency.quantile.of(callee).max(observed).max(1.0);
+        Self {
+            usual,
+            wanted: TIMEOUT_MARGIN * usual + retrying_ms[call.callee],
+            least: 1.1 * latency.p99.of(callee).max(observed),
+            backoff_ms: if attempts > 0 {
+                quantise(callee.mean.clamp(5.0, 250.0)).round() as u32
+            } else {
+                0
+            },
+            attempts,
+        }
+    }
+
+    /// Milliseconds of all attempts and the waits between them.
+    fn whole(&self) -> f64 {
+        f64::from(self.attempts + 1) * self.wanted
+            + longest_backoff_ms(self.attempts, self.backoff_ms) as f64
+    }
+}
+
+/// Milliseconds that a call of each service may last longer because calls below it are tried again: without them the
+/// timeout of the call above would end the second attempt below.
+fn retrying_ms(ground: &Ground<'_>, latency: &Latency<'_>, retries: &[Retry]) -> Vec<f64> {
+    let mut retrying_ms = vec![0.0; ground.services.len()];
+    for (members, circle) in ground.calls.groups.iter().rev() {
+        // Calls in a circle share one budget.
+        for member in members.iter().filter(|_| !circle) {
+            let (mut added, mut beside) = (0.0, 0.0f64);
+            for call in &ground.calls.by_caller[*member] {
+                let wish = Wish::of(ground, call, latency, retries, &retrying_ms);
+                let longer = wish.whole() - wish.wanted + retrying_ms[call.callee];
+                if call.sequential {
+                    added += call.fan_out.ceil().max(1.0) * longer;
+                } else {
+                    beside = beside.max(longer);
+                }
+            }
+            retrying_ms[*member] = added + beside;
+        }
+    }
+    retrying_ms
+}
+
 /// Plans the calls of one service; answers whether they do not fit one after the other.
 #[allow(clippy::too_many_arguments)]
 fn plan_caller(
@@ -169,53 +255,28 @@ fn plan_caller(
     caller: usize,
     budget_ms: f64,
     circle: bool,
-    worst: &[Moments],
-    (quantile, p99): (&GammaQuantile, &GammaQuantile),
+    latency: &Latency<'_>,
     retries: &[Retry],
+    retrying_ms: &[f64],
     edges: &mut [Option<CallPlan>],
 ) -> bool {
+    let worst = latency.worst;
     let calls = &ground.calls.by_caller[caller];
     let own_ms = ground.stations[caller].service_ms;
     let room = (budget_ms - own_ms).max(0.5 * budget_ms);
-    struct Wish {
-        wanted: f64,
-        least: f64,
-        backoff_ms: u32,
-        attempts: u32,
-    }
     let wishes: Vec<Wish> = calls
         .iter()
-        .map(|call| {
-            let latency = worst[call.callee];
-            let observed = ground.edges[call.edge].latency_p99_ms.unwrap_or(0.0);
-            let attempts = u32::from(retries[call.edge].granted);
-            let wanted = TIMEOUT_MARGIN * quantile.of(latency).max(observed).max(1.0);
-            let backoff_ms = if attempts > 0 {
-                quantise(latency.mean.clamp(5.0, 250.0)).round() as u32
-            } else {
-                0
-            };
-            Wish {
-                wanted,
-                least: 1.1 * p99.of(latency).max(observed),
-                backoff_ms,
-                attempts,
-            }
-        })
+        .map(|call| Wish::of(ground, call, latency, retries, retrying_ms))
         .collect();
-    let whole = |wish: &Wish| {
-        f64::from(wish.attempts + 1) * wish.wanted
-            + longest_backoff_ms(wish.attempts, wish.backoff_ms) as f64
-    };
     // What all calls take at their longest: one after the other added, beside each other the longest.
     let (mut added, mut beside, mut usual) = (0.0, 0.0f64, 0.0);
     for (call, wish) in calls.iter().zip(&wishes) {
         let times = call.fan_out.ceil().max(1.0);
         if call.sequential {
-            added += times * whole(wish);
+            added += times * wish.whole();
             usual += call.fan_out * worst[call.callee].mean;
         } else {
-            beside = beside.max(whole(wish));
+            beside = beside.max(wish.whole());
         }
     }
     let scale = (room / (added + beside).max(1e-9)).min(1.0);
@@ -230,7 +291,9 @@ fn plan_caller(
             base_backoff_ms: wish.backoff_ms,
             caller_budget_ms: budget_ms,
             wanted_ms: wish.wanted,
-            p99_ms: p99.of(worst[call.callee]),
+            usual_ms: wish.usual,
+            retrying_ms: retrying_ms[call.callee],
+            p99_ms: latency.p99.of(worst[call.callee]),
             retry_cause: retries[call.edge].cause,
         };
         if same_circle {
@@ -249,8 +312,8 @@ fn plan_caller(
             usual
         };
         let alone = (room - others).max(0.5 * room);
-        let allowed = (whole(wish) * scale).max(wish.least.min(alone)).min(alone);
-        let mut timeout = round_ms_up(whole(wish));
+        let allowed = (wish.whole() * scale).max(wish.least.min(alone)).min(alone);
+        let mut timeout = round_ms_up(wish.whole());
         if f64::from(timeout) > allowed {
             timeout = round_ms_down(allowed);
         }

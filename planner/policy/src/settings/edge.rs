@@ -315,14 +315,22 @@ fn timeouts(parts: &Parts<'_>, i: usize, why: &mut Under<'_>) {
     } else {
         " Opaque TCP: no mesh acts on it."
     };
+    let retrying = if plan.retrying_ms > 0.0 {
+        format!(
+            ", second attempts further down may add {} ms",
+            show(plan.retrying_ms)
+        )
+    } else {
+        String::new()
+    };
     why.set(
         "timeout_ms",
         Reason::new(
             "inside_the_callers_budget",
             format!(
-                "All but {}% of the calls take less than {} ms; the caller itself has {} ms and needs some for its own work.{tcp}",
+                "All but {}% of the calls take less than {} ms{retrying}; the caller itself has {} ms and needs some for its own work.{tcp}",
                 show((1.0 - parts.calls.level) * 100.0),
-                show(plan.wanted_ms / 1.5),
+                show(plan.usual_ms),
                 show(plan.caller_budget_ms)
             ),
             [("wanted_ms", plan.wanted_ms), ("caller_budget_ms", plan.caller_budget_ms), ("p99_ms", plan.p99_ms)],
