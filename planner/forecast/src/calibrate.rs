@@ -20,8 +20,9 @@ const PRIOR_WINDOWS: f64 = 3.0;
 /// Windows of one series that weigh as much as all series together.
 const SERIES_WINDOWS: f64 = 60.0;
 /// Gains, regressions and weights are fitted to the hours that the backtest then asks for, and every series shows only a few
-/// independent windows: errors to come are larger by about this. Measured on one half of the benchmark's series, checked on the other.
-const WIDEN: f64 = 1.08;
+/// independent windows: the 80% interval is wider by this share, and what lies beyond moves with its ends. Measured on one half of
+/// the benchmark's series, checked on the other.
+const WIDEN: f64 = 0.08;
 /// What one series teaches the others is cut here, so that one that rests and leaps does not widen all.
 const MOST_SCALED: f64 = 20.0;
 /// Neighbouring hours err together: this many hours count as one window.
@@ -86,7 +87,8 @@ impl Shapes {
                     .or(self.groups.last())
                     .unwrap_or(&self.all);
                 let mut levels: Levels = std::array::from_fn(|level| {
-                    let scaled = WIDEN * (group[level] + own[level] - self.all[level]);
+                    let scaled = group[level] + own[level] - self.all[level];
+                    let scaled = scaled + WIDEN * scaled.clamp(-1.0, 1.0);
                     let unit = if scaled > 0.0 {
                         combined.above[ahead]
                     } else {

@@ -1,4 +1,4 @@
-//! One series through all methods: the elementwise median of their quantiles, moved a little towards those that did best.
+//! One series through all methods: the elementwise median of their quantiles, moved halfway towards those that did best.
 //!
 //! A method's quantiles are its medians plus the quantiles of its own backtest errors at that distance, moved towards those at all
 //! distances. The combination starts at the elementwise median of these, which one bad method cannot move, and shrinks towards the
@@ -12,12 +12,12 @@ use crate::{
 };
 
 /// How far the combination goes from the median towards the weighted average.
-const TOWARDS_WEIGHTED: f64 = 0.3;
+const TOWARDS_WEIGHTED: f64 = 0.5;
 /// Methods whose error is this much above the best (ratio) have a weight of 1/e.
 const WEIGHT_WIDTH: f64 = 0.05;
 /// Origins whose errors in one group of the horizon weigh as much as the errors of all groups together: a group of 35 origins
 /// shows few independent errors, and a spread that wobbles from group to group is paid for in the tail.
-const GROUP_PRIOR_ORIGINS: f64 = 20.0;
+const GROUP_PRIOR_ORIGINS: f64 = 40.0;
 const HOURS_OF_A_GROUP: f64 = 6.0;
 /// Errors that must be left without an origin's own to say how wide its forecast would have been.
 const FEWEST_ERRORS: usize = 12;

@@ -32,9 +32,11 @@ pub(crate) fn levels_of_sorted(sorted: &[f64]) -> Levels {
 }
 
 /// All levels of a sorted sample, the ones above 0.95 from a generalised Pareto distribution fitted to what lies above the 0.95
-/// quantile (probability-weighted moments, Hosking & Wallis 1987), its shape shrunk to `PRIOR_SHAPE` where few exceed.
+/// quantile (probability-weighted moments, Hosking & Wallis 1987), its shape shrunk to `PRIOR_SHAPE` where few exceed. Errors
+/// are logarithms of rates: an exponential tail of theirs, shape 0, is a power law of the rate already.
 pub(crate) fn levels_with_tail(sorted: &[f64]) -> Levels {
-    const PRIOR_SHAPE: f64 = 0.1;
+    const PRIOR_SHAPE: f64 = 0.0;
+    const SHAPES: (f64, f64) = (-0.3, 0.2);
     const PRIOR_EXCEEDANCES: f64 = 30.0;
     let mut levels = levels_of_sorted(sorted);
     let threshold = levels[LEVEL_95];
@@ -58,7 +60,7 @@ pub(crate) fn levels_with_tail(sorted: &[f64]) -> Levels {
     }
     let fitted = 2.0 - mean / (mean - 2.0 * weighted);
     let shape = ((fitted * count + PRIOR_SHAPE * PRIOR_EXCEEDANCES) / (count + PRIOR_EXCEEDANCES))
-        .clamp(-0.3, 0.5);
+        .clamp(SHAPES.0, SHAPES.1);
     // With the shape fixed, the mean of the excesses gives the scale.
     let scale = mean * (1.0 - shape);
     for (level, value) in QUANTILE_LEVELS
