@@ -25,4 +25,4 @@ pub use limits::{
     read_limits,
 };
 pub use observed::Observed;
-pub use prometheus::{query_prometheus, query_prometheus_graph};
+pub use prometheus::{parse_prometheus_answer, query_prometheus, query_prometheus_graph};

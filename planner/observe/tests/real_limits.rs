@@ -1,5 +1,7 @@
 //! Limits of real manifests that nobody here wrote (../shared/data): none is lost, and none is made up.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
 use std::path::{Path, PathBuf};
 
 use foremesh_model::ServiceName;

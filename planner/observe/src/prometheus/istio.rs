@@ -20,7 +20,7 @@ use crate::{
         facts::{Fragment, foreign_name},
         read_with_metrics,
     },
-    observed::note,
+    observed::{count, note},
     traces::rounded,
 };
 
@@ -341,7 +341,8 @@ pub(super) async fn query_pool(
         return Err(ObserveError::PrometheusSeries {
             address: client.address,
             cause: format!(
-                "istio_requests_total has no series in the {days} days before {as_of}: the graph cannot be read from metrics; give traces or manifests, or scrape the mesh's proxies"
+                "istio_requests_total has no series in the {} before {as_of}: the graph cannot be read from metrics; give traces or manifests, or scrape the mesh's proxies",
+                count(days as usize, "day")
             ),
         });
     }

@@ -7,7 +7,7 @@ mod istio;
 mod range;
 
 pub use istio::query_prometheus_graph;
-pub use range::query_prometheus;
+pub use range::{parse_prometheus_answer, query_prometheus};
 
 pub(crate) use exposition::read as read_exposition;
 pub(crate) use istio::MeshPool;

@@ -11,7 +11,7 @@ use foremesh_model::{
 };
 
 use super::{
-    answer::{Answer, shortened},
+    answer::{Answer, parse, shortened},
     client::{Client, Patience},
 };
 use crate::{
@@ -52,6 +52,26 @@ pub async fn query_prometheus(
     query_with(request, as_of, base, Patience::default()).await
 }
 
+/// Reads the answer of one range query over the whole window of a request, as a server gave it (a JSON body).
+///
+/// # Errors
+/// [`ObserveError`] with what is wrong with the answer or the request.
+pub fn parse_prometheus_answer(
+    body: &[u8],
+    request: &Prometheus,
+    as_of: Timestamp,
+) -> Result<Observed<History>, ObserveError> {
+    let grid = Grid::of(request, as_of)?;
+    let address = "a saved answer";
+    let answer = parse(body).map_err(|cause| ObserveError::PrometheusAnswer {
+        address: address.into(),
+        cause,
+    })?;
+    let mut gathered = Gathered::new(request, address, grid);
+    gathered.add(answer, &(0..grid.points))?;
+    gathered.finish(&query_of(request, grid.step_s))
+}
+
 pub(super) async fn query_with(
     request: &Prometheus,
     as_of: Timestamp,
@@ -75,6 +95,8 @@ pub(super) async fn query_with(
             ("start", grid.asked_at(chunk.start)),
             ("end", grid.asked_at(chunk.end - 1)),
             ("step", grid.step_s.to_string()),
+            // VictoriaMetrics rounds the end of a range up to whole steps, which would be as_of, unless it is told not to.
+            ("nocache", "1".to_owned()),
         ];
         match client.ask("query_range", &parameters).await {
             Ok(answer) => gathered.add(answer, &chunk)?,
