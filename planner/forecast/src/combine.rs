@@ -6,7 +6,7 @@
 
 use crate::{
     backtest,
-    methods::{self, Method, Rows, Task},
+    methods::{self, Method, Rows, SharedSeasons, Task},
     quantiles::{self, LEVEL_10, LEVEL_50, LEVEL_90, Levels},
     scale::LogScale,
 };
@@ -67,7 +67,9 @@ pub(crate) fn combine(values: &[f64], hour_of_week: &[u16], horizon: usize) -> O
     let scale = LogScale::of(values);
     let z: Vec<f64> = values.iter().map(|v| scale.forward(*v)).collect();
     let origins = backtest::origins(z.len());
+    let seasons = SharedSeasons::new();
     let task = Task {
+        seasons: &seasons,
         z: &z,
         hour_of_week,
         origins: &origins,

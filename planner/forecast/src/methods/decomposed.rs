@@ -21,7 +21,8 @@ const GAINS: [f64; 5] = [0.02, 0.05, 0.12, 0.3, 0.6];
 const WEIGHT_WIDTH: f64 = 0.03;
 
 /// The sum of the seasons, as it was known at some origins.
-struct Seasons {
+#[derive(Debug)]
+pub(crate) struct Seasons {
     /// First origin that it serves.
     from: usize,
     /// Start of the window.
@@ -100,10 +101,10 @@ impl Method for MstlEts {
     }
 
     fn forecast(&self, task: &Task<'_>) -> Option<Rows> {
-        let seasons = decompositions(task)?;
+        let seasons = task.seasons.get_or_init(|| decompositions(task)).as_ref()?;
         let runs: Vec<Rows> = GAINS
             .iter()
-            .map(|gain| smooth(task, &seasons, *gain, 0.0))
+            .map(|gain| smooth(task, seasons, *gain, 0.0))
             .collect();
         Some(mixed(task, &runs))
     }
@@ -118,10 +119,10 @@ impl Method for Theta {
     }
 
     fn forecast(&self, task: &Task<'_>) -> Option<Rows> {
-        let seasons = decompositions(task)?;
+        let seasons = task.seasons.get_or_init(|| decompositions(task)).as_ref()?;
         let runs: Vec<Rows> = GAINS
             .iter()
-            .map(|gain| smooth(task, &seasons, *gain, 0.5))
+            .map(|gain| smooth(task, seasons, *gain, 0.5))
             .collect();
         Some(mixed(task, &runs))
     }

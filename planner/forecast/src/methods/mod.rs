@@ -23,7 +23,12 @@ pub(crate) struct Task<'a> {
     pub origins: &'a [usize],
     /// Hours to forecast from each origin.
     pub horizon: usize,
+    /// Filled by the first method that decomposes: decompositions cost more than all else together, and two methods need them.
+    pub seasons: &'a SharedSeasons,
 }
+
+/// The decompositions of a task, made once.
+pub(crate) type SharedSeasons = std::sync::OnceLock<Option<Vec<decomposed::Seasons>>>;
 
 /// Forecasts from each origin: one row of `horizon` values for each.
 #[derive(Debug, Clone)]
