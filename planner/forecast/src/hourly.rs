@@ -9,6 +9,9 @@ use jiff::tz::TimeZone;
 pub(crate) const KEPT_HOURS: i64 = 26 * 168;
 /// Requests a second above which a value is taken for a fault of the telemetry.
 const MOST_RPS: f64 = 1e12;
+/// A history that begins with this many hours without a request began with the first one: many exporters report 0 for what does
+/// not serve yet, and a forecast of what does would stay wide for weeks.
+const NOT_YET_HOURS: usize = 24;
 const HOUR_S: i64 = 3600;
 
 /// Requests a second by hour; NaN is a gap. Neither begins nor ends with a gap.
@@ -93,6 +96,10 @@ impl Hourly {
             return Self::default();
         };
         let first = self.values.iter().position(|v| !v.is_nan()).unwrap_or(0);
+        let first = match self.values.iter().position(|v| *v > 0.0) {
+            Some(served) if served - first >= NOT_YET_HOURS => served,
+            _ => first,
+        };
         self.values.truncate(last + 1);
         self.values.drain(..first);
         self.first_hour += first as i64;
@@ -211,6 +218,19 @@ mod tests {
         );
         assert_eq!(hourly.at(4), 4.0);
         assert!(hourly.at(-7).is_nan());
+    }
+
+    #[test]
+    fn a_day_without_a_request_is_before_the_history() {
+        let mut values = vec![0.0; 30];
+        values.extend([4.0, 0.0, 5.0]);
+        let late = Hourly::of(&series(0, 3600, &values), at(1 << 33));
+        assert_eq!((late.first_hour, late.values), (30, vec![4.0, 0.0, 5.0]));
+        // A quiet night is part of the history, and so is a service that never served.
+        let night = Hourly::of(&series(0, 3600, &values[10..]), at(1 << 33));
+        assert_eq!(night.values.len(), 23);
+        let never = Hourly::of(&series(0, 3600, &values[..30]), at(1 << 33));
+        assert_eq!(never.values.len(), 30);
     }
 
     #[test]
