@@ -294,6 +294,30 @@ fn parquet_says_what_csv_says() {
     }
 }
 
+/// Seeds for fuzzing. `cargo nextest run --release -p foremesh-observe --run-ignored only parquet_seeds`.
+#[test]
+#[ignore = "writes the corpus"]
+fn parquet_seeds_are_written() {
+    use parquet::basic::{Compression, ZstdLevel};
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/history_parquet");
+    std::fs::create_dir_all(&folder).unwrap();
+    for (name, times, codec) in [
+        (
+            "millis",
+            Times::Int("(TIMESTAMP(MILLIS,true))", 1_000),
+            Compression::UNCOMPRESSED,
+        ),
+        ("text", Times::Text, Compression::SNAPPY),
+        (
+            "epoch",
+            Times::Int("", 1),
+            Compression::ZSTD(ZstdLevel::default()),
+        ),
+    ] {
+        std::fs::write(folder.join(name), parquet_file(&times, codec)).unwrap();
+    }
+}
+
 #[test]
 fn damaged_parquet_is_refused_without_panic() {
     let whole = parquet_file(&Times::Text, parquet::basic::Compression::SNAPPY);

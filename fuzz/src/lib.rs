@@ -1,0 +1,4 @@
+//! Fuzzing of Foremesh's parsers: see README.md.
+
+pub mod inputs;
+pub mod request;
