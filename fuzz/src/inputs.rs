@@ -13,8 +13,11 @@ use foremesh_observe::{
     parse_prometheus_answer, with_catalogue,
 };
 
+/// A target's name and what it does with bytes.
+pub type Target = (&'static str, fn(&[u8]));
+
 /// Each target with what it does; a folder of the corpus is named like its target.
-pub const OBSERVED: [(&str, fn(&[u8])); 11] = [
+pub const OBSERVED: [Target; 11] = [
     ("history_csv", history_csv),
     ("history_parquet", history_parquet),
     ("catalogue", catalogue),
