@@ -203,8 +203,8 @@ fn a_circle_of_calls_that_never_ends() {
             r#"{
   "services": [{ "name": "shop/frontend" }, { "name": "shop/cart" }],
   "edges": [
-    { "caller": "shop/frontend", "callee": "shop/cart", "calls_per_request": 1.2 },
-    { "caller": "shop/cart", "callee": "shop/frontend", "calls_per_request": 1 }
+    { "caller": "shop/frontend", "callee": "shop/cart", "fan_out": 1.2 },
+    { "caller": "shop/cart", "callee": "shop/frontend", "fan_out": 1 }
   ]
 }
 "#,

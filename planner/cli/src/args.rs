@@ -135,19 +135,19 @@ pub struct Explain {
 pub struct Audit {
     /// Files or folders with the manifests as they are.
     #[arg(required = true, value_name = "PATH")]
-    pub paths: Vec<PathBuf>,
+    pub paths: Vec<String>,
     /// History file, CSV or Parquet.
     #[arg(long, value_name = "FILE")]
-    pub history: PathBuf,
+    pub history: String,
     /// The region whose demand counts; without it the one with the most history.
     #[arg(long)]
     pub region: Option<String>,
     /// A catalogue with capacities.
     #[arg(long, value_name = "FILE")]
-    pub catalogue: Option<PathBuf>,
+    pub catalogue: Option<String>,
     /// Further sources of the service graph (traces, graph files); the manifests are read as well.
     #[arg(long, value_name = "SOURCE")]
-    pub graph: Vec<PathBuf>,
+    pub graph: Vec<String>,
     /// How far ahead, for example 72h or 14d.
     #[arg(long, default_value = "72h", value_parser = hours)]
     pub horizon: u32,

@@ -3,6 +3,7 @@
 //! This is the only crate that joins stages. The command line and the Terraform provider stand on it and on nothing
 //! below it, so both give the same answer to the same question.
 
+mod audit;
 mod condense;
 mod error;
 mod explain;
@@ -16,6 +17,7 @@ mod target;
 
 pub use foremesh_policy::{Adoption, adopt};
 
+pub use audit::{Audit, AuditFinding, AuditRequest, audit};
 pub use condense::condense;
 pub use error::PipelineError;
 pub use explain::{ExplainedValue, Explanation, explain};

@@ -1,5 +1,6 @@
 //! One module a command; each answers how it ended.
 
+mod audit;
 mod explain;
 mod forecast;
 mod lint;
@@ -25,6 +26,6 @@ pub async fn run(cli: &Cli, overrides: &[Override]) -> Result<Outcome, PipelineE
         Command::Lint(args) => lint::run(args, cli.format),
         Command::Explain(args) => explain::run(args, cli.format),
         Command::Show(args) => show::run(args, cli.format),
-        Command::Audit(_) => Ok(Outcome::Done),
+        Command::Audit(args) => audit::run(args, cli.format).await,
     }
 }

@@ -1,0 +1,242 @@
+//! `foremesh audit`: the limits that manifests set today against what the forecast needs of them.
+//!
+//! It answers before anybody trusts a plan: nothing of it is applied, and each finding names the file and line that it
+//! speaks of. Requests are forecast for a region that runs already, from its own history.
+
+mod calls;
+mod replicas;
+mod yardstick;
+
+use std::path::{Path, PathBuf};
+
+use foremesh_model::{
+    History, ProfileRequest, RegionName, RegionRequest, ServiceName, Severity, SourceRequest,
+    Timestamp, Warning,
+};
+use foremesh_observe::{ExistingLimit, read_limits};
+use serde::Serialize;
+
+use crate::{PipelineError, Sources, compute_profile, predict_region};
+use yardstick::Yardstick;
+
+/// What is audited against what.
+#[derive(Debug, Clone)]
+pub struct AuditRequest {
+    /// Files and folders with the manifests as they are.
+    pub manifests: Vec<String>,
+    /// History file, CSV or Parquet.
+    pub history: String,
+    /// The region whose demand counts; none: the one with the most history.
+    pub region: Option<RegionName>,
+    /// Capacities.
+    pub catalogue: Option<String>,
+    /// Sources of the service graph beside the manifests.
+    pub graph: Vec<String>,
+    /// Hours ahead.
+    pub horizon_hours: u32,
+    /// The instant after which nothing may be known; none: the end of the region's history.
+    pub as_of: Option<Timestamp>,
+}
+
+/// What an audit found.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Audit {
+    /// The region whose demand counts.
+    pub region: RegionName,
+    /// The instant after which nothing was known.
+    pub as_of: Timestamp,
+    /// Hours ahead that were compared.
+    pub horizon_hours: u32,
+    /// How many services were compared.
+    pub services: usize,
+    /// How many values the manifests set.
+    pub values: usize,
+    /// The worst first.
+    pub findings: Vec<AuditFinding>,
+    /// What to know about the sources.
+    pub warnings: Vec<Warning>,
+}
+
+/// One limit that does not fit the forecast.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AuditFinding {
+    /// Severe: the forecast breaks it or it breaks the traffic. Caution: it protects nothing. Note: it costs more than it must.
+    pub severity: Severity,
+    /// The service or services.
+    pub subject: String,
+    /// The field as manifests name it.
+    pub field: String,
+    /// What is set; none: nothing is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub has: Option<f64>,
+    /// What the forecast needs, in the same unit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub needs: Option<f64>,
+    /// The hour that needs it most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+    /// `file:line` of the value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
+    /// `DestinationRule shop/cart`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub document: Option<String>,
+    /// What does not fit, in one sentence.
+    pub text: String,
+}
+
+impl AuditFinding {
+    /// A finding about a value that is set.
+    fn on(severity: Severity, limit: &ExistingLimit, text: String) -> Self {
+        Self {
+            severity,
+            subject: match &limit.caller {
+                Some(caller) => format!("{caller}->{}", limit.service),
+                None => limit.service.to_string(),
+            },
+            field: limit.field.name().into(),
+            has: limit.number(),
+            needs: None,
+            at: None,
+            place: Some(format!("{}:{}", limit.file, limit.line)),
+            document: Some(limit.document.clone()),
+            text,
+        }
+    }
+
+    /// A finding about values that nothing sets.
+    fn unset(services: &[&ServiceName], field: &str, text: String) -> Self {
+        const MOST: usize = 4;
+        let mut subject: Vec<String> = services
+            .iter()
+            .take(MOST)
+            .map(|service| service.to_string())
+            .collect();
+        if services.len() > MOST {
+            subject.push(format!("{} more", services.len() - MOST));
+        }
+        Self {
+            severity: Severity::Caution,
+            subject: subject.join(", "),
+            field: field.into(),
+            has: None,
+            needs: None,
+            at: None,
+            place: None,
+            document: None,
+            text,
+        }
+    }
+
+    fn needing(mut self, needs: f64, at: Timestamp) -> Self {
+        self.needs = Some(needs);
+        self.at = Some(at);
+        self
+    }
+}
+
+/// Compares what manifests set with what the forecast of a region needs.
+///
+/// # Errors
+/// [`PipelineError`] when a source cannot be read, when the history holds no such region, or when it is too short.
+pub async fn audit(request: &AuditRequest, base: &Path) -> Result<Audit, PipelineError> {
+    let paths: Vec<PathBuf> = request
+        .manifests
+        .iter()
+        .map(|path| base.join(path))
+        .collect();
+    let limits = read_limits(&paths)?;
+    let source = SourceRequest {
+        history: Some(request.history.clone()),
+        graph: [request.manifests.clone(), request.graph.clone()].concat(),
+        catalogue: request.catalogue.clone(),
+        ..SourceRequest::default()
+    };
+    let sources = Sources::load(&source, request.as_of.unwrap_or(Timestamp::MAX), base).await?;
+    let history = &sources.history;
+    let region = match &request.region {
+        Some(region) => region.clone(),
+        None => most_measured(history).ok_or(PipelineError::NoServices)?,
+    };
+    let end = history
+        .series
+        .iter()
+        .filter(|(key, _)| key.region == region)
+        .map(|(_, series)| series.end())
+        .max();
+    let as_of = match (request.as_of, end) {
+        (Some(as_of), _) => as_of,
+        (None, Some(end)) => end,
+        (None, None) => {
+            let known = history.regions();
+            let known: Vec<&str> = known.iter().map(|region| region.as_str()).collect();
+            return Err(PipelineError::RequestValue {
+                field: "region".into(),
+                cause: format!(
+                    "the history has no region {region}; it has {}",
+                    known.join(", ")
+                ),
+            });
+        }
+    };
+    let forecast = predict_region(
+        &sources,
+        &RegionRequest {
+            region: region.clone(),
+            timezone: "UTC".into(),
+            as_of,
+            go_live: as_of,
+            horizon_hours: request.horizon_hours,
+            donors: Default::default(),
+            donor_timezones: Default::default(),
+            events: Vec::new(),
+            seed: 1,
+        },
+    )?;
+    let profile = ProfileRequest::default();
+    let plan = compute_profile(&sources.graph, &forecast.demand, &profile)?;
+    let requirements =
+        foremesh_policy::Requirements::of(&sources.graph, &forecast.demand, &profile)?;
+    let yardstick = Yardstick::new(&limits.value, &requirements, &plan);
+    let mut findings = replicas::compare(&yardstick);
+    findings.extend(calls::compare(&yardstick));
+    findings.sort_by(|a, b| {
+        (a.severity, &a.subject, &a.field, &a.place)
+            .cmp(&(b.severity, &b.subject, &b.field, &b.place))
+    });
+    let mut warnings = limits.warnings;
+    warnings.extend(sources.warnings);
+    warnings.extend(forecast.warnings);
+    warnings.sort();
+    warnings.dedup();
+    Ok(Audit {
+        region,
+        as_of,
+        horizon_hours: request.horizon_hours,
+        services: requirements.services.len(),
+        values: limits.value.values.len(),
+        findings,
+        warnings,
+    })
+}
+
+/// The region with the most values; the first by name of several.
+fn most_measured(history: &History) -> Option<RegionName> {
+    let values = |region: &RegionName| -> usize {
+        history
+            .series
+            .iter()
+            .filter(|(key, _)| key.region == *region)
+            .map(|(_, series)| series.values.len() - series.gaps())
+            .sum()
+    };
+    history
+        .regions()
+        .into_iter()
+        .map(|region| (values(region), region))
+        .max_by(|a, b| a.0.cmp(&b.0).then_with(|| b.1.cmp(a.1)))
+        .map(|(_, region)| region.clone())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,158 @@
+//! What existing limits are held against: the needs of each hour, the instances that run then, and what a plan would set.
+
+use foremesh_model::{EdgeName, RegionPlan, ServiceName, ServiceSettings, Timestamp};
+use foremesh_observe::{ExistingLimits, LimitField};
+use foremesh_policy::{HourRequirement, Requirements};
+
+/// Everything that one comparison needs.
+pub(super) struct Yardstick<'a> {
+    pub limits: &'a ExistingLimits,
+    pub needs: &'a Requirements,
+    pub plan: &'a RegionPlan,
+}
+
+/// How many replicas manifests let a service have.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Replicas {
+    /// Nothing says it.
+    Unknown,
+    /// A fixed number.
+    Fixed(u32),
+    /// An autoscaler moves between both.
+    Scaled { fewest: u32, most: u32 },
+}
+
+impl<'a> Yardstick<'a> {
+    pub fn new(limits: &'a ExistingLimits, needs: &'a Requirements, plan: &'a RegionPlan) -> Self {
+        Self {
+            limits,
+            needs,
+            plan,
+        }
+    }
+
+    /// The instant at which an hour of the plan begins.
+    pub fn at(&self, hour: u32) -> Timestamp {
+        let seconds = i64::from(hour) * 3600;
+        let starts = self.plan.settings.starts.as_second();
+        Timestamp::from_second(starts.saturating_add(seconds)).unwrap_or(Timestamp::MAX)
+    }
+
+    /// `11 Dec 18:00`, in UTC.
+    pub fn when(&self, hour: u32) -> String {
+        self.at(hour).strftime("%-d %b %H:%M").to_string()
+    }
+
+    /// What a plan would set at a service.
+    pub fn planned(&self, service: &ServiceName) -> Option<&ServiceSettings> {
+        self.plan.settings.services.get(service)
+    }
+
+    /// A number that went into a value of the plan.
+    pub fn input(&self, path: &str, name: &str) -> Option<f64> {
+        self.plan.reasons.get(path)?.inputs.get(name).copied()
+    }
+
+    /// The numbers of one field that bind every caller of a service, the lowest and the highest.
+    fn span(&self, service: &ServiceName, field: LimitField) -> Option<(f64, f64)> {
+        let numbers = self.limits.of(service, field).filter_map(|l| l.number());
+        numbers.fold(None, |span, number| match span {
+            None => Some((number, number)),
+            Some((low, high)) => Some((number.min(low), number.max(high))),
+        })
+    }
+
+    /// How many replicas a service may have.
+    pub fn replicas(&self, service: &ServiceName) -> Replicas {
+        let whole = |value: f64| value.clamp(0.0, 1e9) as u32;
+        let fixed = self.span(service, LimitField::Replicas);
+        match self.span(service, LimitField::MaxReplicas) {
+            Some((_, most)) => Replicas::Scaled {
+                // Kubernetes keeps at least one where nothing else is said.
+                fewest: self
+                    .span(service, LimitField::MinReplicas)
+                    .map_or(1, |(fewest, _)| whole(fewest)),
+                most: whole(most),
+            },
+            None => fixed.map_or(Replicas::Unknown, |(_, most)| Replicas::Fixed(whole(most))),
+        }
+    }
+
+    /// How many instances run in an hour: what manifests fix, or what the autoscaler is asked for within its bounds.
+    pub fn running(&self, service: &ServiceName, need: &HourRequirement) -> u32 {
+        let running = match self.replicas(service) {
+            Replicas::Fixed(replicas) => replicas,
+            Replicas::Scaled { fewest, most } => need.instances.max(fewest).min(most),
+            Replicas::Unknown => need.instances,
+        };
+        running.max(1)
+    }
+
+    /// The services that call a service; none among them stands for the ingress gateway.
+    pub fn callers(&self, service: &ServiceName) -> Vec<Option<&ServiceName>> {
+        let gateway = self.needs.entries.contains_key(service).then_some(None);
+        let edges = self.needs.edges.keys();
+        let callers = edges
+            .filter(|edge| edge.callee() == service && edge.caller() != service)
+            .map(|edge| Some(edge.caller()));
+        gateway.into_iter().chain(callers).collect()
+    }
+
+    /// The hour in which one proxy of a caller has the most calls to a service in flight: that hour, how many at the 0.999 quantile, and
+    /// how many proxies there are.
+    pub fn most_in_flight_of_one(
+        &self,
+        caller: Option<&ServiceName>,
+        callee: &ServiceName,
+    ) -> Option<(u32, u32, u32)> {
+        let rows = match caller {
+            Some(caller) => self
+                .needs
+                .edges
+                .get(&EdgeName::new(caller.clone(), callee.clone()))?,
+            None => self.needs.entries.get(callee)?,
+        };
+        let proxies = |hour: u32| match caller {
+            Some(caller) => self
+                .needs
+                .service(caller)
+                .get(hour as usize)
+                .map_or(1, |need| self.running(caller, need)),
+            None => self
+                .plan
+                .settings
+                .entries
+                .get(callee)
+                .map_or(1, |entry| entry.gateway_limits.fewest_caller_proxies.max(1)),
+        };
+        rows.iter()
+            .map(|calls| {
+                let proxies = proxies(calls.hour);
+                (calls.hour, calls.concurrent_of_one(proxies), proxies)
+            })
+            // The first of equal hours.
+            .rev()
+            .max_by_key(|(_, concurrent, _)| *concurrent)
+    }
+}
+
+/// Istio's and Envoy's way to say that there is no limit: 2³² − 1.
+pub(super) const UNBOUNDED: f64 = 4_294_967_295.0;
+
+/// A number as people write it.
+pub(super) fn show(value: f64) -> String {
+    match value {
+        v if v >= UNBOUNDED => "2³² − 1".into(),
+        v if v >= 100.0 || v.fract() == 0.0 => format!("{v:.0}"),
+        v if v >= 10.0 => format!("{v:.1}"),
+        v => format!("{v:.2}"),
+    }
+}
+
+/// `1 instance`, `9 instances`.
+pub(super) fn count(number: u32, noun: &str) -> String {
+    match number {
+        1 => format!("1 {noun}"),
+        number => format!("{number} {noun}s"),
+    }
+}
