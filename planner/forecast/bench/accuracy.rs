@@ -291,7 +291,7 @@ fn report(scores: &BTreeMap<(String, i64), Vec<(String, Score)>>) {
             .map(|(_, s)| *s)
     };
     println!(
-        "{:26} {:>6} {:>6} | {:>6} {:>6} | {:>5} {:>5} {:>5} | {:>6} {:>6} | {:>6} {:>6}",
+        "{:30} {:>6} {:>6} | {:>6} {:>6} | {:>5} {:>5} {:>5} | {:>6} {:>6} | {:>6} {:>6}",
         "method",
         "MASE",
         "WQL",
@@ -335,7 +335,7 @@ fn report(scores: &BTreeMap<(String, i64), Vec<(String, Score)>>) {
             .map(|pairs| mean(pairs, &|p| p.0.covered_99))
             .fold(1.0, f64::min);
         println!(
-            "{method:26} {:6.3} {:6.3} | {:6.3} {:6.3} | {:5.1} {:5.1} {:5.1} | {:6.3} {:6.3} | {:6.1} {:6.3}",
+            "{method:30} {:6.3} {:6.3} | {:6.3} {:6.3} | {:5.1} {:5.1} {:5.1} | {:6.3} {:6.3} | {:6.1} {:6.3}",
             ratio(|s| s.mase),
             ratio(|s| s.weighted_quantile_loss),
             ratio_of_windows(|s| s.mase),

@@ -2,7 +2,8 @@
 
 Each sees all hours of its series before the origin, as our own forecasts do; gaps, which statsforecast does not take, hold
 the value of a week before. Seasons are those each method can bear: MSTL a day and a week, AutoETS a day (it stops at 24),
-AutoTheta a day and, as a second peer, a week. Quantiles come from each method's own prediction intervals, floored at 0.
+AutoTheta a day and, as a second peer, a week. AutoETS drops the season of some series altogether, so that it is there a second
+time with an additive season prescribed. Quantiles come from each method's own prediction intervals, floored at 0.
 
     python3 peers.py HOURLY.csv series.tsv OUT.csv
 """
@@ -29,6 +30,7 @@ CENTRAL = [20, 40, 60, 80, 90, 98, 99.8]
 METHODS = {
     "statsforecast MSTL": lambda: MSTL(season_length=[24, 168]),
     "statsforecast AutoETS(24)": lambda: AutoETS(season_length=24),
+    "statsforecast AutoETS(24 ZZA)": lambda: AutoETS(season_length=24, model="ZZA"),
     "statsforecast AutoTheta(24)": lambda: AutoTheta(season_length=24),
     "statsforecast AutoTheta(168)": lambda: AutoTheta(season_length=168),
 }
