@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// More copies of values are not kept: a few lines for a namespace of services stay far below, a file made to burst does not.
-const MOST_VALUES: usize = 1_000_000;
+const MOST_VALUES: usize = 200_000;
 
 /// What was found so far.
 #[derive(Default)]
@@ -128,7 +128,7 @@ impl Found {
                         self.warnings.push(caution(
                             "limits_too_many",
                             binding.file.clone(),
-                            "more than 1,000,000 values are set; those from here on are not read: give fewer files",
+                            "more than 200,000 values are set; those from here on are not read: give fewer files",
                         ));
                     }
                     return;
