@@ -188,7 +188,8 @@ fn unseen_calls(fragments: &[Fragment], names: &Names) -> Vec<Warning> {
         .filter(|f| f.source != SourceKind::Manifest)
     {
         for (name, number) in &fragment.visits {
-            *visits.entry(names.of_service(name)).or_default() += number;
+            let known = visits.entry(names.of_service(name)).or_default();
+            *known = known.saturating_add(*number);
         }
         for (caller, callee) in fragment.edges.keys() {
             seen.insert((names.of_service(caller), names.of_service(callee)));

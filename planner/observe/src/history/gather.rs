@@ -395,6 +395,13 @@ pub(crate) fn check_demand(
     })
 }
 
+/// Seconds of the longest run of missing steps.
+fn longest_gap_s(series: &Series) -> u64 {
+    let runs = series.values.split(|value| !value.is_nan());
+    let longest = runs.map(<[f64]>::len).max().unwrap_or(0);
+    longest as u64 * u64::from(series.step_s)
+}
+
 /// One warning for all gaps in the series that demand is forecast from, naming the worst.
 pub(crate) fn gaps(file: &str, history: &History) -> Option<Warning> {
     let demand = || {
@@ -427,7 +434,11 @@ pub(crate) fn gaps(file: &str, history: &History) -> Option<Warning> {
         worst * 100.0,
         series.at(first),
     );
-    Some(if *worst > 0.1 {
+    let longest_s = with_gaps
+        .iter()
+        .map(|(_, _, series)| longest_gap_s(series))
+        .max();
+    Some(if *worst > 0.1 || longest_s >= Some(86_400) {
         caution("history_gaps", file, text)
     } else {
         note("history_gaps", file, text)

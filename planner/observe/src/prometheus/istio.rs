@@ -26,6 +26,8 @@ use crate::{
 
 /// Days that calls are counted over, at most.
 const MOST_DAYS: u32 = 7;
+/// No counter reaches this; sums of such numbers would.
+const MOST_COUNTED: f64 = 1e18;
 /// Days where the request does not say.
 const DEFAULT_DAYS: u32 = 7;
 /// The labels that tell the ends of a call.
@@ -80,7 +82,7 @@ impl MeshPool {
         counted: Counted,
         value: f64,
     ) {
-        if !(value.is_finite() && value >= 0.0) {
+        if !(0.0..MOST_COUNTED).contains(&value) {
             return;
         }
         let label = |key: &str| {

@@ -197,7 +197,7 @@ impl Grid {
     /// The step that a sample stands for: the one that ends at it or, as asked for, just behind it.
     fn index(&self, at_ms: i64) -> Option<usize> {
         let step_ms = i64::from(self.step_s) * 1000;
-        let past_first = at_ms - self.first_s * 1000;
+        let past_first = at_ms.saturating_sub(self.first_s * 1000);
         let ends = past_first.div_euclid(step_ms) + i64::from(past_first.rem_euclid(step_ms) > 0);
         usize::try_from(ends - 1)
             .ok()
@@ -320,7 +320,7 @@ impl<'a> Gathered<'a> {
                 } else if slot.is_nan() {
                     *slot = value;
                 } else {
-                    *slot += value;
+                    *slot = (*slot + value).min(f64::MAX);
                 }
             }
         }

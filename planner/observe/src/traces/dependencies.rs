@@ -12,6 +12,9 @@ use crate::{
     observed::caution,
 };
 
+/// No number of calls reaches the end; sums of such numbers would.
+const POSSIBLE_COUNTS: std::ops::Range<f64> = 0.0..1e18;
+
 /// An entry, or an answer that holds entries in `data`.
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
@@ -51,15 +54,21 @@ pub(super) fn read(
         for link in inner.into_iter().chain(alone.then_some(outer)) {
             let name = |text: &Loose| text.text().and_then(|t| foreign_name(None, t));
             let calls = link.call_count.number().unwrap_or(1.0);
-            let (Some(parent), Some(child), true) =
-                (name(&link.parent), name(&link.child), calls >= 0.0)
-            else {
+            let (Some(parent), Some(child), true) = (
+                name(&link.parent),
+                name(&link.child),
+                POSSIBLE_COUNTS.contains(&calls),
+            ) else {
                 unusable += 1;
                 continue;
             };
             let known = pool.pairs.entry((parent, child)).or_default();
             known.calls += calls;
-            if let Some(errors) = link.error_count.number().filter(|e| *e >= 0.0) {
+            if let Some(errors) = link
+                .error_count
+                .number()
+                .filter(|e| POSSIBLE_COUNTS.contains(e))
+            {
                 known.errors = Some(known.errors.unwrap_or(0.0) + errors);
             }
             if known.files.last().is_none_or(|last| last != file) {

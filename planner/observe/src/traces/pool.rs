@@ -188,7 +188,7 @@ impl Spans {
             protocol: raw.protocol,
             start_ns: raw.start_ns,
             duration_ns,
-            response_bytes: raw.response_bytes.filter(|b| b.is_finite() && *b >= 0.0),
+            response_bytes: raw.response_bytes.filter(|b| (0.0..1e18).contains(b)),
         });
     }
 }
