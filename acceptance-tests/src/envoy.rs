@@ -148,6 +148,8 @@ fn move_to_this_machine(config: &mut Value, places: &BTreeMap<String, EnvoyPlace
     let resources = &mut config["static_resources"];
     for listener in resources["listeners"].as_array_mut().into_iter().flatten() {
         listener["address"] = any_port();
+        // With it the system may give a port that another Envoy of another test listens on, and share requests among both.
+        listener["enable_reuse_port"] = false.into();
     }
     for cluster in resources["clusters"].as_array_mut().into_iter().flatten() {
         let name = cluster["name"].as_str().unwrap_or_default().to_owned();

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use foremesh_acceptance_tests::{Backend, Envoy, Workspace, burst, need, steady};
 use serde_json::Value;
+use tokio::task::JoinSet;
 
 use crate::shop::{plan, shop};
 
@@ -110,7 +111,7 @@ async fn the_circuit_breaker_of_an_edge_holds_at_its_planned_limit() {
     let in_flight = number("max_connections").min(number("max_concurrent_requests"));
     let pending = number("max_pending_requests");
 
-    let config = Envoy::read(&configuration(&workspace, "plan", "shop.checkout"));
+    let mut config = Envoy::read(&configuration(&workspace, "plan", "shop.checkout"));
     let clusters = config["static_resources"]["clusters"].as_array().unwrap();
     let payment = clusters
         .iter()
@@ -118,6 +119,8 @@ async fn the_circuit_breaker_of_an_edge_holds_at_its_planned_limit() {
         .find(|name| name.contains("payment"))
         .expect("checkout's Envoy has a cluster for payment")
         .to_owned();
+    // Requests are held until the test lets go: the timeout would end them on a slow machine.
+    without_timeout(&mut config);
     let backend = Backend::holding().await;
     let places = BTreeMap::from([(payment, backend.address)]);
     let envoy = Envoy::start(program, config, &places).await;
@@ -128,14 +131,58 @@ async fn the_circuit_breaker_of_an_edge_holds_at_its_planned_limit() {
         .expect("checkout's Envoy listens for calls to payment")
         .to_owned();
     let url = envoy.url(&listener);
-    let offered = (in_flight + pending) * 3;
-    let calls = tokio::spawn(async move { burst(&url, offered).await });
-    backend.until_in_flight(in_flight).await;
+
+    // While connections are opened their requests are pending: so many at once, until every place is taken.
+    let mut held = JoinSet::new();
+    while held.len() < in_flight {
+        let wave = pending.min(in_flight - held.len());
+        for _ in 0..wave {
+            let url = url.clone();
+            held.spawn(async move { burst(&url, 1).await });
+        }
+        tokio::select! {
+            () = backend.until_in_flight(held.len()) => {}
+            early = held.join_next() => panic!("not held: {early:?}"),
+        }
+    }
+    // Of those that follow as many wait as may; what finds no room to wait is refused at once.
+    let refused = 2 * pending;
+    let mut following = JoinSet::new();
+    for _ in 0..pending + refused {
+        let url = url.clone();
+        following.spawn(async move { burst(&url, 1).await });
+    }
+    for _ in 0..refused {
+        let answer = following.join_next().await.unwrap().unwrap();
+        assert_eq!(answer.of(503), 1, "{answer:?}");
+    }
+    assert_eq!(
+        envoy.stat("upstream_rq_pending_overflow").await,
+        refused as u64
+    );
     backend.release();
-    let answers = calls.await.unwrap();
-    assert_eq!(backend.most_in_flight(), in_flight, "{answers:?}");
-    // What found neither a free place nor room to wait was refused at once.
-    assert!(answers.of(503) > 0, "{answers:?}");
-    assert_eq!(answers.of(200), backend.served(), "{answers:?}");
-    assert!(envoy.stat("upstream_rq_pending_overflow").await > 0);
+    for answer in held
+        .join_all()
+        .await
+        .into_iter()
+        .chain(following.join_all().await)
+    {
+        assert_eq!(answer.of(200), 1, "{answer:?}");
+    }
+    assert_eq!(backend.most_in_flight(), in_flight);
+    assert_eq!(backend.served(), in_flight + pending);
+}
+
+fn without_timeout(config: &mut Value) {
+    match config {
+        Value::Object(fields) => {
+            if fields.contains_key("cluster") && fields.contains_key("timeout") {
+                fields.insert("timeout".into(), "0s".into());
+                fields.remove("retry_policy");
+            }
+            fields.values_mut().for_each(without_timeout);
+        }
+        Value::Array(elements) => elements.iter_mut().for_each(without_timeout),
+        _ => {}
+    }
 }

@@ -153,9 +153,10 @@ fn online_boutique_from_its_spans_with_the_demand_of_a_cloud_service() {
     assert_eq!(missed, ["checkoutservice->currencyservice"], "{edges:?}");
     assert!(invented.is_empty(), "{invented:?}");
 
-    // Half of mongo-02 and the whole of mongo-03 both lie near 200 requests a second.
+    // Half of mongo-02 and the whole of mongo-03 lie between 200 and 360 requests a second, with peaks of 503. Ten days of two donors say
+    // little of a third region's share, so the 0.99 quantile lies well above.
     let frontend = outputs["needs"]["frontend"].as_f64().unwrap();
-    assert!((150.0..900.0).contains(&frontend), "{frontend}");
+    assert!((503.0..2000.0).contains(&frontend), "{frontend}");
 }
 
 #[test]

@@ -65,9 +65,6 @@ pub(crate) fn check(input: &ForecastInput<'_>) -> Result<Zones, ForecastError> {
             });
         }
     }
-    if input.entries.is_empty() {
-        return Err(ForecastError::NoEntries);
-    }
     let known = known(input.history, request.as_of);
     if known.is_empty() {
         return Err(ForecastError::EmptyHistory {
@@ -95,6 +92,9 @@ pub(crate) fn check(input: &ForecastInput<'_>) -> Result<Zones, ForecastError> {
             example,
             known: regions,
         });
+    }
+    if input.entries.is_empty() {
+        return Err(ForecastError::NoEntries);
     }
     Ok(zones)
 }

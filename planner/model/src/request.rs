@@ -25,7 +25,7 @@ pub struct SourceRequest {
 }
 
 /// A Prometheus-compatible server.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Prometheus {
     /// Its address, for example `https://prometheus.example:9090`.
@@ -60,6 +60,30 @@ pub struct Prometheus {
     /// Seconds that one query may take. Default 30.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout_s: Option<u32>,
+}
+
+/// Without the secrets: what is logged must not hold them. An address may hold user and password.
+impl std::fmt::Debug for Prometheus {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let hidden = |secret: &Option<String>| secret.as_ref().map(|_| "(hidden)");
+        let address = match self.url.split_once('@') {
+            Some((_, host)) => format!("(hidden)@{host}"),
+            None => self.url.clone(),
+        };
+        f.debug_struct("Prometheus")
+            .field("url", &address)
+            .field("query", &self.query)
+            .field("region_label", &self.region_label)
+            .field("service_label", &self.service_label)
+            .field("days", &self.days)
+            .field("step_s", &self.step_s)
+            .field("bearer_token", &hidden(&self.bearer_token))
+            .field("username", &hidden(&self.username))
+            .field("password", &hidden(&self.password))
+            .field("ca_file", &self.ca_file)
+            .field("timeout_s", &self.timeout_s)
+            .finish()
+    }
 }
 
 /// What is asked of the forecast: the fields of the data source `foremesh_predictive_region`.
@@ -138,4 +162,22 @@ pub struct ProfileRequest {
     pub gateway_proxies: Option<u32>,
     /// Where traffic is handled. Default `sidecar`.
     pub proxy_mode: ProxyMode,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_not_logged() {
+        let prometheus = Prometheus {
+            url: "https://reader:hush@prometheus.example".into(),
+            bearer_token: Some("hush".into()),
+            username: Some("hush".into()),
+            password: Some("hush".into()),
+            ..Prometheus::default()
+        };
+        let logged = format!("{prometheus:?}");
+        assert!(!logged.contains("hush") && logged.contains("prometheus.example"));
+    }
 }

@@ -78,10 +78,7 @@ impl PlanRequest {
 
     /// The folder that paths in the request are relative to.
     pub fn base(file: &Path) -> PathBuf {
-        match file.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-            _ => PathBuf::from("."),
-        }
+        file.parent().map(Path::to_owned).unwrap_or_default()
     }
 }
 

@@ -218,6 +218,17 @@ impl Wish {
         }
     }
 
+    /// Milliseconds that one attempt has of `whole_ms`.
+    fn per_try(&self, whole_ms: f64) -> f64 {
+        let backoff = longest_backoff_ms(self.attempts, self.backoff_ms) as f64;
+        (whole_ms - backoff) / f64::from(self.attempts + 1)
+    }
+
+    fn give_up_retries(&mut self) {
+        self.attempts = 0;
+        self.backoff_ms = 0;
+    }
+
     /// Milliseconds of all attempts and the waits between them.
     fn whole(&self) -> f64 {
         f64::from(self.attempts + 1) * self.wanted
@@ -248,6 +259,35 @@ fn retrying_ms(ground: &Ground<'_>, latency: &Latency<'_>, retries: &[Retry]) ->
     retrying_ms
 }
 
+/// The longest that any call may take so that all of them, each at its longest, fit into `room` milliseconds: calls one after the other
+/// add up, of calls beside each other the longest counts. Short calls get all they want and long ones share the rest alike (max-min
+/// fairness), so that one slow callee does not starve the quick ones.
+fn longest_fitting(room: f64, calls: &[Call], wishes: &[Wish]) -> f64 {
+    let mut beside = 0.0f64;
+    let mut items: Vec<(f64, f64)> = Vec::new();
+    for (call, wish) in calls.iter().zip(wishes) {
+        if call.sequential {
+            items.push((wish.whole(), call.fan_out.ceil().max(1.0)));
+        } else {
+            beside = beside.max(wish.whole());
+        }
+    }
+    if beside > 0.0 {
+        items.push((beside, 1.0));
+    }
+    items.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let mut times: f64 = items.iter().map(|(_, times)| times).sum();
+    let mut left = room;
+    for (whole, of_item) in items {
+        if whole * times > left {
+            return left.max(0.0) / times;
+        }
+        left -= whole * of_item;
+        times -= of_item;
+    }
+    f64::INFINITY
+}
+
 /// Plans the calls of one service; answers whether they do not fit one after the other.
 #[allow(clippy::too_many_arguments)]
 fn plan_caller(
@@ -264,22 +304,43 @@ fn plan_caller(
     let calls = &ground.calls.by_caller[caller];
     let own_ms = ground.stations[caller].service_ms;
     let room = (budget_ms - own_ms).max(0.5 * budget_ms);
-    let wishes: Vec<Wish> = calls
+    let mut wishes: Vec<Wish> = calls
         .iter()
         .map(|call| Wish::of(ground, call, latency, retries, retrying_ms))
         .collect();
-    // What all calls take at their longest: one after the other added, beside each other the longest.
-    let (mut added, mut beside, mut usual) = (0.0, 0.0f64, 0.0);
-    for (call, wish) in calls.iter().zip(&wishes) {
-        let times = call.fan_out.ceil().max(1.0);
-        if call.sequential {
-            added += times * wish.whole();
-            usual += call.fan_out * worst[call.callee].mean;
+    let usual: f64 = calls
+        .iter()
+        .filter(|call| call.sequential)
+        .map(|call| call.fan_out * worst[call.callee].mean)
+        .sum();
+    // While this call takes its longest, the others take their usual time.
+    let alone = |call: &Call| {
+        let others = if call.sequential {
+            (usual - worst[call.callee].mean * call.fan_out.min(1.0)).max(0.0)
         } else {
-            beside = beside.max(wish.whole());
-        }
+            usual
+        };
+        (room - others).max(0.5 * room)
+    };
+    let allowed = |call: &Call, wish: &Wish, longest: f64| {
+        let alone = alone(call);
+        wish.whole()
+            .min(longest)
+            .max(wish.least.min(alone))
+            .min(alone)
+    };
+    // Second attempts that find no time are given up, the longest first: what they leave may suffice for the others.
+    let mut longest = longest_fitting(room, calls, &wishes);
+    while let Some(index) = (0..wishes.len())
+        .filter(|i| wishes[*i].attempts > 0)
+        .filter(|i| {
+            wishes[*i].per_try(allowed(&calls[*i], &wishes[*i], longest)) < wishes[*i].least
+        })
+        .max_by(|a, b| wishes[*a].whole().total_cmp(&wishes[*b].whole()))
+    {
+        wishes[index].give_up_retries();
+        longest = longest_fitting(room, calls, &wishes);
     }
-    let scale = (room / (added + beside).max(1e-9)).min(1.0);
     let mut longest_sum = 0.0;
     for (call, wish) in calls.iter().zip(&wishes) {
         let same_circle =
@@ -305,33 +366,18 @@ fn plan_caller(
             edges[call.edge] = Some(plan);
             continue;
         }
-        // While this call takes its longest, the others take their usual time.
-        let others = if call.sequential {
-            (usual - worst[call.callee].mean * call.fan_out.min(1.0)).max(0.0)
-        } else {
-            usual
-        };
-        let alone = (room - others).max(0.5 * room);
-        let allowed = (wish.whole() * scale).max(wish.least.min(alone)).min(alone);
+        let allowed = allowed(call, wish, longest);
         let mut timeout = round_ms_up(wish.whole());
         if f64::from(timeout) > allowed {
             timeout = round_ms_down(allowed);
         }
-        let backoff = longest_backoff_ms(plan.attempts, plan.base_backoff_ms) as f64;
-        let per_try = (f64::from(timeout) - backoff) / f64::from(plan.attempts + 1);
-        if plan.attempts > 0 && per_try < wish.least.max(1.0) {
-            plan.attempts = 0;
-            plan.base_backoff_ms = 0;
-            plan.retry_cause = "no_time_for_a_second_attempt";
-            timeout = round_ms_up(wish.wanted);
-            if f64::from(timeout) > allowed {
-                timeout = round_ms_down(allowed);
-            }
-            plan.per_try_timeout_ms = timeout;
-        } else if plan.attempts > 0 {
-            plan.per_try_timeout_ms = round_ms_down(per_try);
+        plan.per_try_timeout_ms = if plan.attempts > 0 {
+            round_ms_down(wish.per_try(f64::from(timeout)))
         } else {
-            plan.per_try_timeout_ms = timeout;
+            timeout
+        };
+        if plan.attempts == 0 && retries[call.edge].granted {
+            plan.retry_cause = "no_time_for_a_second_attempt";
         }
         plan.timeout_ms = timeout;
         if call.sequential {

@@ -396,3 +396,35 @@ fn what_was_assumed_is_said() {
     );
     has(&output, Severity::Caution, "fan_out_assumed", "a/in->a/out");
 }
+
+#[test]
+fn a_slow_callee_does_not_starve_the_quick_ones_of_their_caller() {
+    let graph = ServiceGraph::new(
+        vec![
+            service("a/web", 2.0, 32),
+            service("a/slow", 120.0, 32),
+            service("a/quick", 3.0, 32),
+            service("a/other", 4.0, 32),
+        ],
+        ["a/slow", "a/quick", "a/other"]
+            .map(|callee| edge("a/web", callee, 1.0))
+            .to_vec(),
+    )
+    .unwrap();
+    let demand = demand(vec![("a/web", entry(50.0, 0.2, 24))]);
+    let output = planned(&graph, &demand, &request());
+    let timeout = |callee: &str| {
+        let edge = EdgeName::new(name("a/web"), name(callee));
+        let wanted = output.reasons[&format!("edges[\"{edge}\"].timeout_ms")].inputs["wanted_ms"];
+        (f64::from(output.settings.edges[&edge].timeout_ms), wanted)
+    };
+    let (slow, wanted) = timeout("a/slow");
+    assert!(
+        slow < wanted,
+        "the test has no slow callee: {slow} {wanted}"
+    );
+    for quick in ["a/quick", "a/other"] {
+        let (timeout, wanted) = timeout(quick);
+        assert!(timeout >= wanted, "{quick}: {timeout} of {wanted}");
+    }
+}
