@@ -7,9 +7,9 @@ PEERS ?= $(forecast_cache)/peers.csv
 
 .PHONY: bench-forecast
 bench-forecast: $(forecast_cache)/hourly.csv $(PEERS) ## Print the accuracy of the forecasts on real series, beside statsforecast
-	cargo build --release -p foremesh-forecast --example accuracy --example speed
+	cargo build --release -p foremesh-forecast --example accuracy --example forecast_speed
 	$${CARGO_TARGET_DIR:-target}/release/examples/accuracy $< $(forecast_bench)/series.tsv --raw $(forecast_cache)/raw.csv $(if $(PEERS),--peers $(PEERS))
-	time RAYON_NUM_THREADS=1 $${CARGO_TARGET_DIR:-target}/release/examples/speed
+	time RAYON_NUM_THREADS=1 $${CARGO_TARGET_DIR:-target}/release/examples/forecast_speed
 
 $(forecast_cache)/hourly.csv: $(forecast_bench)/prepare.py
 	mkdir -p $(@D)

@@ -224,6 +224,11 @@ impl Wish {
         (whole_ms - backoff) / f64::from(self.attempts + 1)
     }
 
+    /// The whole, as an engineer would write it.
+    fn rounded(&self) -> f64 {
+        f64::from(round_ms_up(self.whole()))
+    }
+
     fn give_up_retries(&mut self) {
         self.attempts = 0;
         self.backoff_ms = 0;
@@ -267,9 +272,9 @@ fn longest_fitting(room: f64, calls: &[Call], wishes: &[Wish]) -> f64 {
     let mut items: Vec<(f64, f64)> = Vec::new();
     for (call, wish) in calls.iter().zip(wishes) {
         if call.sequential {
-            items.push((wish.whole(), call.fan_out.ceil().max(1.0)));
+            items.push((wish.rounded(), call.fan_out.ceil().max(1.0)));
         } else {
-            beside = beside.max(wish.whole());
+            beside = beside.max(wish.rounded());
         }
     }
     if beside > 0.0 {
@@ -324,7 +329,7 @@ fn plan_caller(
     };
     let allowed = |call: &Call, wish: &Wish, longest: f64| {
         let alone = alone(call);
-        wish.whole()
+        wish.rounded()
             .min(longest)
             .max(wish.least.min(alone))
             .min(alone)
@@ -367,10 +372,11 @@ fn plan_caller(
             continue;
         }
         let allowed = allowed(call, wish, longest);
-        let mut timeout = round_ms_up(wish.whole());
-        if f64::from(timeout) > allowed {
-            timeout = round_ms_down(allowed);
-        }
+        let timeout = if wish.rounded() > allowed {
+            round_ms_down(allowed)
+        } else {
+            round_ms_up(wish.whole())
+        };
         plan.per_try_timeout_ms = if plan.attempts > 0 {
             round_ms_down(wish.per_try(f64::from(timeout)))
         } else {

@@ -425,7 +425,6 @@ fn a_slow_callee_does_not_starve_the_quick_ones_of_their_caller() {
     );
     for quick in ["a/quick", "a/other"] {
         let (timeout, wanted) = timeout(quick);
-        // Values are rounded to what an engineer would write.
-        assert!(timeout >= 0.95 * wanted, "{quick}: {timeout} of {wanted}");
+        assert!(timeout >= wanted, "{quick}: {timeout} of {wanted}");
     }
 }

@@ -26,9 +26,11 @@ pub(super) fn compare(yardstick: &Yardstick<'_>) -> Vec<AuditFinding> {
     findings
 }
 
-/// The hour that needs the most instances; the first of equal ones.
+/// The hour that needs the most instances; of equal ones that with the most demand.
 fn busiest(needs: &[HourRequirement]) -> Option<&HourRequirement> {
-    needs.iter().rev().max_by_key(|need| need.instances)
+    needs.iter().rev().max_by(|a, b| {
+        (a.instances.cmp(&b.instances)).then(a.demand_p99_rps.total_cmp(&b.demand_p99_rps))
+    })
 }
 
 fn instances(

@@ -1,6 +1,6 @@
 //! Time to forecast a region: 500 entry services with 90 hourly days of history, all methods, backtest and calibration.
 //!
-//! `RAYON_NUM_THREADS=1 cargo run --release -p foremesh-forecast --example speed [-- HORIZON_HOURS]`. Wall time on one idle
+//! `RAYON_NUM_THREADS=1 cargo run --release -p foremesh-forecast --example forecast_speed [-- HORIZON_HOURS]`. Wall time on one idle
 //! thread is CPU time; where others use the machine, `time` tells the CPU time.
 
 #![allow(clippy::print_stdout)]
