@@ -50,9 +50,13 @@ docs: ## Write the registry's documentation and the modules' variables from the 
 docs-check: ## Fail where what is generated is stale
 	cargo run --release -p terraform-provider-foremesh --example generate_docs -- --check
 
+.PHONY: release
+release: ## Build the binaries that are shipped, small and optimised as a whole, in target/dist
+	cargo build --profile dist -p terraform-provider-foremesh -p foremesh-cli
+
 .PHONY: bench-plan
-bench-plan: ## Time `terraform plan`: trivial, and 500 entries × 90 days beside a Python script with statsforecast
-	cargo build --release --bins
+bench-plan: release ## Time `terraform plan`: trivial, and 500 entries × 90 days beside a Python script with statsforecast
+	cargo build --release -p foremesh-shop-telemetry
 	scripts/bench-plan
 
 -include planner/forecast/bench/bench.mk

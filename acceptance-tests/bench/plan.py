@@ -116,7 +116,8 @@ def folder(work, name, config):
 
 def main():
     arguments = argparse.ArgumentParser()
-    arguments.add_argument("--bin", type=Path, required=True)
+    arguments.add_argument("--provider", type=Path, required=True)
+    arguments.add_argument("--generator", type=Path, required=True)
     arguments.add_argument("--work", type=Path, required=True)
     arguments.add_argument("--terraform", required=True)
     arguments.add_argument("--entries", type=int, default=500)
@@ -129,7 +130,7 @@ def main():
     work = given.work
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
-    subprocess.run([ROOT / "scripts/mirror", given.bin / PROVIDER, work / "mirror"], check=True)
+    subprocess.run([ROOT / "scripts/mirror", given.provider, work / "mirror"], check=True)
     environment = os.environ | {
         "TF_CLI_CONFIG_FILE": str(work / "mirror/terraform.tfrc"),
         "TF_IN_AUTOMATION": "1",
@@ -141,7 +142,7 @@ def main():
 
     # What is planned for.
     region = folder(work, "region", REGION)
-    many = [given.bin / "shop-telemetry", "--out", region, "--entries", given.entries, "--days", given.days]
+    many = [given.generator, "--out", region, "--entries", given.entries, "--days", given.days]
     subprocess.run([str(word) for word in many], check=True)
     timed(terraform("init"), region, environment)
 
@@ -151,7 +152,7 @@ def main():
     version = json.loads(subprocess.check_output([given.terraform, "version", "-json"], env=environment))
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout
     say(f"{os.cpu_count()} cores ({cpu.group(1) if cpu else platform.machine()}), load {os.getloadavg()[0]:.1f} at the start; "
-        f"Terraform {version['terraform_version']}; commit {commit.strip()}. Command: `make bench-plan`.")
+        f"Terraform {version['terraform_version']}; provider of {given.provider.stat().st_size / 1e6:.0f} MB; commit {commit.strip()}. Command: `make bench-plan`.")
     say()
 
     # Many entries.
@@ -166,7 +167,7 @@ def main():
 
     # Trivial: the same text in both folders, read by the provider's function or by Terraform itself.
     small = folder(work, "small", REGION)
-    subprocess.run([given.bin / "shop-telemetry", "--out", small, "--entries", "1", "--days", "28"], check=True)
+    subprocess.run([given.generator, "--out", small, "--entries", "1", "--days", "28"], check=True)
     timed(terraform("init"), small, environment)
     timed(terraform("apply", "-auto-approve"), small, environment)
     resources = json.loads((small / "terraform.tfstate").read_text())["resources"]
@@ -199,7 +200,7 @@ def main():
 
     if not given.without_peer:
         with_peak = ["/usr/bin/env", sys.executable, str(PEER), str(region / "history.csv"), str(region / "peer.tfvars.json")]
-        with Peak(Path(sys.executable).resolve().name) as peak:
+        with Peak(Path(sys.executable).name) as peak:
             peer = timed(with_peak, region, environment)
         say(f"| peer: Python script, statsforecast MSTL on {os.cpu_count()} processes, writes tfvars | {peer:.1f} s |")
         say(f"| highest resident memory of one of its processes | {peak.kilobytes / 1024:.0f} MB |")

@@ -1,8 +1,8 @@
 //! Demand as one compressed, versioned string: what Terraform keeps in its state.
 //!
 //! `fmd1.` and base64 of zstd of: the length of a JSON header (u32, little endian), the header, then for each entry and step the
-//! logarithms of the quantiles on a grid of 0.2%, as differences (the median from the step before, each other level from its
-//! neighbour and from the same difference one step before), zigzag varints. 500 entries × 72 steps × 14 levels stay below 1 MB.
+//! logarithms of the quantiles on a grid of 1%, as differences (the median from the step before, each other level from its
+//! neighbour and from the same difference one step before), zigzag varints. 500 entries × 72 steps × 14 levels take some 150 kB.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,8 +10,8 @@ use super::{DEMAND_FORMAT_VERSION, Demand, EntryDemand, QUANTILE_LEVELS};
 use crate::packed::{PackedError, pack, unpack};
 
 const SOURCE_ATTRIBUTE: &str = "data.foremesh_predictive_region.NAME.demand";
-/// Steps of the logarithmic grid for one natural unit: 0.2% each.
-const GRID: f64 = 500.0;
+/// Steps of the logarithmic grid for one natural unit: 1% each, an order below what any forecast knows.
+const GRID: f64 = 100.0;
 /// Code of "nothing at all"; every positive value has a greater code.
 const ZERO: i64 = -10_000;
 const MEDIAN: usize = 6;
@@ -38,7 +38,7 @@ pub(super) fn value_of(code: i64) -> f64 {
 }
 
 impl Demand {
-    /// The demand as one string of ASCII letters, for Terraform's state. Numbers are kept to 0.2%: see [`Demand::canonical`].
+    /// The demand as one string of ASCII letters, for Terraform's state. Numbers are kept to 0.5%: see [`Demand::canonical`].
     pub fn encode(&self) -> String {
         let steps = self.steps();
         let mut head = self.clone();
@@ -204,7 +204,7 @@ mod tests {
             prop_assert_eq!(&Demand::decode(&canonical.encode()).unwrap(), &canonical);
             prop_assert_eq!(&canonical.clone().canonical(), &canonical);
             for (raw, kept) in entries.iter().flatten().flatten().zip(canonical.entries.values().flat_map(|e| e.quantiles_rps.iter().flatten())) {
-                prop_assert!((raw - kept).abs() <= 0.002 * raw + 1e-6);
+                prop_assert!((raw - kept).abs() <= 0.005 * raw + 1e-6);
             }
         }
 

@@ -80,7 +80,7 @@ impl Demand {
         Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX)
     }
 
-    /// The same demand with every number on the grid that [`Demand::encode`] keeps (about 0.2% apart), so that encoding and
+    /// The same demand with every number on the grid that [`Demand::encode`] keeps (about 1% apart), so that encoding and
     /// decoding lose nothing. Everything that reads demand reads this form.
     #[must_use]
     pub fn canonical(mut self) -> Self {
