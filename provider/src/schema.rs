@@ -1,9 +1,12 @@
 //! From the one declaration of a noun to Terraform's schema: inputs as nested attributes with descriptions of their own, outputs
 //! as plain `map(object(…))` types, which `terraform test` mocks right.
 
-use foremesh_model::shape::{Field, Shape};
+use foremesh_model::{
+    Retries, Settings,
+    shape::{Field, Shape},
+};
 use schemars::JsonSchema;
-use tfplugin::{Attribute, AttributeKind, Nested, Type, Value};
+use tfplugin::{Attribute, AttributeKind, Nested, Type, Value, ValueError};
 
 /// The attributes that a configuration may or must set, one for each field of a noun.
 pub fn inputs<T: JsonSchema>() -> Vec<Attribute> {
@@ -87,6 +90,29 @@ fn describe(field: &Field) -> String {
         }
         _ => field.description.clone(),
     }
+}
+
+/// Settings in their typed form. The retries of an edge that tries nothing again are null: most edges are such, and each line counts in a
+/// state.
+///
+/// # Errors
+/// [`ValueError`] when settings and type differ, which is an error of the provider.
+pub fn typed(settings: &Settings) -> Result<Value, ValueError> {
+    let mut value = Value::from_serialize(settings, &output::<Settings>())?;
+    let edges = match &mut value {
+        Value::Map(fields) => fields.get_mut("edges"),
+        _ => None,
+    };
+    if let Some(Value::Map(edges)) = edges {
+        for (name, planned) in &settings.edges {
+            if planned.retries == Retries::default()
+                && let Some(Value::Map(fields)) = edges.get_mut(&name.to_string())
+            {
+                fields.insert("retries".into(), Value::Null);
+            }
+        }
+    }
+    Ok(value)
 }
 
 /// The value without what is null in it: a field that is not set takes its default.

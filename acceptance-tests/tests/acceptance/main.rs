@@ -8,6 +8,7 @@
 )]
 
 mod ansible;
+mod audit;
 mod bad_input;
 mod envoy;
 mod lifecycle;

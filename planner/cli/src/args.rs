@@ -166,7 +166,7 @@ pub struct Show {
 /// A field of the request that was given as an option.
 pub type Override = (RequestOption, String);
 
-/// Reads the command line; leaves with help or an error where it is wrong.
+/// Reads the command line; leaves with help, or with an error and exit code 1 where it is wrong: 2 stands for a broken objective.
 pub fn parse() -> (Cli, Vec<Override>) {
     let options = request_options().unwrap_or_default();
     let command = Cli::command().mut_subcommand("plan", |plan| {
@@ -178,12 +178,15 @@ pub fn parse() -> (Cli, Vec<Override>) {
                 .help_heading("Fields of the request, in place of the file's")
         }))
     });
-    let matches = command.get_matches();
-    let overrides = given(&matches, options);
-    match Cli::from_arg_matches(&matches) {
-        Ok(cli) => (cli, overrides),
-        Err(error) => error.exit(),
-    }
+    let read = command.try_get_matches().and_then(|matches| {
+        let overrides = given(&matches, options);
+        Ok((Cli::from_arg_matches(&matches)?, overrides))
+    });
+    read.unwrap_or_else(|error| {
+        // A reader that left early is no error.
+        let _ = error.print();
+        std::process::exit(i32::from(error.use_stderr()))
+    })
 }
 
 fn given(matches: &ArgMatches, options: Vec<RequestOption>) -> Vec<Override> {

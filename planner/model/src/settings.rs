@@ -155,14 +155,15 @@ pub struct EdgeSettings {
     pub timeout_ms: u32,
     /// Milliseconds for one attempt.
     pub per_try_timeout_ms: u32,
-    /// Which failures are tried again, and how often.
+    /// Which failures are tried again, and how often. Where nothing is tried again it may be left out (null in Terraform).
+    #[serde(default)]
     pub retries: Retries,
     /// What one proxy of the caller holds open towards the callee.
     pub caller_limits: CallerLimits,
 }
 
-/// Which failures are tried again, and how often.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// Which failures are tried again, and how often. The default: none.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Retries {
     /// Attempts after the first; 0: none.
     pub attempts: u32,

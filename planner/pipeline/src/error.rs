@@ -74,6 +74,15 @@ pub enum PipelineError {
         "no service is known: point `graph` at manifests or traces, or `history` at a file with services"
     )]
     NoServices,
+    /// Paths without any file that could be linted.
+    #[error(
+        "no .yaml, .yml or .json file is in {}: name the folder that was rendered",
+        paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+    )]
+    NothingToLint {
+        /// The paths as given.
+        paths: Vec<PathBuf>,
+    },
     /// A service that the plan does not hold.
     #[error("the plan holds no service {name:?}; it holds {}", known.join(", "))]
     UnknownService {

@@ -29,7 +29,7 @@ pub use options::{RequestOption, request_options};
 pub use plan::{compute_profile, entries, forecast_history, plan, predict_region, read_plan};
 pub use request::{PlanRequest, RequestFormat};
 pub use sources::Sources;
-pub use summary::{EntrySummary, ServiceSummary, demand_summary, settings_summary};
+pub use summary::{EntrySummary, ServiceSummary, demand_summary, entry_line, settings_summary};
 pub use target::{lint_paths, render_all, render_target};
 
 /// The file of a plan folder that holds the whole plan.

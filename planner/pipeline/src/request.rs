@@ -66,13 +66,30 @@ impl PlanRequest {
     /// [`PipelineError::RequestParse`] with line, column and field.
     pub fn parse(text: &str, format: RequestFormat, file: &Path) -> Result<Self, PipelineError> {
         let parsed = match format {
-            RequestFormat::Yaml => serde_saphyr::from_str(text).map_err(|e| e.to_string()),
+            RequestFormat::Yaml => {
+                // A snippet would show the lines beside a fault, and with them secrets.
+                let mut options = serde_saphyr::Options::default();
+                options.with_snippet = false;
+                serde_saphyr::from_str_with_options(text, options)
+                    .map_err(|e| e.without_snippet().to_string())
+            }
             RequestFormat::Json => serde_json::from_str(text).map_err(|e| e.to_string()),
-            RequestFormat::Hcl => hcl::from_str(text).map_err(|e| e.to_string()),
+            RequestFormat::Hcl => hcl::from_str(text).map_err(|e| match e {
+                hcl::Error::Parse(fault) => {
+                    let place = fault.location();
+                    format!(
+                        "line {}, column {}: {}",
+                        place.line(),
+                        place.column(),
+                        fault.message()
+                    )
+                }
+                other => other.to_string(),
+            }),
         };
-        parsed.map_err(|cause| PipelineError::RequestParse {
+        parsed.map_err(|cause: String| PipelineError::RequestParse {
             file: file.to_owned(),
-            cause,
+            cause: without_secrets(&cause, text),
         })
     }
 
@@ -80,6 +97,25 @@ impl PlanRequest {
     pub fn base(file: &Path) -> PathBuf {
         file.parent().map(Path::to_owned).unwrap_or_default()
     }
+}
+
+/// A parser's words without the values of secrets, wherever a message repeats what it found.
+fn without_secrets(message: &str, text: &str) -> String {
+    let mut message = message.to_owned();
+    for key in ["bearer_token", "password"] {
+        for (at, _) in text.match_indices(key) {
+            let behind = text.get(at + key.len()..).unwrap_or_default();
+            let value = behind.trim_start_matches(['"', '\'', ' ', '\t', ':', '=']);
+            let end = value
+                .find(['\n', ',', '}', '"', '\''])
+                .unwrap_or(value.len());
+            let value = value.get(..end).unwrap_or_default().trim();
+            if !value.is_empty() {
+                message = message.replace(value, "(hidden)");
+            }
+        }
+    }
+    message
 }
 
 /// Checks the fields of a profile request that serde cannot.
@@ -184,6 +220,26 @@ mesh_profile {
             error.contains("time_zone") && error.contains("r.yaml") && error.contains('2'),
             "{error}"
         );
+    }
+
+    #[test]
+    fn no_secret_is_repeated_beside_a_fault() {
+        let yaml = "provider:\n  prometheus:\n    url: http://p\n    password: hunter2\n    timeout_s: 30s\n    bearer_token: hunter3\n";
+        let hcl = "provider {\n  prometheus {\n    url = \"http://p\"\n    bearer_token = \"hunter2\" oops\n  }\n}\n";
+        let typed = "{\"provider\": {\"prometheus\": {\"url\": \"x\", \"password\": 70022}}}";
+        for (text, format) in [
+            (yaml, RequestFormat::Yaml),
+            (hcl, RequestFormat::Hcl),
+            (typed, RequestFormat::Json),
+        ] {
+            let error = PlanRequest::parse(text, format, Path::new("r")).unwrap_err();
+            let said = format!("{error} {error:?}");
+            for secret in ["hunter", "70022"] {
+                assert!(!said.contains(secret), "{said}");
+            }
+            assert!(said.contains("line"), "{said}");
+            assert_eq!(error.to_string().lines().count(), 1, "{error}");
+        }
     }
 
     #[test]

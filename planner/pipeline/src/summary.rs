@@ -1,8 +1,10 @@
 //! The few numbers by which a person judges a demand or a profile, small enough for Terraform's state.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
-use foremesh_model::{Demand, QUANTILE_LEVELS, RegionPlan, ServiceName, Timestamp, quantise};
+use foremesh_model::{
+    Demand, EntryKpi, QUANTILE_LEVELS, RegionPlan, ServiceName, Timestamp, quantise,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +22,16 @@ pub struct EntrySummary {
     pub peak_at: Timestamp,
 }
 
+impl fmt::Display for EntrySummary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "mean {}, up to {} (median) and {} (0.99 quantile, at {}) requests/s",
+            self.mean_rps, self.peak_p50_rps, self.peak_p99_rps, self.peak_at
+        )
+    }
+}
+
 /// A service's settings in a few numbers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ServiceSummary {
@@ -33,6 +45,32 @@ pub struct ServiceSummary {
     pub rate_limit_rps: f64,
     /// Requests a second of the whole service at the 0.99 quantile of its highest hour.
     pub demand_p99_rps: f64,
+}
+
+impl fmt::Display for ServiceSummary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}…{} instances and {} on standby, each admits {} requests/s, for {} requests/s (0.99 quantile)",
+            self.fewest_instances,
+            self.most_instances,
+            self.standby_instances,
+            self.rate_limit_rps,
+            self.demand_p99_rps
+        )
+    }
+}
+
+/// What an entry is expected to show, as one line.
+pub fn entry_line(kpi: &EntryKpi) -> String {
+    format!(
+        "{:.0} ms of {:.0} ms and availability {:.5} in hour {}: {}",
+        kpi.latency_ms,
+        kpi.objective_ms,
+        kpi.availability,
+        kpi.hardest_hour,
+        if kpi.holds { "holds" } else { "does not hold" }
+    )
 }
 
 /// The summary of every entry.

@@ -44,11 +44,16 @@ pub fn render_all(
 /// Lints every YAML and JSON file below the paths.
 ///
 /// # Errors
-/// [`PipelineError::RequestRead`] for a path that cannot be read.
+/// [`PipelineError::RequestRead`] for a path that cannot be read, [`PipelineError::NothingToLint`] where no such file is.
 pub fn lint_paths(paths: &[PathBuf]) -> Result<Vec<Finding>, PipelineError> {
     let mut files = BTreeMap::new();
     for path in paths {
         collect(path, &mut files)?;
+    }
+    if files.is_empty() {
+        return Err(PipelineError::NothingToLint {
+            paths: paths.to_vec(),
+        });
     }
     Ok(lint(&files))
 }

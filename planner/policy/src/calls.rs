@@ -97,12 +97,63 @@ pub(crate) fn plan_calls(ground: &Ground<'_>, worst: &[Moments]) -> CallPlans {
         .iter()
         .map(|e| round_ms_up((2.0 * e.slo.latency_ms).max(1.2 * quantile.of(worst[e.node]))))
         .collect();
-    let retries = grant_retries(ground);
-    let retrying_ms = retrying_ms(ground, &latency, &retries);
+    let mut retries = grant_retries(ground);
+    // A second attempt that finds no time is given up, and the calls above need no time for it any more. Each round gives up at
+    // least one.
+    let (edges, crowded) = loop {
+        let (edges, crowded) = plan_with(ground, &latency, &retries, &entry_timeout_ms);
+        let mut given_up = false;
+        for (retry, plan) in retries.iter_mut().zip(&edges) {
+            if retry.granted && plan.as_ref().is_some_and(|plan| plan.attempts == 0) {
+                *retry = Retry {
+                    granted: false,
+                    cause: "no_time_for_a_second_attempt",
+                };
+                given_up = true;
+            }
+        }
+        if !given_up {
+            break (edges, crowded);
+        }
+    };
+    CallPlans {
+        edges: edges
+            .into_iter()
+            .map(|plan| {
+                plan.unwrap_or(CallPlan {
+                    timeout_ms: 1000,
+                    per_try_timeout_ms: 1000,
+                    attempts: 0,
+                    base_backoff_ms: 0,
+                    caller_budget_ms: 1000.0,
+                    wanted_ms: 0.0,
+                    usual_ms: 0.0,
+                    retrying_ms: 0.0,
+                    p99_ms: 0.0,
+                    retry_cause: "no caller",
+                })
+            })
+            .collect(),
+        entry_timeout_ms,
+        level,
+        crowded,
+    }
+}
+
+/// Plans every edge with these retries; answers also the callers whose calls do not fit one after the other.
+fn plan_with(
+    ground: &Ground<'_>,
+    latency: &Latency<'_>,
+    retries: &[Retry],
+    entry_timeout_ms: &[u32],
+) -> (Vec<Option<CallPlan>>, Vec<usize>) {
+    let worst = latency.worst;
+    let quantile = &latency.quantile;
+    let retrying_ms = retrying_ms(ground, latency, retries);
     let n = ground.services.len();
     // Milliseconds that a service has, the shortest of all who call it.
     let mut budget = vec![f64::INFINITY; n];
-    for (entry, timeout) in ground.entries.iter().zip(&entry_timeout_ms) {
+    for (entry, timeout) in ground.entries.iter().zip(entry_timeout_ms) {
         budget[entry.node] = budget[entry.node].min(f64::from(*timeout));
     }
     let mut edges: Vec<Option<CallPlan>> = vec![None; ground.edges.len()];
@@ -133,8 +184,8 @@ pub(crate) fn plan_calls(ground: &Ground<'_>, worst: &[Moments]) -> CallPlans {
                 *caller,
                 own_budget,
                 *circle,
-                &latency,
-                &retries,
+                latency,
+                retries,
                 &retrying_ms,
                 &mut edges,
             );
@@ -149,28 +200,7 @@ pub(crate) fn plan_calls(ground: &Ground<'_>, worst: &[Moments]) -> CallPlans {
             }
         }
     }
-    CallPlans {
-        edges: edges
-            .into_iter()
-            .map(|plan| {
-                plan.unwrap_or(CallPlan {
-                    timeout_ms: 1000,
-                    per_try_timeout_ms: 1000,
-                    attempts: 0,
-                    base_backoff_ms: 0,
-                    caller_budget_ms: 1000.0,
-                    wanted_ms: 0.0,
-                    usual_ms: 0.0,
-                    retrying_ms: 0.0,
-                    p99_ms: 0.0,
-                    retry_cause: "no caller",
-                })
-            })
-            .collect(),
-        entry_timeout_ms,
-        level,
-        crowded,
-    }
+    (edges, crowded)
 }
 
 /// The worst latency of each service, and the levels at which it is looked at.
@@ -346,7 +376,7 @@ fn plan_caller(
         wishes[index].give_up_retries();
         longest = longest_fitting(room, calls, &wishes);
     }
-    let mut longest_sum = 0.0;
+    let (mut added, mut beside) = (0.0, 0.0f64);
     for (call, wish) in calls.iter().zip(&wishes) {
         let same_circle =
             circle && ground.calls.group_of[call.callee] == ground.calls.group_of[caller];
@@ -367,7 +397,7 @@ fn plan_caller(
             plan.per_try_timeout_ms = plan.timeout_ms;
             plan.attempts = 0;
             plan.base_backoff_ms = 0;
-            longest_sum += f64::from(plan.timeout_ms);
+            added += f64::from(plan.timeout_ms);
             edges[call.edge] = Some(plan);
             continue;
         }
@@ -387,13 +417,13 @@ fn plan_caller(
         }
         plan.timeout_ms = timeout;
         if call.sequential {
-            longest_sum += call.fan_out.ceil().max(1.0) * f64::from(timeout);
+            added += call.fan_out.ceil().max(1.0) * f64::from(timeout);
         } else {
-            longest_sum = longest_sum.max(f64::from(timeout));
+            beside = beside.max(f64::from(timeout));
         }
         edges[call.edge] = Some(plan);
     }
-    longest_sum > room * 1.000_001
+    added + beside > room * 1.000_001
 }
 
 /// Whether an edge is tried again.

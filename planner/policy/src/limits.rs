@@ -20,6 +20,8 @@ pub(crate) const PROXY_LEVEL: f64 = 0.9999;
 pub(crate) const NEEDED_LEVEL: f64 = 0.999;
 /// What a caller proxy's limits are above the quantile, so that what a forecast moves from day to day moves no limit.
 pub(crate) const HEADROOM: f64 = 1.1;
+/// Errors in a row below which no instance is ejected: one at its own limit answers 503 in runs while it is sound (Envoy's default).
+pub(crate) const FEWEST_ERRORS: u32 = 5;
 /// False ejections of an instance in a day that are tolerated.
 pub(crate) const FALSE_EJECTIONS_PER_DAY: f64 = 0.01;
 /// Milliseconds that opening a connection may take, during which requests wait for it.
@@ -102,6 +104,11 @@ pub(crate) fn caller_limits(
     }
 }
 
+/// Seconds as an engineer writes them: whole multiples of five.
+pub(crate) fn round_s_up(seconds: f64) -> u32 {
+    (seconds / 5.0).ceil().clamp(0.0, 1e6) as u32 * 5
+}
+
 /// What ejection is derived from.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct EjectionInputs {
@@ -124,9 +131,9 @@ pub(crate) fn outlier_ejection(inputs: &EjectionInputs, station: &Station) -> Ou
     };
     let spare = (inputs.spare_share * 100.0).floor().clamp(0.0, 50.0) as u32;
     OutlierEjection {
-        consecutive_errors: consecutive.clamp(3, 100),
+        consecutive_errors: consecutive.clamp(FEWEST_ERRORS, 100),
         interval_s: if inputs.instance_rps >= 1.0 { 10 } else { 30 },
-        base_ejection_s: quantise_up(station.startup_s.clamp(15.0, 300.0)).ceil() as u32,
+        base_ejection_s: round_s_up(station.startup_s.clamp(15.0, 300.0)),
         max_ejection_percent: at_least_one.max(spare - spare % 5).clamp(1, 50),
         min_health_percent: 50,
     }

@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use foremesh_model::{Demand, EntryKpi, PlanIdentity, ProfileRequest, Warning};
+use foremesh_model::{Demand, PlanIdentity, ProfileRequest, Warning};
 use foremesh_pipeline::{
-    PipelineError, ServiceSummary, compute_profile, condense, explain, settings_summary,
+    PipelineError, compute_profile, condense, entry_line, explain, settings_summary,
 };
 use tfplugin::{
     Attribute, DataReadRequest, DataReadResponse, DataSource, Diagnostic, Diagnostics, Schema,
     Type, Value, async_trait,
 };
 
-use super::{compute, deferred};
+use super::{compute, deferred, lines};
 use crate::{context::Context, diagnostics, schema};
 
 /// The data source.
@@ -46,12 +46,12 @@ impl DataSource<Context> for MeshProfile {
                  `decode_profile`.",
             ))
             .attribute(
-                Attribute::computed("summary", schema::output::<BTreeMap<String, ServiceSummary>>())
-                    .description("The settings of each service in a few numbers."),
+                Attribute::computed("summary", Type::map(Type::String))
+                    .description("The settings of each service in one line."),
             )
             .attribute(
-                Attribute::computed("entries", schema::output::<BTreeMap<String, EntryKpi>>())
-                    .description("What each entry service is expected to show in its hardest hour."),
+                Attribute::computed("entries", Type::map(Type::String))
+                    .description("What each entry service is expected to show in its hardest hour, in one line: latency at its percentile, availability, and whether it holds."),
             )
             .attribute(Attribute::computed("holds", Type::Bool).description("Whether every entry keeps its objective."))
             .attribute(
@@ -129,18 +129,9 @@ impl DataSource<Context> for MeshProfile {
             .with("profile", plan.settings.encode())
             .with(
                 "summary",
-                Value::from_serialize(
-                    &settings_summary(&plan),
-                    &schema::output::<BTreeMap<String, ServiceSummary>>(),
-                )?,
+                lines(&settings_summary(&plan), ToString::to_string),
             )
-            .with(
-                "entries",
-                Value::from_serialize(
-                    &plan.kpis.entries,
-                    &schema::output::<BTreeMap<String, EntryKpi>>(),
-                )?,
-            )
+            .with("entries", lines(&plan.kpis.entries, entry_line))
             .with("holds", plan.kpis.holds)
             .with("instance_cost", plan.kpis.instance_cost)
             .with("instance_hours", plan.kpis.instance_hours)

@@ -3,8 +3,11 @@
 mod mesh_profile;
 mod predictive_region;
 
+use std::collections::BTreeMap;
+
+use foremesh_model::ServiceName;
 use foremesh_pipeline::PipelineError;
-use tfplugin::{DataReadRequest, DataReadResponse, DeferredReason, Diagnostic, Diagnostics};
+use tfplugin::{DataReadRequest, DataReadResponse, DeferredReason, Diagnostic, Diagnostics, Value};
 
 pub use mesh_profile::MeshProfile;
 pub use predictive_region::PredictiveRegion;
@@ -19,6 +22,16 @@ fn deferred(request: &DataReadRequest<Context>) -> Option<Result<DataReadRespons
             "A part of the provider block",
         )
     })
+}
+
+/// One line of text for each name: an object would take as many lines of the state as it has fields.
+fn lines<T>(values: &BTreeMap<ServiceName, T>, line: impl Fn(&T) -> String) -> Value {
+    let named = values.iter();
+    Value::Map(
+        named
+            .map(|(name, value)| (name.to_string(), Value::from(line(value))))
+            .collect(),
+    )
 }
 
 /// Runs a computation that takes long beside the server, so that other requests are answered meanwhile.

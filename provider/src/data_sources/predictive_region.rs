@@ -1,15 +1,13 @@
 //! `foremesh_predictive_region`: the demand that a region will see, as quantiles by entry service and hour.
 
-use std::collections::BTreeMap;
-
 use foremesh_model::{RegionRequest, Warning};
-use foremesh_pipeline::{EntrySummary, condense, demand_summary, predict_region};
+use foremesh_pipeline::{condense, demand_summary, predict_region};
 use tfplugin::{
     Attribute, DataReadRequest, DataReadResponse, DataSource, Diagnostics, Schema, Type, Value,
     async_trait,
 };
 
-use super::{compute, deferred};
+use super::{compute, deferred, lines};
 use crate::{context::Context, diagnostics, schema};
 
 /// The data source.
@@ -32,8 +30,8 @@ impl DataSource<Context> for PredictiveRegion {
                 "The demand as one compressed, versioned string: pass it to `foremesh_mesh_profile`.",
             ))
             .attribute(
-                Attribute::computed("summary", schema::output::<BTreeMap<String, EntrySummary>>())
-                    .description("The demand of each entry service in a few numbers."),
+                Attribute::computed("summary", Type::map(Type::String))
+                    .description("The demand of each entry service in one line."),
             )
             .attribute(
                 Attribute::computed("warnings", schema::output::<Vec<Warning>>())
@@ -62,10 +60,7 @@ impl DataSource<Context> for PredictiveRegion {
             Ok((forecast, condense(&warnings)))
         })
         .await?;
-        let summary = Value::from_serialize(
-            &demand_summary(&forecast.demand),
-            &schema::output::<BTreeMap<String, EntrySummary>>(),
-        )?;
+        let summary = lines(&demand_summary(&forecast.demand), ToString::to_string);
         let listed = Value::from_serialize(&warnings, &schema::output::<Vec<Warning>>())?;
         let state = request
             .config

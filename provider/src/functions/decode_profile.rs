@@ -26,7 +26,6 @@ impl Function for DecodeProfile {
 
     async fn call(&self, call: Call) -> Result<Value, FunctionError> {
         let settings = super::settings(call.argument(0), 0)?;
-        Value::from_serialize(&settings, &schema::output::<Settings>())
-            .map_err(|e| FunctionError::new(e.to_string()))
+        schema::typed(&settings).map_err(|e| FunctionError::new(e.to_string()))
     }
 }

@@ -107,12 +107,10 @@ struct Outcome {
 fn adoption(config: &Value, prior: Option<&Value>, tolerance: f64) -> Result<Outcome, Diagnostics> {
     let proposed = Settings::decode(config.get("proposed").as_str().unwrap_or_default())
         .map_err(|e| Diagnostic::error("Not a profile", e.to_string()).at("proposed"))?;
-    let typed =
-        |settings: &Settings| Value::from_serialize(settings, &schema::output::<Settings>());
     let Some(prior) = prior else {
         return Ok(Outcome {
             quiet: false,
-            adopted: typed(&proposed)?,
+            adopted: schema::typed(&proposed)?,
             released: Diagnostics::new(),
         });
     };
@@ -130,7 +128,7 @@ fn adoption(config: &Value, prior: Option<&Value>, tolerance: f64) -> Result<Out
         .collect();
     Ok(Outcome {
         quiet: outcome.adopted == held,
-        adopted: typed(&outcome.adopted)?,
+        adopted: schema::typed(&outcome.adopted)?,
         released,
     })
 }

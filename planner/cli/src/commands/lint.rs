@@ -16,7 +16,10 @@ pub fn run(args: &Lint, format: Format) -> Result<Outcome, PipelineError> {
             for finding in &findings {
                 output::print(&format!("{finding}\n"));
             }
-            output::print(&format!("{} findings\n", findings.len()));
+            output::print(&match findings.len() {
+                1 => "1 finding\n".into(),
+                number => format!("{number} findings\n"),
+            });
         }
     }
     Ok(if findings.iter().any(|finding| finding.is_error()) {

@@ -10,8 +10,8 @@ use crate::{
     counts::count_quantile,
     ground::warning,
     limits::{
-        ASSUMED_ERROR_RATE, EjectionInputs, FALSE_EJECTIONS_PER_DAY, INSTANCE_LEVEL,
-        outlier_ejection, rate_limit, round_count_up, thinned,
+        ASSUMED_ERROR_RATE, EjectionInputs, FALSE_EJECTIONS_PER_DAY, FEWEST_ERRORS, INSTANCE_LEVEL,
+        outlier_ejection, rate_limit, round_count_up, round_s_up, thinned,
     },
     queue::{Wait, split_share},
     reasons::{Reasons, Under, show},
@@ -21,6 +21,8 @@ use crate::{
 
 /// Port that is assumed where no source gives one.
 const ASSUMED_PORT: u16 = 8080;
+/// Error rate below which nothing is believed: the telemetry of a short time without errors does not prove less.
+const LOWEST_ERROR_RATE: f64 = 1e-4;
 /// Percent of its share that a new instance gets at first.
 const WARM_UP_MINIMUM_PERCENT: u32 = 10;
 /// Milliseconds that a request may always queue at an instance.
@@ -369,7 +371,7 @@ fn ejection(
     }
     let observed = weight > 0.0;
     let error_rate = if observed {
-        (errors / weight).max(1e-6)
+        (errors / weight).max(LOWEST_ERROR_RATE)
     } else {
         ASSUMED_ERROR_RATE
     };
@@ -392,7 +394,7 @@ fn ejection(
         Reason::new(
             "binomial_tail",
             format!(
-                "At {} requests/s and {} error rate of {}% a run of this many errors happens to a healthy instance less than once in {} days; never under 3.",
+                "At {} requests/s and {} error rate of {}% a run of this many errors happens to a healthy instance less than once in {} days; never under {FEWEST_ERRORS}.",
                 show(load.instance_rps),
                 if observed { "an observed" } else { "an assumed" },
                 show(error_rate * 100.0),
@@ -475,7 +477,7 @@ fn warm_up(parts: &Parts<'_>, s: usize, balancing: LoadBalancing, why: &mut Unde
         LoadBalancing::LeastRequest | LoadBalancing::RoundRobin
     );
     let duration_s = if acts {
-        quantise_up(station.warm_up_s).ceil().min(3600.0) as u32
+        round_s_up(station.warm_up_s.min(3600.0))
     } else {
         0
     };

@@ -1,0 +1,47 @@
+//! `foremesh audit` on the manifests of the quickstart: what a newcomer sees first.
+
+use foremesh_acceptance_tests::foremesh;
+use insta::assert_snapshot;
+use serde_json::Value;
+
+use crate::shop::shop;
+
+const AUDIT: [&str; 8] = [
+    "audit",
+    "telemetry/manifests",
+    "--graph",
+    "telemetry/traces",
+    "--history",
+    "telemetry/history.csv",
+    "--catalogue",
+    "telemetry/catalogue.yaml",
+];
+
+#[test]
+fn the_quickstarts_own_limits_do_not_fit_its_demand() {
+    let workspace = shop();
+    let run = foremesh(workspace.path(), &AUDIT).expect_code(2);
+    assert_snapshot!("quickstart-audit", run.stdout);
+
+    // The same for machines, each finding with its place.
+    let json = foremesh(
+        workspace.path(),
+        &[&AUDIT[..], &["--format", "json"]].concat(),
+    );
+    let found: Value = serde_json::from_str(&json.expect_code(2).stdout).unwrap();
+    let findings = found["findings"].as_array().unwrap();
+    let cart = findings
+        .iter()
+        .find(|finding| finding["field"] == "maxConnections")
+        .unwrap();
+    assert_eq!(cart["severity"], "severe");
+    assert!(cart["needs"].as_f64().unwrap() > cart["has"].as_f64().unwrap());
+    let place = cart["place"].as_str().unwrap();
+    let (file, line) = place.rsplit_once(':').unwrap();
+    let text = workspace.read(file);
+    let line = text
+        .lines()
+        .nth(line.parse::<usize>().unwrap() - 1)
+        .unwrap();
+    assert_eq!(line.trim(), "maxConnections: 4");
+}
