@@ -17,6 +17,10 @@ pub enum Target {
     /// A complete Envoy bootstrap for a host of each service.
     Envoy,
     /// KEDA's or Kubernetes' autoscaling objects, which follow the instance schedules.
+    ///
+    /// With KEDA a rise begins early, so that new instances have started and warmed up when they are needed: by the greater of
+    /// the warm-up time and 60 s, and 30 s for KEDA to see the hour, rounded up to whole minutes, at least 3. The settings know no start-up
+    /// time; the 60 s and the 3 minutes stand for it. The first instances are wanted an hour before the plan's start.
     Autoscaling,
     /// Terraform variables, outputs and, where a module is named, a call of it.
     Hcl,
@@ -69,7 +73,7 @@ impl FromStr for Target {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Autoscaler {
-    /// KEDA: follows the schedule hour by hour.
+    /// KEDA: follows the schedule hour by hour; a rise begins early by the warm-up time and half a minute, at least 3 minutes, for instances to start.
     #[default]
     Keda,
     /// Kubernetes' own autoscaler: knows no hours, moves between the schedule's fewest and most by CPU.
@@ -103,14 +107,18 @@ pub struct RenderOptions {
     pub gateways: Vec<String>,
     /// Host names under which entries are reached through the gateways.
     pub entry_hosts: BTreeMap<ServiceName, Vec<String>>,
-    /// The request header by whose hash an instance is chosen, where a service balances by hash. Default none: the caller's address.
+    /// The request header by whose hash an instance is chosen, where a service balances by hash. Default none: such a service is balanced
+    /// by the fewest requests (LEAST_REQUEST) instead, and warms up as such, because the source address would tie each calling pod to one
+    /// instance. Opaque TCP has no header and is balanced so in any case.
     pub hash_header: Option<String>,
     /// Who makes the number of instances true. Default KEDA.
     pub autoscaler: Autoscaler,
     /// A Prometheus server, by whose request rates KEDA scales beyond the schedule.
     pub prometheus_address: Option<String>,
-    /// Hours after the horizon for which KEDA holds the most instances of the schedule, in case no newer plan has come. Default 168.
-    pub hold_hours: u32,
+    /// Hours after the horizon for which KEDA holds the most instances of the schedule, in case no newer plan has come; afterwards it falls
+    /// to the fewest. Default: until 330 days after the plan's start. Cron knows no year: an object that is applied longer before the start
+    /// than the rest of the year (35 days by default) holds the most until then.
+    pub hold_hours: Option<u32>,
     /// Percent of the requested CPU at which Kubernetes' own autoscaler aims. Default 60.
     pub cpu_target_percent: u32,
     /// Where the proxies of a service are reached by Envoy; the port is also the one on which its own proxy listens.
@@ -145,7 +153,7 @@ impl Default for RenderOptions {
             hash_header: None,
             autoscaler: Autoscaler::default(),
             prometheus_address: None,
-            hold_hours: 168,
+            hold_hours: None,
             cpu_target_percent: 60,
             addresses: BTreeMap::new(),
             applications: BTreeMap::new(),

@@ -4,9 +4,11 @@
 use std::collections::BTreeMap;
 
 use foremesh_model::{
-    CallerLimits, EdgeSettings, LoadBalancing, ProxyMode, Retries, ServiceName, ServiceSettings,
-    Settings,
+    CallerLimits, EdgeSettings, LoadBalancing, Protocol, ProxyMode, Retries, ServiceName,
+    ServiceSettings, Settings,
 };
+
+use crate::RenderOptions;
 
 /// Limits of one proxy towards one callee, as both Istio and Envoy name them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,11 +124,41 @@ pub(crate) fn proxy_mode(settings: &Settings, service: &ServiceName) -> ProxyMod
         .map_or(ProxyMode::Sidecar, |service| service.proxy_mode)
 }
 
+/// Why a service that is to be balanced by hash has nothing to hash; none where it has, or where it is balanced otherwise.
+///
+/// The source address is never hashed: in front of a caller's own proxy it is the caller's, the same for all of its requests, so
+/// that each calling pod would send everything to one instance.
+pub(crate) fn nothing_to_hash(
+    service: &ServiceSettings,
+    options: &RenderOptions,
+) -> Option<&'static str> {
+    match service.load_balancing {
+        LoadBalancing::LeastRequest | LoadBalancing::RoundRobin | LoadBalancing::Random => None,
+        LoadBalancing::RingHash | LoadBalancing::Maglev => {
+            if service.protocol == Protocol::Tcp {
+                Some("opaque TCP has no request header to hash")
+            } else if options.hash_header.is_none() {
+                Some("the option hash_header names no request header to hash")
+            } else {
+                None
+            }
+        }
+    }
+}
+
+/// How the instances of a service are chosen: as planned, or by the fewest requests where there is nothing to hash.
+pub(crate) fn load_balancing(service: &ServiceSettings, options: &RenderOptions) -> LoadBalancing {
+    match nothing_to_hash(service, options) {
+        Some(_) => LoadBalancing::LeastRequest,
+        None => service.load_balancing,
+    }
+}
+
 /// Whether the balancer of a service can give a new instance a growing share.
-pub(crate) fn warms_up(service: &ServiceSettings) -> bool {
+pub(crate) fn warms_up(service: &ServiceSettings, options: &RenderOptions) -> bool {
     service.warm_up.duration_s > 0
         && matches!(
-            service.load_balancing,
+            load_balancing(service, options),
             LoadBalancing::LeastRequest | LoadBalancing::RoundRobin
         )
 }

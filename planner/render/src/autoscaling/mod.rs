@@ -1,5 +1,8 @@
 //! Autoscaling: the instance schedules as KEDA objects, or the bounds of Kubernetes' own autoscaler. Nothing else ever writes
 //! replicas, so nothing competes with them.
+//!
+//! With KEDA a rise begins early, by the greater of the warm-up time and 60 s, and 30 s for KEDA to see it, in whole minutes, at least 3;
+//! the most instances are held after the plan until a newer one comes (`windows`).
 
 mod hpa;
 mod keda;

@@ -1,9 +1,14 @@
 //! A schedule of hours as cron windows in the region's local time.
 //!
 //! KEDA takes the greatest of all active triggers, so windows may touch and overlap: a step that needs more instances
-//! begins early, by the time that an instance warms up, and the first begins an hour before go-live, because warm-up helps no instance when
-//! all are new. Cron knows no year: a plan's windows lie within one. After the horizon the most instances are held for a while, so that
-//! a plan that nobody renewed costs money and not the region.
+//! begins early, by the time in which an instance starts and warms up, and the first begins an hour before go-live, because warm-up helps
+//! no instance when all are new.
+//!
+//! After the horizon the most instances are held, so that a plan that nobody renewed costs money and not the region. Cron knows no year:
+//! a plan's windows lie within one, and what ends on a day of next year is taken for this year's where the object is applied before that
+//! day of this year. So the hold ends 330 days after the start unless `hold_hours` says otherwise: long enough for any plan to
+//! be renewed, and an object may be applied up to 35 days ahead without holding the most before go-live. Once the hold has ended, and until
+//! the plan's days come round again, the fewest instances are left (and what measured requests ask for, where a Prometheus is named).
 //!
 //! Local hours repeat when summer time ends, and cron would take the first of the two. A boundary in such an hour is moved outwards
 //! (starts earlier, ends later) by an hour.
@@ -26,6 +31,15 @@ pub(super) struct Window {
 const FIRST_LEAD_MINUTES: i64 = 60;
 /// Windows must lie within one year; some days are kept for the leads.
 const LONGEST_HOURS: u32 = 360 * 24;
+/// Hours after the plan's start until which the most instances are held where the options say nothing; the rest of the year is how
+/// long before the start an object may be applied.
+const HELD_UNTIL_HOURS: u32 = 330 * 24;
+/// The least time that is kept for an instance to start and warm up. The settings know no start-up time, so a minute is assumed for it.
+const LEAST_READY_S: u32 = 60;
+/// Until a window that has begun changes the number of instances: KEDA's polling (15 s) and the autoscaler's next look (15 s).
+const NOTICED_S: u32 = 30;
+/// No rise begins later than this before its hour: a service with a short warm-up has to start all the same.
+const LEAST_LEAD_MINUTES: u32 = 3;
 
 pub(super) fn of(
     settings: &Settings,
@@ -48,11 +62,15 @@ pub(super) fn of(
     })?;
     let last_step = service.instances.last().map_or(0, |step| step.starts_hour);
     let horizon = settings.horizon_hours.max(last_step.saturating_add(1));
-    let hold_until = horizon.saturating_add(options.hold_hours);
+    // KEDA refuses an object without triggers; a schedule that never moves still has this one.
+    let hold_until = match options.hold_hours {
+        Some(hours) => horizon.saturating_add(hours.max(1)),
+        None => horizon.saturating_add(1).max(HELD_UNTIL_HOURS),
+    };
     if hold_until > LONGEST_HOURS {
         return Err(too_long());
     }
-    let lead_minutes = i64::from(service.warm_up.duration_s.div_ceil(60));
+    let lead_minutes = lead_minutes(service.warm_up.duration_s);
     let fewest = policy::fewest_instances(service);
     let most = policy::most_instances(service);
     let at = |hour: u32, lead: i64| {
@@ -88,15 +106,20 @@ pub(super) fn of(
         }
         before = instances;
     }
-    // KEDA refuses an object without triggers; a schedule that never moves still has this one.
-    let hold = options.hold_hours.max(1);
     windows.push(window(
         "after-the-plan".into(),
         (horizon, 0),
-        horizon + hold,
+        hold_until,
         most,
     )?);
     Ok(windows)
+}
+
+/// How long before its hour a rise begins. Warm-up only begins when an instance is ready, so what rounding and the least lead add is for
+/// its start.
+fn lead_minutes(warm_up_s: u32) -> i64 {
+    let ready_s = warm_up_s.max(LEAST_READY_S).saturating_add(NOTICED_S);
+    i64::from(ready_s.div_ceil(60).max(LEAST_LEAD_MINUTES))
 }
 
 /// `minute hour day month *` in local time; a moment whose local time comes twice is moved by hours towards `outwards`.
@@ -152,7 +175,7 @@ mod tests {
         service.warm_up.duration_s = 90;
         settings.horizon_hours = 12;
         let options = RenderOptions {
-            hold_hours: 24,
+            hold_hours: Some(24),
             ..RenderOptions::default()
         };
         // 06:00 UTC is 07:00 in Paris.
@@ -160,7 +183,7 @@ mod tests {
             windows(&settings, &options),
             [
                 window("0 6 1 12 *", "0 8 1 12 *", 5),
-                window("58 13 1 12 *", "0 15 1 12 *", 10),
+                window("57 13 1 12 *", "0 15 1 12 *", 10),
                 window("0 15 1 12 *", "0 19 1 12 *", 4),
                 window("0 19 1 12 *", "0 19 2 12 *", 10),
             ]
@@ -171,20 +194,59 @@ mod tests {
     fn an_hour_that_comes_twice_widens_the_window() {
         let mut settings = settings();
         let service = settings.services.first_entry().unwrap().into_mut();
-        service.instances = "0:1,1:9,2:1".parse().unwrap();
+        service.instances = "0:9,1:5,2:1".parse().unwrap();
         service.standby_instances = 0;
         service.warm_up.duration_s = 0;
         settings.horizon_hours = 4;
         // Summer time ends on 25 October 2026 at 01:00 UTC: 02:00 comes at 00:00 and again at 01:00 UTC.
         settings.starts = "2026-10-24T23:00:00Z".parse().unwrap();
         let options = RenderOptions {
-            hold_hours: 0,
+            hold_hours: Some(0),
             ..RenderOptions::default()
         };
         assert_eq!(
-            windows(&settings, &options)[0],
-            window("0 1 25 10 *", "0 3 25 10 *", 9)
+            windows(&settings, &options)[1],
+            window("0 1 25 10 *", "0 3 25 10 *", 5)
         );
+    }
+
+    #[test]
+    fn a_rise_begins_early_enough_to_start_and_to_warm_up() {
+        for (warm_up_s, minutes) in [
+            (0, 3),
+            (60, 3),
+            (150, 3),
+            (151, 4),
+            (300, 6),
+            (u32::MAX, 71_582_789),
+        ] {
+            assert_eq!(lead_minutes(warm_up_s), minutes, "{warm_up_s} s");
+        }
+    }
+
+    #[test]
+    fn the_most_instances_are_held_for_most_of_a_year_unless_the_options_say_otherwise() {
+        let mut settings = settings();
+        let last = |settings: &Settings, hold_hours| {
+            let options = RenderOptions {
+                hold_hours,
+                ..RenderOptions::default()
+            };
+            windows(settings, &options).pop().unwrap()
+        };
+        // 1 December 2026 and 330 days is 27 October 2027; the most are five.
+        assert_eq!(
+            last(&settings, None),
+            window("0 7 3 12 *", "0 8 27 10 *", 5)
+        );
+        assert_eq!(
+            last(&settings, Some(168)),
+            window("0 7 3 12 *", "0 7 10 12 *", 5)
+        );
+        // A plan that is longer than that is still held, and no window is without length.
+        settings.horizon_hours = HELD_UNTIL_HOURS + 24;
+        let (start, end, _) = last(&settings, None);
+        assert_ne!(start, end);
     }
 
     #[test]

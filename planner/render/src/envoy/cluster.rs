@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::filters::socket;
 use crate::{
-    Address,
+    Address, RenderOptions,
     document::{number, protobuf_seconds},
     policy::{self, Pool, RetryBudget},
 };
@@ -71,7 +71,7 @@ pub(super) fn local(upstream: &Upstream<'_>) -> Map<String, Value> {
 }
 
 /// A service that is called.
-pub(super) fn remote(upstream: &Upstream<'_>) -> Map<String, Value> {
+pub(super) fn remote(upstream: &Upstream<'_>, options: &RenderOptions) -> Map<String, Value> {
     let service = upstream.service;
     let weighted = upstream.groups.iter().any(|group| group.weight.is_some());
     let mut cluster = local(upstream);
@@ -82,7 +82,7 @@ pub(super) fn remote(upstream: &Upstream<'_>) -> Map<String, Value> {
     );
     cluster.insert(
         "load_balancing_policy".into(),
-        load_balancing(service, weighted),
+        load_balancing(service, options, weighted),
     );
     if service.preconnect_ratio > 1.0 {
         cluster.insert(
@@ -132,8 +132,9 @@ fn outlier_detection(service: &ServiceSettings) -> Value {
     })
 }
 
-fn load_balancing(service: &ServiceSettings, weighted: bool) -> Value {
-    let (name, kind) = match service.load_balancing {
+fn load_balancing(service: &ServiceSettings, options: &RenderOptions, weighted: bool) -> Value {
+    let balancing = policy::load_balancing(service, options);
+    let (name, kind) = match balancing {
         LoadBalancing::LeastRequest => ("least_request", "LeastRequest"),
         LoadBalancing::RoundRobin => ("round_robin", "RoundRobin"),
         LoadBalancing::Random => ("random", "Random"),
@@ -147,7 +148,7 @@ fn load_balancing(service: &ServiceSettings, weighted: bool) -> Value {
             "type.googleapis.com/envoy.extensions.load_balancing_policies.{name}.v3.{kind}"
         )),
     );
-    if policy::warms_up(service) {
+    if policy::warms_up(service, options) {
         config.insert(
             "slow_start_config".into(),
             json!({
@@ -161,7 +162,7 @@ fn load_balancing(service: &ServiceSettings, weighted: bool) -> Value {
         );
     }
     if weighted {
-        let field = match service.load_balancing {
+        let field = match balancing {
             LoadBalancing::RingHash | LoadBalancing::Maglev => "locality_weighted_lb_config",
             _ => "locality_lb_config",
         };

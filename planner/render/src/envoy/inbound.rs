@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{
     Context,
     cluster::{self, CONNECT_TIMEOUT_MS, Group, Upstream},
-    filters, longest_timeout_ms,
+    filters, hash_policy, longest_timeout_ms,
 };
 use crate::{Address, document::protobuf_seconds, policy::Pool};
 
@@ -41,12 +41,17 @@ pub(super) fn render(
         // The proxy of an instance waits as long as the most patient caller; where none is known it sets no bound.
         let timeout_ms = longest_timeout_ms(context).unwrap_or(0);
         let timeout = protobuf_seconds(timeout_ms.into());
-        let route = match held_back {
+        let mut route = match held_back {
             Some(_) => {
                 json!({ "weighted_clusters": { "clusters": weights(percent) }, "timeout": timeout })
             }
             None => json!({ "cluster": APPLICATION, "timeout": timeout }),
         };
+        // Beside the proxy there is one instance; the other region has several to choose among.
+        let hash = held_back.and_then(|_| hash_policy(service, context.options));
+        if let (Some(policy), Some(fields)) = (hash, route.as_object_mut()) {
+            fields.insert("hash_policy".into(), policy);
+        }
         let limits = filters::local_rate_limit(service).into_iter().collect();
         filters::connection_manager("inbound", route, limits)
     };
@@ -65,14 +70,17 @@ pub(super) fn render(
         connect_timeout_ms: CONNECT_TIMEOUT_MS,
     }))];
     if let Some((region, address)) = held_back {
-        clusters.push(Value::Object(cluster::remote(&Upstream {
-            name: FAILOVER,
-            service,
-            groups: vec![group(address, region)],
-            pool: Pool::of_service(service),
-            budget: None,
-            connect_timeout_ms: CONNECT_TIMEOUT_MS,
-        })));
+        clusters.push(Value::Object(cluster::remote(
+            &Upstream {
+                name: FAILOVER,
+                service,
+                groups: vec![group(address, region)],
+                pool: Pool::of_service(service),
+                budget: None,
+                connect_timeout_ms: CONNECT_TIMEOUT_MS,
+            },
+            context.options,
+        )));
     }
     let listener = filters::listener("inbound", "0.0.0.0", port, filter);
     (vec![listener], clusters)

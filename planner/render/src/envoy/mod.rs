@@ -11,7 +11,7 @@ mod outbound;
 
 use std::collections::BTreeMap;
 
-use foremesh_model::{LoadBalancing, Protocol, ProxyMode, ServiceName, ServiceSettings, Settings};
+use foremesh_model::{LoadBalancing, ProxyMode, ServiceName, ServiceSettings, Settings};
 use serde_json::{Value, json};
 
 use crate::{
@@ -202,35 +202,33 @@ fn notes(context: &Context<'_>) -> Vec<String> {
             context.ramp.percent, context.name
         ));
     }
-    for (callee, _) in policy::callees(context.settings, context.name) {
+    let called = policy::callees(context.settings, context.name).into_keys();
+    let held_back = (context.ramp.percent < 100 && inbound::failover(context).is_some())
+        .then_some(context.name);
+    for callee in called.chain(held_back) {
         let service = context.settings.services.get(callee);
-        if service.is_some_and(|service| {
-            hashes(service) && hash_policy(service, context.options).is_none()
-        }) {
+        if let Some(reason) =
+            service.and_then(|service| policy::nothing_to_hash(service, context.options))
+        {
             notes.push(format!(
-                "{callee} balances by hash, but no request header to hash is known (option hash_header; opaque TCP has none): instances are \
-                 drawn at random"
+                "the plan balances {callee} by hash, but {reason}, and the source address is the same for all calls through this proxy: \
+                 least_request is set instead"
             ));
         }
     }
     notes
 }
 
-/// By what an instance is chosen, where a service balances by hash. Never by the source address: the proxy listens on
-/// the loopback address, so every caller would hash alike and meet the same instance.
+/// By what an instance is chosen, where a service balances by hash.
 fn hash_policy(service: &ServiceSettings, options: &RenderOptions) -> Option<Value> {
-    if !hashes(service) || service.protocol == Protocol::Tcp {
+    if !matches!(
+        policy::load_balancing(service, options),
+        LoadBalancing::RingHash | LoadBalancing::Maglev
+    ) {
         return None;
     }
     let header = options.hash_header.as_ref()?;
     Some(json!([{ "header": { "header_name": header } }]))
-}
-
-fn hashes(service: &ServiceSettings) -> bool {
-    matches!(
-        service.load_balancing,
-        LoadBalancing::RingHash | LoadBalancing::Maglev
-    )
 }
 
 /// The longest that any known caller waits for a service.

@@ -63,14 +63,17 @@ pub(super) fn render(
         };
         let budget = (service.protocol != Protocol::Tcp).then(|| RetryBudget::of(&edge.retries));
         listeners.push(filters::listener(&name, "127.0.0.1", *port, filter));
-        clusters.push(Value::Object(cluster::remote(&Upstream {
-            name: &name,
-            service,
-            groups: groups(context, callee, service),
-            pool: Pool::of_caller(&edge.caller_limits),
-            budget,
-            connect_timeout_ms: CONNECT_TIMEOUT_MS.min(edge.per_try_timeout_ms),
-        })));
+        clusters.push(Value::Object(cluster::remote(
+            &Upstream {
+                name: &name,
+                service,
+                groups: groups(context, callee, service),
+                pool: Pool::of_caller(&edge.caller_limits),
+                budget,
+                connect_timeout_ms: CONNECT_TIMEOUT_MS.min(edge.per_try_timeout_ms),
+            },
+            context.options,
+        )));
     }
     (listeners, clusters)
 }

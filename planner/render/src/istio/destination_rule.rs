@@ -153,7 +153,7 @@ pub(super) fn connection_pool(pool: Pool, protocol: Protocol) -> Value {
 fn load_balancer(context: &Context<'_>) -> Value {
     let service = context.service;
     let mut balancer = Map::new();
-    match service.load_balancing {
+    match policy::load_balancing(service, context.options()) {
         LoadBalancing::LeastRequest => balancer.insert("simple".into(), json!("LEAST_REQUEST")),
         LoadBalancing::RoundRobin => balancer.insert("simple".into(), json!("ROUND_ROBIN")),
         LoadBalancing::Random => balancer.insert("simple".into(), json!("RANDOM")),
@@ -162,7 +162,7 @@ fn load_balancer(context: &Context<'_>) -> Value {
         }
         LoadBalancing::Maglev => balancer.insert("consistentHash".into(), hash(context, "maglev")),
     };
-    if policy::warms_up(service) {
+    if policy::warms_up(service, context.options()) {
         balancer.insert(
             "warmup".into(),
             json!({
@@ -180,13 +180,8 @@ fn load_balancer(context: &Context<'_>) -> Value {
 
 fn hash(context: &Context<'_>, kind: &str) -> Value {
     let mut hash = Map::new();
-    match &context.options().hash_header {
-        Some(header) if context.service.protocol != Protocol::Tcp => {
-            hash.insert("httpHeaderName".into(), json!(header));
-        }
-        _ => {
-            hash.insert("useSourceIp".into(), json!(true));
-        }
+    if let Some(header) = &context.options().hash_header {
+        hash.insert("httpHeaderName".into(), json!(header));
     }
     hash.insert(kind.into(), json!({}));
     Value::Object(hash)

@@ -143,6 +143,12 @@ fn notes(context: &Context<'_>) -> Vec<String> {
             }
         }
     }
+    if let Some(reason) = policy::nothing_to_hash(context.service, context.options()) {
+        notes.push(format!(
+            "the plan balances this service by hash, but {reason}, and the source address would tie each calling pod to one instance: \
+             LEAST_REQUEST is set instead"
+        ));
+    }
     notes.extend(locality::note(context));
     notes
 }

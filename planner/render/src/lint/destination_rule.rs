@@ -8,19 +8,49 @@ use super::Problems;
 const NO_LIMIT: i64 = 2_147_483_647;
 
 pub(super) fn check(spec: &Value, problems: &mut Problems) {
-    policy(&spec["trafficPolicy"], &spec["trafficPolicy"], problems);
+    let whole = Rule {
+        policy: &spec["trafficPolicy"],
+        in_mesh: in_mesh(spec["host"].as_str().unwrap_or_default()),
+    };
+    policy(whole.policy, whole, problems);
     for subset in array(&spec["subsets"]) {
         // What a subset does not set comes from the whole rule.
-        policy(&subset["trafficPolicy"], &spec["trafficPolicy"], problems);
+        policy(&subset["trafficPolicy"], whole, problems);
     }
 }
 
-fn policy(policy: &Value, whole: &Value, problems: &mut Problems) {
-    let ejection = [policy, whole]
+/// What every part of one rule is judged by.
+#[derive(Clone, Copy)]
+struct Rule<'a> {
+    /// The policy of the whole rule.
+    policy: &'a Value,
+    /// Whether the host is called by workloads of the mesh.
+    in_mesh: bool,
+}
+
+/// A Kubernetes service, by its short or its full name, or a wildcard over such. Istio completes names without a dot alone.
+fn in_mesh(host: &str) -> bool {
+    let host = host.trim_end_matches('.');
+    !host.is_empty()
+        && (!host.contains('.')
+            || host.ends_with(".local")
+            || host.split('.').any(|label| label == "svc"))
+}
+
+fn policy(policy: &Value, whole: Rule<'_>, problems: &mut Problems) {
+    let ejection = [policy, whole.policy]
         .into_iter()
         .map(|policy| &policy["outlierDetection"])
         .find(|ejection| !ejection.is_null());
     balancer(&policy["loadBalancer"], ejection.is_some(), problems);
+    if whole.in_mesh && policy["loadBalancer"]["consistentHash"]["useSourceIp"] == true {
+        problems.warning(
+            "hash-source-address",
+            "useSourceIp",
+            "in a caller's own proxy the source address is the calling pod's, so each pod sends all its requests to one instance: hash a \
+             request header (httpHeaderName), or use simple: LEAST_REQUEST",
+        );
+    }
     self::ejection(&policy["outlierDetection"], problems);
     let budget = &policy["retryBudget"];
     if budget.is_object() && budget["percent"].is_null() {

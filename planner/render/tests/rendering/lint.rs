@@ -57,7 +57,7 @@ fn destination_rules() {
     for (balancer, broken) in [
         ("simple: LEAST_REQUEST", false),
         ("simple: RANDOM", true),
-        ("consistentHash: {useSourceIp: true}", true),
+        ("consistentHash: {httpHeaderName: x-session}", true),
     ] {
         let text = destination_rule(&format!(
             "    loadBalancer:\n      {balancer}\n      warmup: {{duration: 60s}}\n"
@@ -68,6 +68,18 @@ fn destination_rules() {
             assert_eq!(rules(&text), []);
         }
     }
+    let source = destination_rule("    loadBalancer:\n      consistentHash: {useSourceIp: true}\n");
+    rule(&source, "hash-source-address", 8);
+    assert_eq!(findings(&source)[0].level, Level::Warning);
+    for in_mesh in ["cart.shop.svc.cluster.local", "'*.local'", "cart.shop.svc"] {
+        let text = source.replace("host: cart", &format!("host: {in_mesh}"));
+        rule(&text, "hash-source-address", 8);
+    }
+    assert_eq!(
+        rules(&source.replace("host: cart", "host: api.example.com")),
+        []
+    );
+    assert_eq!(rules(&source.replace("true", "false")), []);
     rule(
         &destination_rule("    loadBalancer: {simple: ROUND_ROBIN, warmupDurationSecs: 60s}\n"),
         "warmup-deprecated",
