@@ -70,29 +70,39 @@ fn text(found: &Found) -> String {
             finding.field,
             finding.text
         );
-        if let (Some(place), Some(document)) = (&finding.place, &finding.document) {
-            text += &format!("        {document}, {place}\n");
+        let place: Vec<&str> = [&finding.document, &finding.place]
+            .into_iter()
+            .flatten()
+            .map(String::as_str)
+            .collect();
+        if !place.is_empty() {
+            text += &format!("        {}\n", place.join(", "));
         }
     }
-    let count = |severity| {
+    let alike = |severity| {
         let alike = |finding: &&AuditFinding| finding.severity == severity;
         found.findings.iter().filter(alike).count()
     };
     text += &format!(
-        "{} set for {} services against the demand of {} for {} hours after {}: {} severe, {} cautions, {} notes\n",
-        match found.values {
-            1 => "1 value".into(),
-            values => format!("{values} values"),
-        },
-        found.services,
+        "{} set for {} against the demand of {} for {} after {}: {} severe, {}, {}\n",
+        count(found.values, "value"),
+        count(found.services, "service"),
         found.region,
-        found.horizon_hours,
+        count(found.horizon_hours as usize, "hour"),
         found.as_of,
-        count(Severity::Severe),
-        count(Severity::Caution),
-        count(Severity::Note),
+        alike(Severity::Severe),
+        count(alike(Severity::Caution), "caution"),
+        count(alike(Severity::Note), "note"),
     );
     text
+}
+
+/// `1 note`, `2 notes`.
+fn count(number: usize, noun: &str) -> String {
+    match number {
+        1 => format!("1 {noun}"),
+        number => format!("{number} {noun}s"),
+    }
 }
 
 fn csv(found: &Found) -> String {
@@ -114,4 +124,46 @@ fn csv(found: &Found) -> String {
         text += &(cells.join(",") + "\n");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use foremesh_model::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn the_last_line_counts_in_words_that_agree() {
+        let finding = |severity| AuditFinding {
+            severity,
+            subject: "shop/cart".into(),
+            services: Vec::new(),
+            field: "replicas".into(),
+            has: None,
+            needs: None,
+            at: None,
+            place: None,
+            document: Some("Deployment shop/cart".into()),
+            text: "replicas is not set".into(),
+        };
+        let found = Found {
+            region: RegionName::new("eu-1").unwrap(),
+            as_of: Timestamp::UNIX_EPOCH,
+            horizon_hours: 48,
+            services: 1,
+            values: 3,
+            findings: vec![
+                finding(Severity::Caution),
+                finding(Severity::Note),
+                finding(Severity::Note),
+            ],
+            warnings: Vec::new(),
+        };
+        let text = text(&found);
+        assert!(text.ends_with(
+            "3 values set for 1 service against the demand of eu-1 for 48 hours after 1970-01-01T00:00:00Z: 0 severe, 1 caution, 2 notes\n"
+        ), "{text}");
+        // A document without a line of its own is named all the same.
+        assert!(text.contains("\n        Deployment shop/cart\n"), "{text}");
+    }
 }

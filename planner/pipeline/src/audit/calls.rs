@@ -1,22 +1,17 @@
-//! Circuit breakers, timeouts, retries and ejection between services against the calls that each hour brings.
-
-use std::collections::{BTreeMap, BTreeSet};
+//! Circuit breakers, timeouts and ejection between services against the calls that each hour brings.
 
 use foremesh_model::{EdgeName, Protocol, ServiceName, Severity};
 use foremesh_observe::{ExistingLimit, LimitField};
-use foremesh_policy::MOST_AMPLIFICATION;
 
 use super::{
     AuditFinding,
-    yardstick::{UNBOUNDED, Yardstick, count, show},
+    yardstick::{UNBOUNDED, Yardstick, count, sees_requests, show},
 };
 
 /// A breaker that lets through this many times what the callee works on at once never opens in time.
 const NEVER_OPENS: f64 = 10.0;
-/// Attempts after the first that Istio makes where nothing is said (<https://istio.io/latest/docs/concepts/traffic-management/#retries>).
-const ISTIO_DEFAULT_ATTEMPTS: f64 = 2.0;
-/// Above this, retries alone can turn a slow minute into an outage.
-const RETRY_STORM: f64 = 4.0;
+/// Less than what a plan would set by this factor is too little whatever the plan's own headroom.
+const FAR_TOO_FEW: f64 = 4.0;
 
 /// Compares what is set between services.
 pub(super) fn compare(yardstick: &Yardstick<'_>) -> Vec<AuditFinding> {
@@ -26,6 +21,9 @@ pub(super) fn compare(yardstick: &Yardstick<'_>) -> Vec<AuditFinding> {
             for limit in yardstick.limits.of(service, field) {
                 findings.extend(breaker(yardstick, service, limit));
             }
+        }
+        for limit in yardstick.limits.of(service, LimitField::MaxPendingRequests) {
+            findings.extend(pending(yardstick, service, limit));
         }
         for limit in yardstick.limits.of(service, LimitField::RequestTimeoutMs) {
             findings.extend(timeout(yardstick, service, limit));
@@ -39,15 +37,7 @@ pub(super) fn compare(yardstick: &Yardstick<'_>) -> Vec<AuditFinding> {
     }
     findings.extend(breakers_unset(yardstick));
     findings.extend(timeouts_unset(yardstick));
-    findings.extend(retries(yardstick));
     findings
-}
-
-/// Whether the mesh sees requests and not only bytes.
-fn sees_requests(yardstick: &Yardstick<'_>, service: &ServiceName) -> bool {
-    yardstick
-        .planned(service)
-        .is_some_and(|planned| planned.protocol != Protocol::Tcp)
 }
 
 fn breaker(
@@ -56,6 +46,9 @@ fn breaker(
     limit: &ExistingLimit,
 ) -> Option<AuditFinding> {
     let has = limit.number()?;
+    if !yardstick.has_demand(service) || is_istios_default(limit) {
+        return None;
+    }
     let planned = yardstick.planned(service)?;
     // HTTP/2 and gRPC carry many requests on one connection.
     if limit.field == LimitField::MaxConnections
@@ -113,7 +106,48 @@ fn breaker(
     None
 }
 
-/// Called services for which nothing sets a field.
+/// Istio reads 0 as nothing said in a connection pool, and leaves its own default: 2³² − 1
+/// (<https://istio.io/latest/docs/reference/config/networking/destination-rule/#ConnectionPoolSettings>).
+fn is_istios_default(limit: &ExistingLimit) -> bool {
+    limit.number() == Some(0.0) && limit.document.starts_with("DestinationRule ")
+}
+
+/// A queue that is shorter than what arrives while a connection opens: requests are refused although instances are free.
+fn pending(
+    yardstick: &Yardstick<'_>,
+    service: &ServiceName,
+    limit: &ExistingLimit,
+) -> Option<AuditFinding> {
+    let has = limit.number()?;
+    if !yardstick.has_demand(service)
+        || !sees_requests(yardstick, service)
+        || is_istios_default(limit)
+    {
+        return None;
+    }
+    let (planned, caller) = yardstick
+        .callers(service)
+        .into_iter()
+        .filter(|caller| limit.caller.is_none() || limit.caller.as_ref() == *caller)
+        .filter_map(|caller| {
+            let limits = yardstick.planned_caller_limits(caller, service)?;
+            Some((f64::from(limits.max_pending_requests), caller))
+        })
+        .max_by(|a, b| a.0.total_cmp(&b.0))?;
+    (has < planned / FAR_TOO_FEW).then(|| {
+        let caller = caller.map_or("the ingress gateway".into(), ToString::to_string);
+        let text = format!(
+            "while a connection opens, up to {} requests arrive at one proxy of {caller}, {} may wait and the rest is refused",
+            show(planned),
+            show(has),
+        );
+        let mut finding = AuditFinding::on(Severity::Caution, limit, text);
+        finding.needs = Some(planned);
+        finding
+    })
+}
+
+/// Called services with demand for which nothing sets a field.
 fn unset<'a>(yardstick: &Yardstick<'a>, field: LimitField) -> Vec<&'a ServiceName> {
     yardstick
         .needs
@@ -121,6 +155,7 @@ fn unset<'a>(yardstick: &Yardstick<'a>, field: LimitField) -> Vec<&'a ServiceNam
         .keys()
         .filter(|service| {
             sees_requests(yardstick, service)
+                && yardstick.has_demand(service)
                 && !yardstick.callers(service).is_empty()
                 && yardstick.limits.of(service, field).next().is_none()
         })
@@ -172,6 +207,9 @@ fn timeout(
     if has_ms <= 0.0 {
         let text = "0 switches the timeout off: a call that hangs holds its caller for ever";
         return Some(AuditFinding::on(Severity::Caution, limit, text.into()));
+    }
+    if !yardstick.has_demand(service) {
+        return None;
     }
     let callers = yardstick.callers(service);
     let bound = callers
@@ -234,113 +272,4 @@ fn timeouts_unset(yardstick: &Yardstick<'_>) -> Option<AuditFinding> {
     let mut finding = AuditFinding::unset(&services, field, text);
     finding.needs = Some(f64::from(timeout_ms));
     Some(finding)
-}
-
-/// How many times retries may multiply the load of the most loaded path.
-fn retries(yardstick: &Yardstick<'_>) -> Option<AuditFinding> {
-    let istio = yardstick.limits.values.iter().any(|limit| {
-        ["DestinationRule ", "VirtualService "]
-            .iter()
-            .any(|kind| limit.document.starts_with(kind))
-    });
-    let mut calls = Calls::new();
-    for edge in yardstick.needs.edges.keys() {
-        if edge.caller() == edge.callee() || !sees_requests(yardstick, edge.callee()) {
-            continue;
-        }
-        let set = yardstick
-            .limits
-            .of(edge.callee(), LimitField::RetryAttempts)
-            .filter(|limit| limit.caller.is_none() || limit.caller.as_ref() == Some(edge.caller()))
-            .filter_map(|limit| limit.number())
-            .max_by(f64::total_cmp);
-        let default = if istio { ISTIO_DEFAULT_ATTEMPTS } else { 0.0 };
-        calls.entry(edge.caller()).or_default().push((
-            edge.callee(),
-            set.unwrap_or(default),
-            set.is_none(),
-        ));
-    }
-    let mut known = BTreeMap::new();
-    let worst = yardstick
-        .needs
-        .entries
-        .keys()
-        .map(|entry| worst_path(entry, &calls, &mut BTreeSet::new(), &mut known))
-        .max_by(|a, b| a.load.total_cmp(&b.load))?;
-    if worst.load <= MOST_AMPLIFICATION {
-        return None;
-    }
-    let names: Vec<&str> = worst
-        .services
-        .iter()
-        .map(|service| service.short())
-        .collect();
-    let default = if worst.any_default {
-        "; where nothing is set, Istio tries twice more"
-    } else {
-        ""
-    };
-    let text = format!(
-        "while calls fail, retries multiply the load of {} up to {} times{default}",
-        names.join(" → "),
-        show(worst.load),
-    );
-    let mut finding = AuditFinding::unset(&worst.services, LimitField::RetryAttempts.name(), text);
-    finding.severity = if worst.load > RETRY_STORM {
-        Severity::Severe
-    } else {
-        Severity::Caution
-    };
-    finding.subject = worst
-        .services
-        .last()
-        .map_or(String::new(), ToString::to_string);
-    Some(finding)
-}
-
-/// A path of calls: by how much retries multiply its load, which services it meets, and whether any edge has the mesh's default.
-#[derive(Debug, Clone)]
-struct RetriedPath<'a> {
-    load: f64,
-    services: Vec<&'a ServiceName>,
-    any_default: bool,
-}
-
-/// What is called from a service: the callee, attempts after the first, and whether those are the mesh's default.
-type Calls<'a> = BTreeMap<&'a ServiceName, Vec<(&'a ServiceName, f64, bool)>>;
-
-/// The path from a service on whose retries multiply the load the most. A circle is followed once.
-fn worst_path<'a>(
-    from: &'a ServiceName,
-    calls: &Calls<'a>,
-    above: &mut BTreeSet<&'a ServiceName>,
-    known: &mut BTreeMap<&'a ServiceName, RetriedPath<'a>>,
-) -> RetriedPath<'a> {
-    if let Some(path) = known.get(from) {
-        return path.clone();
-    }
-    let mut worst = RetriedPath {
-        load: 1.0,
-        services: vec![from],
-        any_default: false,
-    };
-    above.insert(from);
-    for (callee, attempts, default) in calls.get(from).into_iter().flatten() {
-        if above.contains(callee) {
-            continue;
-        }
-        let below = worst_path(callee, calls, above, known);
-        let load = (attempts + 1.0) * below.load;
-        if load > worst.load {
-            worst = RetriedPath {
-                load,
-                services: std::iter::once(from).chain(below.services).collect(),
-                any_default: *default && *attempts > 0.0 || below.any_default,
-            };
-        }
-    }
-    above.remove(from);
-    known.insert(from, worst.clone());
-    worst
 }

@@ -3,15 +3,17 @@
 //! It answers before anybody trusts a plan: nothing of it is applied, and each finding names the file and line that it
 //! speaks of. Requests are forecast for a region that runs already, from its own history.
 
+mod assumed;
 mod calls;
 mod replicas;
+mod retries;
 mod yardstick;
 
 use std::path::{Path, PathBuf};
 
 use foremesh_model::{
-    History, ProfileRequest, RegionName, RegionRequest, ServiceName, Severity, SourceRequest,
-    Timestamp, Warning,
+    GraphError, History, ProfileRequest, RegionName, RegionRequest, ServiceGraph, ServiceName,
+    Severity, SourceRequest, Timestamp, Warning,
 };
 use foremesh_observe::{ExistingLimit, read_limits};
 use serde::Serialize;
@@ -47,7 +49,7 @@ pub struct Audit {
     pub as_of: Timestamp,
     /// Hours ahead that were compared.
     pub horizon_hours: u32,
-    /// How many services were compared.
+    /// How many services were compared: those that the forecast brings requests.
     pub services: usize,
     /// How many values the manifests set.
     pub values: usize,
@@ -62,8 +64,10 @@ pub struct Audit {
 pub struct AuditFinding {
     /// Severe: the forecast breaks it or it breaks the traffic. Caution: it protects nothing. Note: it costs more than it must.
     pub severity: Severity,
-    /// The service or services.
+    /// The service or services in short, or `caller->callee`.
     pub subject: String,
+    /// Every service whose limits it is about.
+    pub services: Vec<ServiceName>,
     /// The field as manifests name it.
     pub field: String,
     /// What is set; none: nothing is.
@@ -94,6 +98,7 @@ impl AuditFinding {
                 Some(caller) => format!("{caller}->{}", limit.service),
                 None => limit.service.to_string(),
             },
+            services: vec![limit.service.clone()],
             field: limit.field.name().into(),
             has: limit.number(),
             needs: None,
@@ -118,6 +123,7 @@ impl AuditFinding {
         Self {
             severity: Severity::Caution,
             subject: subject.join(", "),
+            services: services.iter().map(|&service| service.clone()).collect(),
             field: field.into(),
             has: None,
             needs: None,
@@ -195,11 +201,32 @@ pub async fn audit(request: &AuditRequest, base: &Path) -> Result<Audit, Pipelin
     )?;
     let profile = ProfileRequest::default();
     let plan = compute_profile(&sources.graph, &forecast.demand, &profile)?;
-    let requirements =
-        foremesh_policy::Requirements::of(&sources.graph, &forecast.demand, &profile)?;
-    let yardstick = Yardstick::new(&limits.value, &requirements, &plan);
+    let requirements = foremesh_policy::Requirements::of(
+        &one_suffices(&sources.graph)?,
+        &forecast.demand,
+        &profile,
+    )?;
+    let unread = limits.warnings.iter();
+    let unread = unread
+        .filter(|warning| warning.code == "limit_not_read")
+        .map(|warning| warning.subject.as_str())
+        .collect();
+    let yardstick = Yardstick {
+        limits: &limits.value,
+        needs: &requirements,
+        plan: &plan,
+        unread,
+    };
     let mut findings = replicas::compare(&yardstick);
     findings.extend(calls::compare(&yardstick));
+    // What retries multiply rests on no capacity and on no rate.
+    assumed::soften(&mut findings, &sources.graph, &yardstick);
+    findings.extend(retries::compare(&yardstick));
+    let services = requirements
+        .services
+        .keys()
+        .filter(|service| yardstick.has_demand(service))
+        .count();
     findings.sort_by(|a, b| {
         (a.severity, &a.subject, &a.field, &a.place)
             .cmp(&(b.severity, &b.subject, &b.field, &b.place))
@@ -207,17 +234,28 @@ pub async fn audit(request: &AuditRequest, base: &Path) -> Result<Audit, Pipelin
     let mut warnings = limits.warnings;
     warnings.extend(sources.warnings);
     warnings.extend(forecast.warnings);
+    // A plan's own warnings say what was assumed of services and of calls between them.
+    warnings.extend(plan.warnings);
     warnings.sort();
     warnings.dedup();
     Ok(Audit {
         region,
         as_of,
         horizon_hours: request.horizon_hours,
-        services: requirements.services.len(),
+        services,
         values: limits.value.values.len(),
         findings,
         warnings,
     })
+}
+
+/// The graph with the fewest instances of every service at one: how many a plan keeps so that one may fail is a choice, and no demand.
+fn one_suffices(graph: &ServiceGraph) -> Result<ServiceGraph, GraphError> {
+    let services = graph.services().cloned().map(|mut service| {
+        service.capacity.min_instances = Some(1);
+        service
+    });
+    ServiceGraph::new(services.collect(), graph.edges().cloned().collect())
 }
 
 /// The region with the most values; the first by name of several.

@@ -13,6 +13,8 @@ use super::{
 
 /// Replicas above the busiest hour's by this factor are worth a note.
 const MUCH_MORE: u32 = 3;
+/// Nobody runs too many who runs these, so that one may be lost.
+const FOR_A_LOSS: u32 = 2;
 /// A rate limit above what one instance can do by this factor protects nothing.
 const PROTECTS_NOTHING: f64 = 3.0;
 
@@ -20,6 +22,9 @@ const PROTECTS_NOTHING: f64 = 3.0;
 pub(super) fn compare(yardstick: &Yardstick<'_>) -> Vec<AuditFinding> {
     let mut findings = Vec::new();
     for (service, needs) in &yardstick.needs.services {
+        if !yardstick.has_demand(service) {
+            continue;
+        }
         findings.extend(instances(yardstick, service, needs));
         findings.extend(rate_limits(yardstick, service, needs));
     }
@@ -41,10 +46,24 @@ fn instances(
     let (field, has) = match yardstick.replicas(service) {
         Replicas::Unknown => return Vec::new(),
         Replicas::Fixed(replicas) => (LimitField::Replicas, replicas),
+        Replicas::Default => (LimitField::Replicas, 1),
         Replicas::Scaled { most, .. } => (LimitField::MaxReplicas, most),
     };
-    let (Some(limit), Some(busiest)) = (highest(yardstick, service, field), busiest(needs)) else {
+    let Some(busiest) = busiest(needs) else {
         return Vec::new();
+    };
+    let finding = |severity, text: String| -> Option<AuditFinding> {
+        let finding = match yardstick.defaulted_workload(service) {
+            Some(document) => {
+                let text = format!("replicas is not set, Kubernetes runs 1: {text}");
+                let mut finding = AuditFinding::unset(&[service], field.name(), text);
+                finding.severity = severity;
+                finding.document = Some(document.to_owned());
+                finding
+            }
+            None => AuditFinding::on(severity, highest(yardstick, service, field)?, text),
+        };
+        Some(finding.needing(f64::from(busiest.instances), yardstick.at(busiest.hour)))
     };
     let mut findings = Vec::new();
     let short = needs.iter().filter(|need| need.instances > has).count();
@@ -58,20 +77,19 @@ fn instances(
             yardstick.when(busiest.hour),
             count(busiest.instances, "instance"),
         );
-        findings.push(
-            AuditFinding::on(Severity::Severe, limit, text)
-                .needing(f64::from(busiest.instances), yardstick.at(busiest.hour)),
-        );
-    } else if field == LimitField::Replicas && has > busiest.instances.saturating_mul(MUCH_MORE) {
+        findings.extend(finding(Severity::Severe, text));
+    } else if field == LimitField::Replicas && has == 1 {
+        let text = "no second instance: losing it stops the service";
+        findings.extend(finding(Severity::Note, text.into()));
+    } else if field == LimitField::Replicas
+        && has > busiest.instances.max(FOR_A_LOSS).saturating_mul(MUCH_MORE)
+    {
         let text = format!(
             "the busiest hour, {}, needs {}: {has} always run",
             yardstick.when(busiest.hour),
             count(busiest.instances, "instance"),
         );
-        findings.push(
-            AuditFinding::on(Severity::Note, limit, text)
-                .needing(f64::from(busiest.instances), yardstick.at(busiest.hour)),
-        );
+        findings.extend(finding(Severity::Note, text));
     }
     if let Replicas::Scaled { fewest, .. } = yardstick.replicas(service)
         && let Some(limit) = highest(yardstick, service, LimitField::MinReplicas)

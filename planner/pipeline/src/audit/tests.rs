@@ -96,9 +96,13 @@ spec:
 }
 
 async fn audited(manifests: &str) -> (Audit, String) {
+    audited_with(manifests, GRAPH).await
+}
+
+async fn audited_with(manifests: &str, graph: &str) -> (Audit, String) {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("mesh.yaml"), manifests).unwrap();
-    fs::write(folder.path().join("graph.json"), GRAPH).unwrap();
+    fs::write(folder.path().join("graph.json"), graph).unwrap();
     fs::write(folder.path().join("history.csv"), history()).unwrap();
     let request = AuditRequest {
         manifests: vec!["mesh.yaml".into()],
@@ -146,6 +150,210 @@ async fn limits_that_do_not_fit_are_named_with_the_hour_that_breaks_them() {
     let at = short.at.unwrap();
     // The peak of the day, in the 48 hours after the end of the history.
     assert!(at >= found.as_of && at.strftime("%H").to_string().parse::<u32>().unwrap() >= 9);
+}
+
+/// The finding about a field of a service.
+fn of<'a>(found: &'a Audit, subject: &str, field: &str) -> &'a AuditFinding {
+    let finding = |f: &&AuditFinding| f.subject == subject && f.field == field;
+    found
+        .findings
+        .iter()
+        .find(finding)
+        .unwrap_or_else(|| panic!("no finding on {field} of {subject}: {:#?}", found.findings))
+}
+
+#[tokio::test]
+async fn one_replica_that_suffices_is_a_note_and_a_service_without_demand_is_passed_over() {
+    let graph = GRAPH.replace(
+        "\"services\": [",
+        "\"services\": [ { \"name\": \"shop/batch\", \"entry\": false },",
+    );
+    let manifests = [
+        workload("frontend", 12),
+        workload("cart", 14),
+        workload("stock", 1),
+        workload("batch", 90),
+        rule("batch", "1", 50),
+    ];
+    let (found, text) = audited_with(&manifests.concat(), &graph).await;
+    // At 350 requests a second of 5 ms, one of 16 workers has a tenth of its time filled: a plan keeps two, demand needs one.
+    let stock = of(&found, "shop/stock", "replicas");
+    assert_eq!(
+        (stock.severity, stock.needs, stock.text.as_str()),
+        (
+            Severity::Note,
+            Some(1.0),
+            "no second instance: losing it stops the service"
+        )
+    );
+    assert!(!text.contains("batch"), "{text}");
+    assert_eq!(found.services, 3);
+}
+
+#[tokio::test]
+async fn replicas_that_nothing_sets_count_as_the_one_that_kubernetes_runs() {
+    let unset = |name: &str| workload(name, 1).replace("  replicas: 1\n", "");
+    let manifests = [
+        unset("frontend"),
+        AUTOSCALER.into(),
+        unset("cart"),
+        unset("stock"),
+    ];
+    let (found, _) = audited(&manifests.concat()).await;
+    let cart = of(&found, "shop/cart", "replicas");
+    assert_eq!((cart.severity, cart.has), (Severity::Severe, None));
+    assert_eq!(cart.document.as_deref(), Some("Deployment shop/cart"));
+    assert!(
+        cart.text
+            .starts_with("replicas is not set, Kubernetes runs 1: ")
+            && cart.text.contains(" UTC needs "),
+        "{}",
+        cart.text
+    );
+    assert_eq!(
+        of(&found, "shop/stock", "replicas").severity,
+        Severity::Note
+    );
+    // Where an autoscaler is, it says how many run.
+    let mut about = found.findings.iter();
+    assert!(!about.any(|f| f.subject == "shop/frontend" && f.field == "replicas"));
+
+    // One is too few as soon as the quietest hour needs more than it.
+    let slow = GRAPH.replace(
+        "\"service_time_mean_ms\": 20,",
+        "\"service_time_mean_ms\": 400,",
+    );
+    let (found, _) = audited_with(&manifests.concat(), &slow).await;
+    let fewest = of(&found, "shop/frontend", "minReplicas");
+    assert_eq!(
+        (fewest.severity, fewest.has),
+        (Severity::Caution, Some(1.0))
+    );
+    assert!(fewest.needs.unwrap() >= 2.0);
+}
+
+#[tokio::test]
+async fn what_rests_on_assumptions_is_no_more_than_a_caution() {
+    let manifests = [
+        workload("frontend", 1),
+        workload("cart", 1),
+        workload("stock", 1),
+        rule("frontend", "1", 50),
+        rule("cart", "1", 50),
+        rule("stock", "1", 50),
+    ]
+    .concat();
+    let (found, _) = audited(&manifests).await;
+    for subject in ["shop/cart", "shop/stock"] {
+        assert_eq!(
+            of(&found, subject, "http2MaxRequests").severity,
+            Severity::Severe
+        );
+    }
+    let no_capacity = GRAPH.replace(
+        r#", "capacity": { "service_time_mean_ms": 40, "concurrency": 4 }"#,
+        "",
+    );
+    let (found, _) = audited_with(&manifests, &no_capacity).await;
+    let cart = of(&found, "shop/cart", "http2MaxRequests");
+    assert_eq!(cart.severity, Severity::Caution);
+    assert!(cart.text.ends_with(" (capacity assumed: give a catalogue)"));
+    let warned = |code: &str, subject: &str| {
+        let mut warnings = found.warnings.iter();
+        warnings.any(|w| w.code == code && w.subject == subject)
+    };
+    assert!(warned("capacity_assumed", "shop/cart"));
+
+    // The calls to cart are assumed, and with them those that cart makes.
+    let no_calls = GRAPH.replace(", \"fan_out\": 0.8", "");
+    let (found, _) = audited_with(&manifests, &no_calls).await;
+    for subject in ["shop/cart", "shop/stock"] {
+        let finding = of(&found, subject, "http2MaxRequests");
+        assert_eq!(finding.severity, Severity::Caution);
+        assert!(
+            finding
+                .text
+                .ends_with(" (calls assumed: give traces or a catalogue)")
+        );
+    }
+    assert_eq!(
+        of(&found, "shop/frontend", "http2MaxRequests").severity,
+        Severity::Severe
+    );
+    let mut warnings = found.warnings.iter();
+    assert!(warnings.any(|w| w.code == "fan_out_assumed"));
+}
+
+#[tokio::test]
+async fn short_queues_and_retries_that_cannot_help_are_cautions() {
+    let pool = |pending: u32| {
+        rule("cart", "30", 50).replace(
+            "http2MaxRequests: 30",
+            &format!("http2MaxRequests: 30, http1MaxPendingRequests: {pending}"),
+        )
+    };
+    let retries = |settings: &str| {
+        route("cart", "1s", 2).replace("attempts: 2", &format!("attempts: 2, {settings}"))
+    };
+    let mesh = |pending, settings| {
+        [
+            workload("frontend", 12),
+            workload("cart", 14),
+            pool(pending),
+            retries(settings),
+        ]
+        .concat()
+    };
+    let (found, _) = audited(&mesh(1, "perTryTimeout: 500ms, retryOn: 'reset, 5xx'")).await;
+    let pending = of(&found, "shop/cart", "http1MaxPendingRequests");
+    assert_eq!(
+        (pending.severity, pending.has),
+        (Severity::Caution, Some(1.0))
+    );
+    assert!(pending.needs.unwrap() > 4.0);
+    let tries = of(&found, "shop/cart", "retries.perTryTimeout");
+    assert_eq!(
+        (tries.severity, tries.needs),
+        (Severity::Caution, Some(333.0))
+    );
+    assert_eq!(
+        tries.text,
+        "3 attempts of 500 ms take up to 1500 ms and the whole call has 1000: the last are cut off"
+    );
+    let repeats = of(&found, "shop/cart", "retries.retryOn");
+    assert_eq!(repeats.severity, Severity::Caution);
+    assert!(
+        repeats
+            .text
+            .contains("repeats requests that were worked on")
+    );
+
+    // 0 leaves Istio's default in place.
+    for pending in [0, 100] {
+        let fits = mesh(pending, "perTryTimeout: 300ms, retryOn: connect-failure");
+        let (found, text) = audited(&fits).await;
+        let fields = [
+            "http1MaxPendingRequests",
+            "retries.perTryTimeout",
+            "retries.retryOn",
+        ];
+        let wrong = |f: &AuditFinding| fields.contains(&f.field.as_str());
+        assert!(!found.findings.iter().any(wrong), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_finding_on_what_is_unset_lists_every_service() {
+    let (found, _) = audited(&workload("frontend", 12)).await;
+    let unset = found
+        .findings
+        .iter()
+        .find(|f| f.field == "http2MaxRequests")
+        .unwrap();
+    let listed: Vec<&str> = unset.services.iter().map(ServiceName::as_str).collect();
+    assert_eq!(listed, ["shop/cart", "shop/frontend", "shop/stock"]);
+    let json = serde_json::to_value(unset).unwrap();
+    assert_eq!(json["services"][2], "shop/stock");
 }
 
 #[tokio::test]

@@ -1,6 +1,10 @@
 //! What existing limits are held against: the needs of each hour, the instances that run then, and what a plan would set.
 
-use foremesh_model::{EdgeName, RegionPlan, ServiceName, ServiceSettings, Timestamp};
+use std::collections::BTreeSet;
+
+use foremesh_model::{
+    CallerLimits, EdgeName, Protocol, RegionPlan, ServiceName, ServiceSettings, Timestamp,
+};
 use foremesh_observe::{ExistingLimits, LimitField};
 use foremesh_policy::{HourRequirement, Requirements};
 
@@ -9,6 +13,8 @@ pub(super) struct Yardstick<'a> {
     pub limits: &'a ExistingLimits,
     pub needs: &'a Requirements,
     pub plan: &'a RegionPlan,
+    /// Documents of which a value was not understood: what they seem to leave unset may be set.
+    pub unread: BTreeSet<&'a str>,
 }
 
 /// How many replicas manifests let a service have.
@@ -18,17 +24,17 @@ pub(super) enum Replicas {
     Unknown,
     /// A fixed number.
     Fixed(u32),
+    /// One workload says none and no autoscaler is known: Kubernetes runs one.
+    Default,
     /// An autoscaler moves between both.
     Scaled { fewest: u32, most: u32 },
 }
 
 impl<'a> Yardstick<'a> {
-    pub fn new(limits: &'a ExistingLimits, needs: &'a Requirements, plan: &'a RegionPlan) -> Self {
-        Self {
-            limits,
-            needs,
-            plan,
-        }
+    /// Whether the forecast brings a service any request at all.
+    pub fn has_demand(&self, service: &ServiceName) -> bool {
+        let hours = self.needs.services.get(service);
+        hours.is_some_and(|hours| hours.iter().any(|need| need.demand_p99_rps > 0.0))
     }
 
     /// The instant at which an hour of the plan begins.
@@ -38,14 +44,30 @@ impl<'a> Yardstick<'a> {
         Timestamp::from_second(starts.saturating_add(seconds)).unwrap_or(Timestamp::MAX)
     }
 
-    /// `11 Dec 18:00`, in UTC.
+    /// `11 Dec 18:00 UTC`.
     pub fn when(&self, hour: u32) -> String {
-        self.at(hour).strftime("%-d %b %H:%M").to_string()
+        self.at(hour).strftime("%-d %b %H:%M UTC").to_string()
     }
 
     /// What a plan would set at a service.
     pub fn planned(&self, service: &ServiceName) -> Option<&ServiceSettings> {
         self.plan.settings.services.get(service)
+    }
+
+    /// What a plan would set at one proxy of a caller; none as the caller stands for the ingress gateway.
+    pub fn planned_caller_limits(
+        &self,
+        caller: Option<&ServiceName>,
+        callee: &ServiceName,
+    ) -> Option<&CallerLimits> {
+        let settings = &self.plan.settings;
+        match caller {
+            Some(caller) => {
+                let edge = EdgeName::new(caller.clone(), callee.clone());
+                Some(&settings.edges.get(&edge)?.caller_limits)
+            }
+            None => Some(&settings.entries.get(callee)?.gateway_limits),
+        }
     }
 
     /// A number that went into a value of the plan.
@@ -74,7 +96,45 @@ impl<'a> Yardstick<'a> {
                     .map_or(1, |(fewest, _)| whole(fewest)),
                 most: whole(most),
             },
-            None => fixed.map_or(Replicas::Unknown, |(_, most)| Replicas::Fixed(whole(most))),
+            None => match fixed {
+                Some((_, most)) => Replicas::Fixed(whole(most)),
+                None if self.defaulted_workload(service).is_some() => Replicas::Default,
+                None => Replicas::Unknown,
+            },
+        }
+    }
+
+    /// The document of the only workload of a service, where neither it nor an autoscaler says how many replicas run.
+    pub fn defaulted_workload(&self, service: &ServiceName) -> Option<&'a str> {
+        const SCALING: [LimitField; 4] = [
+            LimitField::Replicas,
+            LimitField::MinReplicas,
+            LimitField::MaxReplicas,
+            LimitField::ScheduledReplicas,
+        ];
+        let is_set = |field| self.limits.of(service, field).next().is_some();
+        if SCALING.into_iter().any(is_set) {
+            return None;
+        }
+        let documents = self.limits.services.get(service)?;
+        let has_kind = |document: &str, kinds: &[&str]| {
+            let kind = document.split(' ').next().unwrap_or_default();
+            kinds.contains(&kind)
+        };
+        const SCALERS: [&str; 2] = ["HorizontalPodAutoscaler", "ScaledObject"];
+        const WORKLOADS: [&str; 4] = ["Deployment", "StatefulSet", "Rollout", "ReplicaSet"];
+        if documents.iter().any(|d| has_kind(d, &SCALERS)) {
+            return None;
+        }
+        let mut workloads = documents.iter().filter(|d| has_kind(d, &WORKLOADS));
+        match (workloads.next(), workloads.next()) {
+            // Of several workloads behind one service nothing says which share each has.
+            (Some(only), None)
+                if has_kind(only, &WORKLOADS[..2]) && !self.unread.contains(only.as_str()) =>
+            {
+                Some(only)
+            }
+            _ => None,
         }
     }
 
@@ -83,7 +143,12 @@ impl<'a> Yardstick<'a> {
         let running = match self.replicas(service) {
             Replicas::Fixed(replicas) => replicas,
             Replicas::Scaled { fewest, most } => need.instances.max(fewest).min(most),
-            Replicas::Unknown => need.instances,
+            Replicas::Default => 1,
+            // Nothing says how many run: as many as a plan would keep.
+            Replicas::Unknown => self
+                .planned(service)
+                .map_or(1, |planned| planned.instances.fewest())
+                .max(need.instances),
         };
         running.max(1)
     }
@@ -134,6 +199,13 @@ impl<'a> Yardstick<'a> {
             .rev()
             .max_by_key(|(_, concurrent, _)| *concurrent)
     }
+}
+
+/// Whether the mesh sees requests and not only bytes.
+pub(super) fn sees_requests(yardstick: &Yardstick<'_>, service: &ServiceName) -> bool {
+    yardstick
+        .planned(service)
+        .is_some_and(|planned| planned.protocol != Protocol::Tcp)
 }
 
 /// Istio's and Envoy's way to say that there is no limit: 2³² − 1.
