@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use foremesh_model::{
-    Catalogue, History, Service, ServiceGraph, Severity, SourceRequest, Timestamp, Warning,
+    Catalogue, History, METRIC_REQUESTS_PER_SECOND, Service, ServiceGraph, Severity, SourceRequest,
+    Timestamp, Warning,
 };
 use foremesh_observe as observe;
 
@@ -43,6 +44,7 @@ impl Sources {
         let mut warnings = history.warnings;
         warnings.append(&mut graph.warnings);
         let history = history.value.until(as_of);
+        warnings.extend(unused_metrics(&history));
         let mut graph = graph.value;
         if graph.is_empty() {
             graph = services_of(&history)?;
@@ -87,6 +89,29 @@ impl Sources {
             warnings,
         })
     }
+}
+
+/// Says which columns of a history move nothing: error rates and latencies are taken from traces.
+fn unused_metrics(history: &History) -> Option<Warning> {
+    let unused: std::collections::BTreeSet<&str> = history
+        .series
+        .keys()
+        .map(|key| key.metric.as_str())
+        .filter(|metric| *metric != METRIC_REQUESTS_PER_SECOND)
+        .collect();
+    if unused.is_empty() {
+        return None;
+    }
+    let names: Vec<&str> = unused.into_iter().collect();
+    Some(Warning {
+        severity: Severity::Note,
+        code: "history_metrics_unused".into(),
+        subject: "history".into(),
+        text: format!(
+            "{} move no setting: errors and latencies of calls are read from traces",
+            names.join(", ")
+        ),
+    })
 }
 
 fn with_catalogue(
