@@ -199,13 +199,13 @@ variable "gateways" {
 }
 
 variable "hash_header" {
-  description = "The request header by whose hash an instance is chosen, where a service balances by hash. Default none: the caller's address."
+  description = "The request header by whose hash an instance is chosen, where a service balances by hash. Default none: such a service is balanced by the fewest requests (LEAST_REQUEST) instead, and warms up as such, because the source address would tie each calling pod to one instance. Opaque TCP has no header and is balanced so in any case."
   type        = string
   default     = null
 }
 
 variable "hold_hours" {
-  description = "Hours after the horizon for which KEDA holds the most instances of the schedule, in case no newer plan has come. Default 168."
+  description = "Hours after the horizon for which KEDA holds the most instances of the schedule, in case no newer plan has come; afterwards it falls to the fewest. Default: until 330 days after the plan's start. Cron knows no year: an object that is applied longer before the start than the rest of the year (35 days by default) holds the most until then."
   type        = number
   default     = null
 }

@@ -25,6 +25,7 @@ pub fn error(error: &PipelineError) -> Diagnostics {
         }
         PipelineError::NoHistory | PipelineError::TwoHistories => ("Telemetry is not named", None),
         PipelineError::NoServices => ("No service is known", None),
+        PipelineError::NothingToLint { .. } => ("Nothing to lint", None),
         PipelineError::UnknownService { .. } => ("Unknown service", None),
     };
     let diagnostic = Diagnostic::error(summary, error.to_string());
