@@ -30,7 +30,7 @@ run "writes_everything_the_mesh_needs" {
     condition = alltrue([
       for field in [
         "http1MaxPendingRequests:", "http2MaxRequests:", "maxRetries:", "maxConnections:",
-        "loadBalancer:", "consistentHash:", "warmup:", "outlierDetection:", "consecutive5xxErrors:", "baseEjectionTime:",
+        "loadBalancer:", "warmup:", "outlierDetection:", "consecutive5xxErrors:", "baseEjectionTime:",
         "interval:", "maxEjectionPercent:", "minHealthPercent:", "retryBudget:", "timeout:", "retries:", "attempts:",
         "perTryTimeout:", "retryOn:", "local_ratelimit", "tokens_per_fill:", "max_tokens:", "fill_interval:",
       ] : strcontains(join("\n", values(provider::foremesh::render(output.adopted, "istio"))), field)
@@ -91,5 +91,20 @@ run "a_fall_in_demand_is_taken_over" {
       run.writes_everything_the_mesh_needs.adopted.services["shop/frontend"].needs.demand_rps * 0.9
     )
     error_message = "half of the demand needs no less"
+  }
+}
+
+run "a_header_spreads_by_hash" {
+  variables {
+    path        = "tests/stacks/hash"
+    hash_header = "x-session"
+  }
+
+  assert {
+    condition = alltrue([
+      for field in ["consistentHash:", "httpHeaderName: x-session"] :
+      strcontains(join("\n", [for name in fileset(var.path, "**") : file("${var.path}/${name}")]), field)
+    ])
+    error_message = "the header does not reach the load balancer"
   }
 }
