@@ -73,7 +73,7 @@ impl FromStr for Target {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Autoscaler {
-    /// KEDA: follows the schedule hour by hour; a rise begins early by the warm-up time and half a minute, at least 3 minutes, for instances to start.
+    /// KEDA: follows the schedule hour by hour; a rise begins early by the warm-up time and a minute and a half, at least 3 minutes, for instances to start.
     #[default]
     Keda,
     /// Kubernetes' own autoscaler: knows no hours, moves between the schedule's fewest and most by CPU.

@@ -34,8 +34,8 @@ const LONGEST_HOURS: u32 = 360 * 24;
 /// Hours after the plan's start until which the most instances are held where the options say nothing; the rest of the year is how
 /// long before the start an object may be applied.
 const HELD_UNTIL_HOURS: u32 = 330 * 24;
-/// The least time that is kept for an instance to start and warm up. The settings know no start-up time, so a minute is assumed for it.
-const LEAST_READY_S: u32 = 60;
+/// Until an ordered instance is ready and begins to warm up. The settings know no start-up time, so a minute is assumed.
+const START_S: u32 = 60;
 /// Until a window that has begun changes the number of instances: KEDA's polling (15 s) and the autoscaler's next look (15 s).
 const NOTICED_S: u32 = 30;
 /// No rise begins later than this before its hour: a service with a short warm-up has to start all the same.
@@ -115,10 +115,9 @@ pub(super) fn of(
     Ok(windows)
 }
 
-/// How long before its hour a rise begins. Warm-up only begins when an instance is ready, so what rounding and the least lead add is for
-/// its start.
+/// How long before its hour a rise begins: an instance is ordered, starts, and only then warms up.
 fn lead_minutes(warm_up_s: u32) -> i64 {
-    let ready_s = warm_up_s.max(LEAST_READY_S).saturating_add(NOTICED_S);
+    let ready_s = warm_up_s.saturating_add(START_S + NOTICED_S);
     i64::from(ready_s.div_ceil(60).max(LEAST_LEAD_MINUTES))
 }
 
@@ -215,9 +214,10 @@ mod tests {
         for (warm_up_s, minutes) in [
             (0, 3),
             (60, 3),
-            (150, 3),
-            (151, 4),
-            (300, 6),
+            (90, 3),
+            (150, 4),
+            (151, 5),
+            (300, 7),
             (u32::MAX, 71_582_789),
         ] {
             assert_eq!(lead_minutes(warm_up_s), minutes, "{warm_up_s} s");
