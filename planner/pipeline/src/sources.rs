@@ -22,7 +22,7 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// Reads all sources. Paths are relative to `base`. Nothing measured at or after `as_of` is kept.
+    /// Reads all sources. Paths are relative to `base`. Nothing measured at or after `as_of` is kept; `Timestamp::MAX` keeps all.
     ///
     /// # Errors
     /// [`PipelineError::Observe`] when a source cannot be read, [`PipelineError::NoHistory`],
@@ -32,15 +32,17 @@ impl Sources {
         as_of: Timestamp,
         base: &Path,
     ) -> Result<Self, PipelineError> {
+        // No message may speak of an instant that nobody gave.
+        let given = (as_of < Timestamp::MAX).then_some(as_of);
         let history = match (&request.history, &request.prometheus) {
-            (Some(file), None) => observe::read_history(&base.join(file), Some(as_of))?,
+            (Some(file), None) => observe::read_history(&base.join(file), given)?,
             (None, Some(prometheus)) => {
                 foremesh_observe::query_prometheus(prometheus, as_of, base).await?
             }
             (Some(_), Some(_)) => return Err(PipelineError::TwoHistories),
             (None, None) => return Err(PipelineError::NoHistory),
         };
-        let mut graph = Self::load_graph(request, Some(as_of), base)?;
+        let mut graph = Self::load_graph(request, given, base)?;
         let mut warnings = history.warnings;
         warnings.append(&mut graph.warnings);
         let history = history.value.until(as_of);

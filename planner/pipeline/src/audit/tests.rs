@@ -393,3 +393,25 @@ async fn a_region_that_was_never_measured_is_refused_with_those_that_were() {
     );
     assert!(audit(&request, Path::new("/nowhere")).await.is_err());
 }
+
+#[tokio::test]
+async fn an_empty_history_is_refused_without_an_instant_that_nobody_gave() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("mesh.yaml"), workload("frontend", 2)).unwrap();
+    fs::write(
+        folder.path().join("history.csv"),
+        "timestamp,region,service,requests_per_second\n",
+    )
+    .unwrap();
+    let request = AuditRequest {
+        manifests: vec!["mesh.yaml".into()],
+        history: "history.csv".into(),
+        region: None,
+        catalogue: None,
+        graph: Vec::new(),
+        horizon_hours: 48,
+        as_of: None,
+    };
+    let error = audit(&request, folder.path()).await.unwrap_err();
+    assert!(error.to_string().contains("was found"), "{error}");
+}
