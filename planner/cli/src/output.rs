@@ -93,11 +93,7 @@ pub fn warnings(warnings: &[Warning], most: usize) {
         let _ = writeln!(err, "{word}: {}: {}", warning.subject, warning.text);
     }
     if warnings.len() > most {
-        let _ = writeln!(
-            err,
-            "… and {} more; all stand in the plan",
-            warnings.len() - most
-        );
+        let _ = writeln!(err, "… and {} more", warnings.len() - most);
     }
 }
 
