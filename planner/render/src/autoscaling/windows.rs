@@ -112,7 +112,23 @@ pub(super) fn of(
         hold_until,
         most,
     )?);
-    Ok(windows)
+    Ok(without_twins(windows))
+}
+
+/// Of windows that became one where clocks go back, the one that wants the most: KEDA would take it as well.
+fn without_twins(windows: Vec<Window>) -> Vec<Window> {
+    let mut kept: Vec<Window> = Vec::with_capacity(windows.len());
+    for window in windows {
+        let twin = kept
+            .iter_mut()
+            .find(|other| (&other.start, &other.end) == (&window.start, &window.end));
+        match twin {
+            Some(twin) if twin.instances < window.instances => *twin = window,
+            Some(_) => {}
+            None => kept.push(window),
+        }
+    }
+    kept
 }
 
 /// How long before its hour a rise begins: an instance is ordered, starts, and only then warms up.
@@ -207,6 +223,25 @@ mod tests {
             windows(&settings, &options)[1],
             window("0 1 25 10 *", "0 3 25 10 *", 5)
         );
+    }
+
+    #[test]
+    fn windows_that_became_one_are_written_once_with_the_most() {
+        let windows = vec![
+            window("0 1 1 11 *", "0 2 1 11 *", 2),
+            window("0 1 1 11 *", "0 2 1 11 *", 3),
+            window("0 2 1 11 *", "0 3 1 11 *", 1),
+        ]
+        .into_iter()
+        .map(|(start, end, instances)| Window {
+            name: String::new(),
+            start,
+            end,
+            instances,
+        })
+        .collect();
+        let kept: Vec<u32> = without_twins(windows).iter().map(|w| w.instances).collect();
+        assert_eq!(kept, [3, 1]);
     }
 
     #[test]
