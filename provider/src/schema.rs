@@ -1,6 +1,8 @@
 //! From the one declaration of a noun to Terraform's schema: inputs as nested attributes with descriptions of their own, outputs
 //! as plain `map(object(…))` types, which `terraform test` mocks right.
 
+use std::sync::LazyLock;
+
 use foremesh_model::{
     Retries, Settings,
     shape::{Field, Shape},
@@ -11,6 +13,12 @@ use tfplugin::{Attribute, AttributeKind, Nested, Type, Value, ValueError};
 /// The attributes that a configuration may or must set, one for each field of a noun.
 pub fn inputs<T: JsonSchema>() -> Vec<Attribute> {
     fields::<T>().iter().map(input).collect()
+}
+
+/// The type of settings. Several schemas hold it and every start needs them, so it is made once.
+pub fn settings() -> Type {
+    static SETTINGS: LazyLock<Type> = LazyLock::new(output::<Settings>);
+    SETTINGS.clone()
 }
 
 /// The type of a noun that the provider sets.
@@ -92,13 +100,14 @@ fn describe(field: &Field) -> String {
     }
 }
 
-/// Settings in their typed form. The retries of an edge that tries nothing again are null: most edges are such, and each line counts in a
+/// Settings in their typed form, without needs: those belong to a proposal. The retries of an edge that tries nothing again are null: most edges are such, and each line counts in a
 /// state.
 ///
 /// # Errors
 /// [`ValueError`] when settings and type differ, which is an error of the provider.
 pub fn typed(settings: &Settings) -> Result<Value, ValueError> {
-    let mut value = Value::from_serialize(settings, &output::<Settings>())?;
+    let settings = settings.clone().without_needs();
+    let mut value = Value::from_serialize(&settings, &self::settings())?;
     let edges = match &mut value {
         Value::Map(fields) => fields.get_mut("edges"),
         _ => None,

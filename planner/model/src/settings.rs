@@ -65,7 +65,10 @@ pub struct ServiceSettings {
     pub preconnect_ratio: f64,
     /// Where its traffic is handled.
     pub proxy_mode: ProxyMode,
-    /// What the plan must never fall below; holds that would are released.
+    /// What the plan must never fall below; holds that would are released. A proposal says it; what is adopted does without
+    /// ([`Settings::without_needs`]), and so does Terraform.
+    #[serde(default, skip_serializing_if = "ServiceNeeds::is_none")]
+    #[schemars(skip)]
     pub needs: ServiceNeeds,
 }
 
@@ -138,7 +141,7 @@ pub enum ProxyMode {
 }
 
 /// What the plan must never fall below, whatever an earlier adoption holds.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ServiceNeeds {
     /// Requests a second of the whole service at the 0.99 quantile of its highest hour, peak within the hour included.
     pub demand_rps: f64,
@@ -187,8 +190,10 @@ pub struct CallerLimits {
     pub max_pending_requests: u32,
     /// Requests in flight.
     pub max_concurrent_requests: u32,
-    /// Requests in flight that the limits must pass whatever an earlier adoption holds: the 0.999 quantile at one proxy.
-    #[serde(default)]
+    /// Requests in flight that the limits must pass whatever an earlier adoption holds: the 0.999 quantile at one proxy. A
+    /// proposal says it; what is adopted does without.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    #[schemars(skip)]
     pub needed_concurrent_requests: u32,
     /// Retries in flight.
     pub max_concurrent_retries: u32,
@@ -233,6 +238,17 @@ pub struct RampStage {
     pub starts_minute: u32,
 }
 
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
+impl ServiceNeeds {
+    /// Whether nothing is said of what is needed.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 impl ServiceSettings {
     /// The fewest instances of the schedule, standby included.
     pub fn fewest_instances(&self) -> u32 {
@@ -246,6 +262,21 @@ impl ServiceSettings {
 }
 
 impl Settings {
+    /// The settings alone, as they are adopted and rendered: needs belong to a proposal, against which holds are measured.
+    #[must_use]
+    pub fn without_needs(mut self) -> Self {
+        for service in self.services.values_mut() {
+            service.needs = ServiceNeeds::default();
+        }
+        for edge in self.edges.values_mut() {
+            edge.caller_limits.needed_concurrent_requests = 0;
+        }
+        for entry in self.entries.values_mut() {
+            entry.gateway_limits.needed_concurrent_requests = 0;
+        }
+        self
+    }
+
     /// The settings as one compressed, versioned string, for Terraform's state and for other machines.
     pub fn encode(&self) -> String {
         packed::encode("fms", SETTINGS_FORMAT_VERSION, self)

@@ -26,7 +26,7 @@ impl fmt::Display for EntrySummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "mean {}, up to {} (median) and {} (0.99 quantile, at {}) requests/s",
+            "mean {} requests/s, highest {} (median) and {} (q0.99, {})",
             self.mean_rps, self.peak_p50_rps, self.peak_p99_rps, self.peak_at
         )
     }
@@ -51,7 +51,7 @@ impl fmt::Display for ServiceSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{}…{} instances and {} on standby, each admits {} requests/s, for {} requests/s (0.99 quantile)",
+            "{}…{} instances, {} standby, each admits {} requests/s; demand {} requests/s (q0.99)",
             self.fewest_instances,
             self.most_instances,
             self.standby_instances,

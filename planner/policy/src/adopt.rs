@@ -19,7 +19,7 @@ use merge::Merge;
 /// What became of a proposal.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Adoption {
-    /// What is to be in force.
+    /// What is to be in force, without needs.
     pub adopted: Settings,
     /// Paths of the values that differ from the prior ones; a service, edge or entry that came or went is one path.
     pub moved: Vec<String>,
@@ -40,19 +40,23 @@ pub(crate) struct Unit(pub String);
 /// crosses from one step to the next. A schedule is compared hour by hour at the same instant, with at least one instance
 /// allowed, and held whole. Names, choices and lists always follow. 0 holds nothing.
 ///
-/// The result keeps every guard that the proposal keeps, and equals `prior` exactly when nothing moved.
+/// What the prior settings needed in their time does not count. The result keeps every guard that the proposal keeps, also with
+/// the proposal's needs, and equals the prior settings (both without needs) exactly when nothing moved.
 pub fn adopt(prior: &Settings, proposed: &Settings, tolerance: f64) -> Adoption {
     let tolerance = if tolerance.is_finite() {
         tolerance.max(0.0)
     } else {
         0.0
     };
+    let prior = &prior.clone().without_needs();
     let mut released = BTreeMap::new();
     let adopted = if tolerance == 0.0 || prior.format_version != proposed.format_version {
         proposed.clone()
     } else {
         settle(prior, proposed, tolerance, &mut released)
-    };
+    }
+    .without_needs();
+    let proposed = &proposed.clone().without_needs();
     let (moved, held) = compare(prior, proposed, &adopted);
     let moved_set: BTreeSet<&String> = moved.iter().collect();
     Adoption {

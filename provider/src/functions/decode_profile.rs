@@ -1,6 +1,5 @@
 //! `provider::foremesh::decode_profile(profile)`: a packed profile as an object.
 
-use foremesh_model::Settings;
 use tfplugin::{Call, Function, FunctionError, Parameter, Signature, Type, Value, async_trait};
 
 use crate::schema;
@@ -15,7 +14,7 @@ impl Function for DecodeProfile {
     }
 
     fn signature(&self) -> Signature {
-        Signature::returning(schema::output::<Settings>())
+        Signature::returning(schema::settings())
             .summary("Reads a packed profile as an object.")
             .description(
                 "Reads the string `data.foremesh_mesh_profile.NAME.profile` as the object it stands for, the same shape as \

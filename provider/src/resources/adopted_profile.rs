@@ -42,7 +42,7 @@ impl Resource<Context> for AdoptedProfile {
                  0 takes over every change.",
             ))
             .attribute(
-                Attribute::computed("adopted", schema::output::<Settings>())
+                Attribute::computed("adopted", schema::settings())
                     .description("The settings that hold: what renderers read."),
             )
     }

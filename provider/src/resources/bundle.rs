@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use foremesh_model::Settings;
 use foremesh_pipeline::{
     FileHashes, Folder, RenderError, RenderOptions, Target, hash_files, render_target,
 };
@@ -35,7 +34,7 @@ impl Resource<Context> for Bundle {
                  only its own files are ever removed; a machine on which the folder was never written shows no change.",
             )
             .attribute(
-                Attribute::required("profile", schema::output::<Settings>())
+                Attribute::required("profile", schema::settings())
                     .write_only()
                     .description("The settings: `foremesh_adopted_profile.NAME.adopted`. Not kept in the state."),
             )

@@ -1,8 +1,9 @@
 //! Demand as one compressed, versioned string: what Terraform keeps in its state.
 //!
-//! `fmd1.` and base64 of zstd of: the length of a JSON header (u32, little endian), the header, then for each entry and step the
-//! logarithms of the quantiles on a grid of 1%, as differences (the median from the step before, each other level from its
-//! neighbour and from the same difference one step before), zigzag varints. 500 entries × 72 steps × 14 levels take some 150 kB.
+//! `fmd1.` and base64 of zstd of: the length of a JSON header (u32, little endian), the header, then the logarithms of the
+//! quantiles on a grid of 1%, as differences (the median from the step before, each other level from its neighbour and from the
+//! same difference one step before), zigzag varints. Level by level, then entry by entry, step by step: differences of one
+//! level are alike, so that they compress better side by side. 500 entries × 72 steps × 14 levels take some 120 kB.
 
 use serde::{Deserialize, Serialize};
 
@@ -52,20 +53,18 @@ impl Demand {
         .unwrap_or_default();
         let mut bytes = (header.len() as u32).to_le_bytes().to_vec();
         bytes.extend_from_slice(&header);
-        for entry in self.entries.values() {
-            let mut before = [0i64; QUANTILE_LEVELS.len()];
-            for step in 0..steps {
-                let codes: [i64; QUANTILE_LEVELS.len()] = std::array::from_fn(|level| {
-                    entry
-                        .quantiles_rps
-                        .get(step)
-                        .and_then(|values| values.get(level))
-                        .map_or(ZERO, |v| code_of(*v))
-                });
-                for level in visiting_order() {
-                    put(&mut bytes, codes[level] - predicted(&codes, &before, level));
+        let entries: Vec<Vec<Codes>> = self
+            .entries
+            .values()
+            .map(|entry| codes_of(entry, steps))
+            .collect();
+        for level in visiting_order() {
+            for codes in &entries {
+                let mut before = &[0; QUANTILE_LEVELS.len()];
+                for codes in codes {
+                    put(&mut bytes, codes[level] - predicted(codes, before, level));
+                    before = codes;
                 }
-                before = codes;
             }
         }
         pack("fmd", DEMAND_FORMAT_VERSION, &bytes)
@@ -94,24 +93,41 @@ impl Demand {
         {
             return Err(short());
         }
-        for entry in demand.entries.values_mut() {
-            read_entry(entry, steps, &mut body).ok_or_else(short)?;
+        let mut entries = vec![vec![[0i64; QUANTILE_LEVELS.len()]; steps]; demand.entries.len()];
+        for level in visiting_order() {
+            for entry in &mut entries {
+                read_level(entry, level, &mut body).ok_or_else(short)?;
+            }
+        }
+        for (entry, codes) in demand.entries.values_mut().zip(entries) {
+            entry.quantiles_rps = codes
+                .iter()
+                .map(|codes| codes.iter().map(|code| value_of(*code)).collect())
+                .collect();
         }
         Ok(demand)
     }
 }
 
-fn read_entry(entry: &mut EntryDemand, steps: usize, body: &mut &[u8]) -> Option<()> {
-    let mut before = [0i64; QUANTILE_LEVELS.len()];
-    for _ in 0..steps {
-        let mut codes = [0i64; QUANTILE_LEVELS.len()];
-        for level in visiting_order() {
-            codes[level] = take(body)?.checked_add(predicted(&codes, &before, level))?;
-        }
-        entry
-            .quantiles_rps
-            .push(codes.iter().map(|code| value_of(*code)).collect());
-        before = codes;
+/// The codes of every level at one step.
+type Codes = [i64; QUANTILE_LEVELS.len()];
+
+fn codes_of(entry: &EntryDemand, steps: usize) -> Vec<Codes> {
+    let code = |step: usize, level: usize| {
+        let values = entry.quantiles_rps.get(step)?;
+        values.get(level).map(|value| code_of(*value))
+    };
+    (0..steps)
+        .map(|step| std::array::from_fn(|level| code(step, level).unwrap_or(ZERO)))
+        .collect()
+}
+
+/// Reads the codes of one level; those between it and the median have been read.
+fn read_level(entry: &mut [Codes], level: usize, body: &mut &[u8]) -> Option<()> {
+    let mut before = [0; QUANTILE_LEVELS.len()];
+    for codes in entry {
+        codes[level] = take(body)?.checked_add(predicted(codes, &before, level))?;
+        before = *codes;
     }
     Some(())
 }

@@ -43,10 +43,6 @@ fn ejection_unit(name: &ServiceName) -> Unit {
     ))
 }
 
-fn needs_unit(name: &ServiceName) -> Unit {
-    Unit(format!("services[\"{name}\"].needs"))
-}
-
 fn calls_unit(name: &EdgeName) -> Unit {
     Unit(format!("edges[\"{name}\"].retries"))
 }
@@ -166,7 +162,6 @@ impl<'a> Merge<'a> {
             service.standby_instances = before.standby_instances;
         }
         self.ejection(name, before, after, &mut service);
-        self.needs(name, before, after, &mut service);
         self.rate_limit(name, after, &mut service, &prefix);
         service
     }
@@ -188,33 +183,6 @@ impl<'a> Merge<'a> {
         let near = same_instances || near(f64::from(old), f64::from(new), self.tolerance);
         if self.hold(ejection_unit(name), near, old != new) {
             service.outlier_ejection.max_ejection_percent = old;
-        }
-    }
-
-    /// What is needed is held beside a schedule that is held; safety is judged by what the proposal needs.
-    fn needs(
-        &mut self,
-        name: &ServiceName,
-        before: &ServiceSettings,
-        after: &ServiceSettings,
-        service: &mut ServiceSettings,
-    ) {
-        let Some(kept) = self.kept_schedule(&before.needs.instances, &after.needs.instances) else {
-            return;
-        };
-        let near = near(
-            before.needs.demand_rps,
-            after.needs.demand_rps,
-            self.tolerance,
-        ) && near_count(
-            before.needs.concurrent_requests,
-            after.needs.concurrent_requests,
-            self.tolerance,
-        );
-        let mut needs = before.needs.clone();
-        needs.instances = kept;
-        if self.hold(needs_unit(name), near, needs != after.needs) {
-            service.needs = needs;
         }
     }
 
@@ -349,8 +317,12 @@ impl<'a> Merge<'a> {
                 ),
             );
         }
-        if near && passes && fits(before, self) && self.hold(unit.clone(), true, before != after) {
-            return *before;
+        let kept = CallerLimits {
+            needed_concurrent_requests: after.needed_concurrent_requests,
+            ..*before
+        };
+        if near && passes && fits(before, self) && self.hold(unit.clone(), true, kept != *after) {
+            return kept;
         }
         // The proposal's limits fit the proposal's callers: a schedule that was held beside them must go.
         let holds_back = caller.filter(|_| scale > 1.0 + 1e-9 || !fits(after, self));
@@ -476,22 +448,13 @@ impl<'a> Merge<'a> {
         }
     }
 
-    /// The held units that make the merge unsafe, each with the reason: by its own values, and with the needs that the
-    /// proposal has.
+    /// The held units that make the merge unsafe, each with the reason; what is needed is what the proposal needs.
     pub(super) fn unsafe_units(&self) -> BTreeMap<Unit, String> {
         let mut units = self.unfit.clone();
         if self.held.is_empty() {
             return units;
         }
-        let mut judged = self.adopted.clone();
-        for (name, service) in &mut judged.services {
-            if let Some(proposed) = self.proposed.services.get(name) {
-                service.needs = proposed.needs.clone();
-            }
-        }
-        let mut violations = guards::check(&self.adopted);
-        violations.extend(guards::check(&judged));
-        for violation in violations {
+        for violation in guards::check(&self.adopted) {
             for unit in self.causes(&violation) {
                 if self.held.contains(&unit) {
                     units.entry(unit).or_insert_with(|| violation.text.clone());
@@ -515,7 +478,6 @@ impl<'a> Merge<'a> {
             .keys()
             .find(|n| violation.path.starts_with(&format!("services[\"{n}\"].")))
         {
-            causes.push(needs_unit(name));
             causes.push(capacity_unit(name));
             causes.push(standby_unit(name));
             causes.push(ejection_unit(name));

@@ -133,20 +133,18 @@ async fn serve_in<P: Provider>(
     lifetime::watch(shutdown.clone(), debug);
 
     let ends = shutdown.token();
-    let routes = Routes::new(ProviderService(Arc::new(Server::new(
-        provider,
-        stop.clone(),
-    ))))
-    .add_service(Controller {
-        shutdown: shutdown.clone(),
-    })
-    .add_service(Stdio {
-        shutdown: shutdown.token(),
-    })
-    .add_service(Broker {
-        shutdown: shutdown.token(),
-    })
-    .add_service(Health);
+    let server = Arc::new(Server::new(provider, stop.clone()));
+    let routes = Routes::new(ProviderService(server.clone()))
+        .add_service(Controller {
+            shutdown: shutdown.clone(),
+        })
+        .add_service(Stdio {
+            shutdown: shutdown.token(),
+        })
+        .add_service(Broker {
+            shutdown: shutdown.token(),
+        })
+        .add_service(Health);
     let line = if debug {
         handshake::reattach(options, listener.path())
     } else {
@@ -159,6 +157,7 @@ async fn serve_in<P: Provider>(
             .and_then(|()| stdout.flush())
             .map_err(ServeError::Handshake)?;
     }
+    tokio::task::spawn_blocking(move || server.prepare());
     tracing::debug!(version = options.version, "serving");
 
     let serving = Transport::builder()

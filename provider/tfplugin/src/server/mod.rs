@@ -55,6 +55,11 @@ impl<P: Provider> Server<P> {
             .map_err(|message| Status::internal(message.clone()))
     }
 
+    /// Lists schemas and handlers while Terraform still shakes hands, instead of when it first asks.
+    pub(crate) fn prepare(&self) {
+        let _ = self.catalogue();
+    }
+
     fn context(&self) -> Result<Arc<P::Context>, Diagnostics> {
         let context = self
             .context
