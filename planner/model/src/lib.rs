@@ -16,6 +16,7 @@ mod objectives;
 mod packed;
 mod plan;
 mod quantise;
+pub mod random;
 mod reason;
 mod request;
 mod schedule;

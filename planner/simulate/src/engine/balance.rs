@@ -1,0 +1,116 @@
+//! How a proxy chooses an instance, as Envoy does.
+
+use foremesh_model::{
+    LoadBalancing,
+    random::{mix, uniform},
+};
+
+use super::{Engine, parts::Call, purpose};
+
+/// Draws before a proxy that meets only instances out of rotation looks at all of them in turn.
+const DRAWS: u64 = 6;
+
+impl Engine<'_> {
+    /// The instance of an attempt, counted within its service; None: there is none at all.
+    pub(super) fn choose(&mut self, call: &Call) -> Option<u32> {
+        let callee = self.edges[call.edge as usize].callee as usize;
+        let count = self.services[callee].live.len();
+        if count == 0 {
+            return None;
+        }
+        if count == 1 {
+            return self.services[callee].live.first().copied();
+        }
+        let edge = &self.mesh.edges[call.edge as usize];
+        let judged = edge.ejection.is_some() && self.some_ejected(call.edge, call.proxy);
+        let weighted = edge.slow_start.is_some();
+        let key = mix(mix(call.stream, purpose::CHOICE), u64::from(call.attempt));
+        if edge.load_balancing == LoadBalancing::RoundRobin {
+            return Some(self.in_turn(call, callee, judged, weighted, key));
+        }
+        let base = match edge.load_balancing {
+            // The key of a caller is the same at every attempt.
+            LoadBalancing::RingHash | LoadBalancing::Maglev => mix(call.stream, purpose::CHOICE),
+            _ => key,
+        };
+        let first = self.draw(call, callee, base, judged, weighted);
+        if edge.load_balancing != LoadBalancing::LeastRequest {
+            return Some(first);
+        }
+        let second = self.draw(call, callee, mix(base, 1), judged, weighted);
+        let active = |host: u32| self.links[self.link_index(call.edge, call.proxy, host)].active;
+        Some(if active(second) < active(first) {
+            second
+        } else {
+            first
+        })
+    }
+
+    /// An instance at random among those in rotation, new ones less often.
+    fn draw(&self, call: &Call, callee: usize, key: u64, judged: bool, weighted: bool) -> u32 {
+        let live = &self.services[callee].live;
+        let at = |key: u64| live[((u128::from(key) * live.len() as u128) >> 64) as usize];
+        let mut host = at(key);
+        if !judged && !weighted {
+            return host;
+        }
+        for round in 0..DRAWS {
+            let out = judged && self.is_ejected(call.edge, call.proxy, host);
+            if !out && (!weighted || self.takes(call.edge, callee, host, mix(key, 100 + round))) {
+                return host;
+            }
+            host = at(mix(key, 10 + round));
+        }
+        let start = (key >> 40) as usize;
+        (0..live.len())
+            .map(|i| live[(start + i) % live.len()])
+            .find(|host| !(judged && self.is_ejected(call.edge, call.proxy, *host)))
+            .unwrap_or(host)
+    }
+
+    fn in_turn(
+        &mut self,
+        call: &Call,
+        callee: usize,
+        judged: bool,
+        weighted: bool,
+        key: u64,
+    ) -> u32 {
+        let proxy = self.proxy_index(call.edge, call.proxy);
+        let count = self.services[callee].live.len() as u32;
+        let mut host = 0;
+        for round in 0..count {
+            let turn = self.proxies[proxy].turn;
+            self.proxies[proxy].turn = turn.wrapping_add(1);
+            host = self.services[callee].live[(turn % count) as usize];
+            let out = judged && self.is_ejected(call.edge, call.proxy, host);
+            if !out
+                && (!weighted || self.takes(call.edge, callee, host, mix(key, u64::from(round))))
+            {
+                return host;
+            }
+        }
+        host
+    }
+
+    /// Whether an instance that is still given less than its share takes this one. Its share climbs from the least to the whole
+    /// with (time since it is ready ÷ window)^(1 ÷ aggression), Envoy's slow start.
+    fn takes(&self, edge: u32, callee: usize, host: u32, key: u64) -> bool {
+        let Some(slow_start) = self.mesh.edges[edge as usize].slow_start else {
+            return true;
+        };
+        let instance = &self.instances[(self.services[callee].first + host) as usize];
+        let Some(ready_at) = instance.ready_at else {
+            return true;
+        };
+        let window = f64::from(slow_start.duration_s) * super::NS_PER_S;
+        let passed = (self.now - ready_at) as f64 / window.max(1.0);
+        if passed >= 1.0 {
+            return true;
+        }
+        let share = passed
+            .powf(1.0 / slow_start.aggression.max(0.01))
+            .max(f64::from(slow_start.minimum_percent) / 100.0);
+        uniform(key) < share
+    }
+}

@@ -1,0 +1,461 @@
+//! The caller's side of a call: limits, choice of an instance, connections, attempts, timeouts.
+
+use foremesh_model::random::{mix, uniform};
+
+use super::{
+    Engine,
+    agenda::{Kind, Timeout},
+    parts::{Call, CallState, NONE, Work, WorkState},
+    purpose,
+};
+use crate::{Connections, Outcome};
+
+/// Backoff grows up to this many times its base (Envoy's default).
+const MOST_BACKOFF: f64 = 10.0;
+
+impl Engine<'_> {
+    #[inline]
+    pub(super) fn proxy_index(&self, edge: u32, proxy: u32) -> usize {
+        (self.edges[edge as usize].first_proxy + proxy) as usize
+    }
+
+    #[inline]
+    pub(super) fn link_index(&self, edge: u32, proxy: u32, host: u32) -> usize {
+        let part = &self.edges[edge as usize];
+        (part.first_link + proxy * part.hosts + host) as usize
+    }
+
+    /// A proxy is asked to make a call.
+    pub(super) fn start_call(
+        &mut self,
+        edge: u32,
+        proxy: u32,
+        parent: u32,
+        entry: u32,
+        stream: u64,
+    ) {
+        let now = self.now;
+        let id = self.calls.insert(|old| Call {
+            generation: old.map_or(0, |call| call.generation),
+            state: CallState::Pending,
+            counted_retry: false,
+            edge,
+            proxy,
+            parent,
+            entry,
+            attempt: 0,
+            host: NONE,
+            work: NONE,
+            work_generation: 0,
+            next: NONE,
+            stream,
+            started: now,
+        });
+        self.run.most_open_calls = self.run.most_open_calls.max(self.calls.in_use());
+        self.set_timeout(id, 0);
+        self.attempt(id);
+    }
+
+    /// Sets the timeout of the whole call (0) or of its attempt (1).
+    fn set_timeout(&mut self, id: u32, which: usize) {
+        let call = &self.calls.places[id as usize];
+        let index = call.edge as usize * 2 + which;
+        let lane = &mut self.lanes[index];
+        let Some(length) = lane.length else { return };
+        let at = self.now + length;
+        lane.push(Timeout {
+            at,
+            call: id,
+            generation: call.generation,
+            attempt: call.attempt,
+        });
+        if !lane.armed {
+            lane.armed = true;
+            self.agenda.put(at, Kind::Lane, index as u32, 0, 0);
+        }
+    }
+
+    /// Ends what is due in a lane, and waits for the next that still matters.
+    pub(super) fn lane_due(&mut self, index: usize) {
+        let attempts = index % 2 == 1;
+        loop {
+            let Some(head) = self.lanes[index].head().copied() else {
+                self.lanes[index].armed = false;
+                return;
+            };
+            let call = &self.calls.places[head.call as usize];
+            let alive = call.generation == head.generation
+                && call.state != CallState::Free
+                && (!attempts || (call.attempt == head.attempt && call.state == CallState::Sent));
+            if alive && head.at > self.now {
+                self.agenda.put(head.at, Kind::Lane, index as u32, 0, 0);
+                return;
+            }
+            self.lanes[index].pop();
+            if alive && attempts {
+                self.leave(head.call, true);
+                self.judge(head.call, Outcome::AttemptTimeout);
+                self.failed(head.call, Outcome::AttemptTimeout);
+            } else if alive {
+                let sent = call.state == CallState::Sent;
+                self.leave(head.call, true);
+                if sent {
+                    self.judge(head.call, Outcome::Timeout);
+                }
+                self.end_call(head.call, Outcome::Timeout);
+            }
+        }
+    }
+
+    /// Makes the next attempt of a call.
+    fn attempt(&mut self, id: u32) {
+        let call = self.calls.places[id as usize];
+        let edge = &self.mesh.edges[call.edge as usize];
+        let limits = edge.limits;
+        let proxy = self.proxy_index(call.edge, call.proxy);
+        if self.proxies[proxy].in_flight >= limits.max_concurrent_requests {
+            return self.failed(id, Outcome::Overflow);
+        }
+        let Some(host) = self.choose(&call) else {
+            return self.failed(id, Outcome::NoInstance);
+        };
+        self.calls.places[id as usize].host = host;
+        let link = self.link_index(call.edge, call.proxy, host);
+        match edge.connections {
+            Connections::Open => self.send(id),
+            Connections::Multiplexed { .. } => {
+                if self.links[link].open_at <= self.now {
+                    self.send(id);
+                    return;
+                }
+                if self.proxies[proxy].pending >= limits.max_pending_requests {
+                    return self.failed(id, Outcome::Overflow);
+                }
+                if self.links[link].open_at == u64::MAX {
+                    self.links[link].open_at = self.now + self.edges[call.edge as usize].connect_ns;
+                    self.count_connection(call.edge);
+                }
+                self.wait(id, proxy, self.links[link].open_at);
+            }
+            Connections::OneRequest { .. } => {
+                if self.links[link].idle > 0 {
+                    self.links[link].idle -= 1;
+                    self.send(id);
+                } else if self.proxies[proxy].pending >= limits.max_pending_requests {
+                    self.failed(id, Outcome::Overflow);
+                } else if self.proxies[proxy].connections < limits.max_connections
+                    || self.links[link].connections == 0
+                {
+                    self.open_connection(call.edge, proxy, link);
+                    let at = self.now + self.edges[call.edge as usize].connect_ns;
+                    self.wait(id, proxy, at);
+                } else {
+                    self.stand_in_line(id, proxy, link);
+                }
+                self.connect_ahead(call.edge, call.proxy, host);
+            }
+        }
+    }
+
+    fn count_connection(&mut self, edge: u32) {
+        if self.measured() {
+            self.run.edges[edge as usize].connections += 1;
+        }
+    }
+
+    fn open_connection(&mut self, edge: u32, proxy: usize, link: usize) {
+        self.proxies[proxy].connections += 1;
+        self.links[link].connections += 1;
+        self.count_connection(edge);
+    }
+
+    /// A request waits until its connection is open.
+    fn wait(&mut self, id: u32, proxy: usize, until: u64) {
+        self.proxies[proxy].pending += 1;
+        let call = &mut self.calls.places[id as usize];
+        call.state = CallState::Pending;
+        self.agenda.put(
+            until,
+            Kind::Connected,
+            id,
+            call.generation.wrapping_add(call.attempt << 20),
+            0,
+        );
+    }
+
+    pub(super) fn connected(&mut self, id: u32, generation: u32) {
+        let call = self.calls.places[id as usize];
+        if call.state != CallState::Pending
+            || call.generation.wrapping_add(call.attempt << 20) != generation
+        {
+            return;
+        }
+        let proxy = self.proxy_index(call.edge, call.proxy);
+        self.proxies[proxy].pending -= 1;
+        self.send(id);
+    }
+
+    /// A request waits until a connection to its instance is free.
+    fn stand_in_line(&mut self, id: u32, proxy: usize, link: usize) {
+        self.proxies[proxy].pending += 1;
+        let call = &mut self.calls.places[id as usize];
+        call.state = CallState::Pending;
+        call.next = NONE;
+        let line = &mut self.links[link].waiting;
+        let tail = line.tail;
+        if line.head == NONE {
+            line.head = id;
+        }
+        line.tail = id;
+        line.length += 1;
+        if tail != NONE {
+            self.calls.places[tail as usize].next = id;
+        }
+    }
+
+    /// Takes a request that gave up out of the line in which it stands, if it stands in one.
+    fn leave_line(&mut self, id: u32, link: usize) {
+        let mut before = NONE;
+        let mut at = self.links[link].waiting.head;
+        while at != NONE {
+            let next = self.calls.places[at as usize].next;
+            if at == id {
+                if before == NONE {
+                    self.links[link].waiting.head = next;
+                } else {
+                    self.calls.places[before as usize].next = next;
+                }
+                if self.links[link].waiting.tail == id {
+                    self.links[link].waiting.tail = before;
+                }
+                self.links[link].waiting.length -= 1;
+                return;
+            }
+            before = at;
+            at = next;
+        }
+    }
+
+    /// Opens connections ahead of need, as many as the ratio asks for.
+    fn connect_ahead(&mut self, edge: u32, proxy: u32, host: u32) {
+        let model = &self.mesh.edges[edge as usize];
+        if model.preconnect_ratio <= 1.0 {
+            return;
+        }
+        let (proxy, link) = (
+            self.proxy_index(edge, proxy),
+            self.link_index(edge, proxy, host),
+        );
+        let used = self.links[link].connections - self.links[link].idle;
+        let wanted = (f64::from(used) * model.preconnect_ratio).ceil() as u32;
+        while self.links[link].connections < wanted
+            && self.proxies[proxy].connections < model.limits.max_connections
+        {
+            self.open_connection(edge, proxy, link);
+            let at = self.now + self.edges[edge as usize].connect_ns;
+            self.agenda.put(at, Kind::Spare, link as u32, edge, 0);
+        }
+    }
+
+    pub(super) fn spare_open(&mut self, link: u32, edge: u32) {
+        let part = &self.edges[edge as usize];
+        let proxy = part.first_proxy + (link - part.first_link) / part.hosts.max(1);
+        self.free_connection(proxy as usize, link as usize);
+    }
+
+    /// A connection is free: the first in line takes it.
+    fn free_connection(&mut self, proxy: usize, link: usize) {
+        let first = self.links[link].waiting.head;
+        if first == NONE {
+            self.links[link].idle += 1;
+            return;
+        }
+        let next = self.calls.places[first as usize].next;
+        let line = &mut self.links[link].waiting;
+        line.head = next;
+        if next == NONE {
+            line.tail = NONE;
+        }
+        line.length -= 1;
+        self.proxies[proxy].pending -= 1;
+        self.send(first);
+    }
+
+    /// Sends an attempt on its way.
+    fn send(&mut self, id: u32) {
+        let call = &mut self.calls.places[id as usize];
+        call.state = CallState::Sent;
+        let call = *call;
+        let part = &self.edges[call.edge as usize];
+        let (service, one_way) = (part.callee, part.one_way_ns);
+        let (proxy, link) = (
+            self.proxy_index(call.edge, call.proxy),
+            self.link_index(call.edge, call.proxy, call.host),
+        );
+        self.proxies[proxy].in_flight += 1;
+        self.links[link].active += 1;
+        if self.measured() {
+            self.run.edges[call.edge as usize].attempts += 1;
+        }
+        let instance = self.services[service as usize].first + call.host;
+        let stream = mix(mix(call.stream, purpose::ATTEMPT), u64::from(call.attempt));
+        let work = self.works.insert(|old| Work {
+            generation: old.map_or(0, |work| work.generation),
+            state: WorkState::Travelling,
+            failed: false,
+            dropped: false,
+            service,
+            instance,
+            call: id,
+            call_generation: call.generation,
+            next: NONE,
+            stage: 0,
+            to_make: 0,
+            outstanding: 0,
+            stream,
+            since: 0,
+        });
+        let call = &mut self.calls.places[id as usize];
+        call.work = work;
+        call.work_generation = self.works.places[work as usize].generation;
+        self.set_timeout(id, 1);
+        if one_way == 0 {
+            self.arrive(work);
+        } else {
+            self.agenda
+                .put(self.now + one_way, Kind::Arrive, work, 0, 0);
+        }
+    }
+
+    /// Gives back what an attempt holds at its proxy; `broken`: its connection cannot be used again.
+    fn leave(&mut self, id: u32, broken: bool) {
+        let call = self.calls.places[id as usize];
+        let proxy = self.proxy_index(call.edge, call.proxy);
+        match call.state {
+            CallState::Free => return,
+            CallState::BackingOff => {}
+            CallState::Pending => {
+                self.proxies[proxy].pending -= 1;
+                let link = self.link_index(call.edge, call.proxy, call.host);
+                self.leave_line(id, link);
+                // The connection that was being opened for it will be idle when it is open: it is counted as such now.
+            }
+            CallState::Sent => {
+                self.proxies[proxy].in_flight -= 1;
+                let link = self.link_index(call.edge, call.proxy, call.host);
+                self.links[link].active -= 1;
+                if matches!(
+                    self.mesh.edges[call.edge as usize].connections,
+                    Connections::OneRequest { .. }
+                ) {
+                    if broken {
+                        self.links[link].connections -= 1;
+                        self.proxies[proxy].connections -= 1;
+                    } else {
+                        self.free_connection(proxy, link);
+                    }
+                }
+                self.abandon(call.work, call.work_generation);
+            }
+        }
+    }
+
+    /// The answer of an attempt is here.
+    pub(super) fn reply(&mut self, id: u32, generation: u32, outcome: Outcome) {
+        let call = self.calls.places[id as usize];
+        if call.generation != generation & 0xfffff
+            || call.state != CallState::Sent
+            || call.attempt != generation >> 20
+        {
+            return;
+        }
+        self.calls.places[id as usize].work = NONE;
+        self.leave(id, outcome == Outcome::Connection);
+        self.judge(id, outcome);
+        if outcome == Outcome::Ok {
+            self.end_call(id, outcome);
+        } else {
+            self.failed(id, outcome);
+        }
+    }
+
+    /// An attempt has failed: another one, or the end.
+    fn failed(&mut self, id: u32, outcome: Outcome) {
+        let call = self.calls.places[id as usize];
+        let retries = self.mesh.edges[call.edge as usize].retries;
+        let proxy = self.proxy_index(call.edge, call.proxy);
+        if call.counted_retry {
+            self.proxies[proxy].retries -= 1;
+            self.calls.places[id as usize].counted_retry = false;
+        }
+        // Envoy never tries again what a proxy refused because it was full, and 429 only when asked to.
+        let wanted = match outcome {
+            Outcome::Error | Outcome::AttemptTimeout => retries.on_5xx,
+            Outcome::Connection => retries.on_connect_failure || retries.on_5xx,
+            _ => false,
+        };
+        if !wanted || call.attempt >= retries.attempts || !self.may_retry(call.edge, proxy) {
+            return self.end_call(id, outcome);
+        }
+        self.proxies[proxy].retries += 1;
+        let call = &mut self.calls.places[id as usize];
+        call.counted_retry = true;
+        call.attempt += 1;
+        call.state = CallState::BackingOff;
+        let most =
+            (2f64.powi(call.attempt as i32) - 1.0).min(MOST_BACKOFF) * retries.base_backoff_ms;
+        let drawn = uniform(mix(
+            mix(call.stream, purpose::BACKOFF),
+            u64::from(call.attempt),
+        ));
+        let at = self.now + (drawn * most * 1e6) as u64;
+        self.agenda.put(at, Kind::Retry, id, call.generation, 0);
+    }
+
+    /// Whether the proxy may have one more retry in flight.
+    fn may_retry(&self, edge: u32, proxy: usize) -> bool {
+        let model = &self.mesh.edges[edge as usize];
+        let proxy = &self.proxies[proxy];
+        match model.retries.budget_percent {
+            Some(percent) => {
+                let open = f64::from(proxy.in_flight + proxy.pending);
+                let most =
+                    ((open * percent / 100.0) as u32).max(model.retries.budget_min_concurrent);
+                proxy.retries < most
+            }
+            None => proxy.retries < model.limits.max_concurrent_retries,
+        }
+    }
+
+    pub(super) fn retry(&mut self, id: u32, generation: u32) {
+        let call = &self.calls.places[id as usize];
+        if call.generation == generation && call.state == CallState::BackingOff {
+            self.attempt(id);
+        }
+    }
+
+    /// The call is over: its place is free, whoever made it goes on.
+    fn end_call(&mut self, id: u32, outcome: Outcome) {
+        let call = self.calls.places[id as usize];
+        if call.counted_retry {
+            let proxy = self.proxy_index(call.edge, call.proxy);
+            self.proxies[proxy].retries -= 1;
+        }
+        let place = &mut self.calls.places[id as usize];
+        place.state = CallState::Free;
+        place.generation = (place.generation + 1) & 0xfffff;
+        self.calls.release(id);
+        let took = self.now - call.started;
+        if self.measured() {
+            let edge = &mut self.run.edges[call.edge as usize];
+            edge.latency.record(took);
+            edge.outcomes[outcome as usize] += 1;
+        }
+        if call.parent != NONE {
+            self.answered(call.parent, outcome);
+        } else if call.started >= self.measure_from {
+            let slo = &self.mesh.entries[call.entry as usize].slo;
+            self.run.entries[call.entry as usize].record(self.now, took, outcome, slo);
+        }
+    }
+}

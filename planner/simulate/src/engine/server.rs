@@ -1,0 +1,375 @@
+//! The side that is called: the instance's proxy, its workers, the calls that a request makes, the answer.
+
+use foremesh_model::random::{mix, uniform};
+
+use super::{
+    Engine, NS_PER_S,
+    agenda::Kind,
+    parts::{InstanceState, Line, NONE, Slab, Work, WorkState},
+    purpose,
+};
+use crate::Outcome;
+
+fn push(line: &mut Line, works: &mut Slab<Work>, id: u32) {
+    works.places[id as usize].next = NONE;
+    if line.tail == NONE {
+        line.head = id;
+    } else {
+        works.places[line.tail as usize].next = id;
+    }
+    line.tail = id;
+    line.length += 1;
+}
+
+/// The first in line, still wanted or dropped.
+fn pop(line: &mut Line, works: &Slab<Work>) -> Option<u32> {
+    let id = line.head;
+    if id == NONE {
+        return None;
+    }
+    line.head = works.places[id as usize].next;
+    if line.head == NONE {
+        line.tail = NONE;
+    }
+    // Those that were dropped have been taken off the length already.
+    line.length -= u32::from(!works.places[id as usize].dropped);
+    Some(id)
+}
+
+impl Engine<'_> {
+    /// A request reaches its instance.
+    pub(super) fn arrive(&mut self, id: u32) {
+        let work = self.works.places[id as usize];
+        if work.dropped {
+            self.free_work(id);
+            return;
+        }
+        let (s, i) = (work.service as usize, work.instance as usize);
+        if self.measured() {
+            self.run.services[s].requests += 1;
+        }
+        if !matches!(
+            self.instances[i].state,
+            InstanceState::Ready | InstanceState::Draining
+        ) {
+            return self.answer(id, Outcome::Connection);
+        }
+        if !self.admitted_by_bucket(s, i) {
+            if self.measured() {
+                self.run.services[s].rate_limited += 1;
+            }
+            return self.answer(id, Outcome::RateLimited);
+        }
+        let part = &self.services[s];
+        if self.instances[i].admitted < part.max_admitted {
+            self.admit(id);
+        } else if self.instances[i].pending.length < part.max_pending {
+            self.works.places[id as usize].state = WorkState::Pending;
+            push(&mut self.instances[i].pending, &mut self.works, id);
+            self.area(s);
+            self.services[s].queued += 1;
+        } else {
+            if self.measured() {
+                self.run.services[s].refused += 1;
+            }
+            self.answer(id, Outcome::Refused);
+        }
+    }
+
+    /// Takes a token of the instance's bucket; false: there is none.
+    fn admitted_by_bucket(&mut self, service: usize, instance: usize) -> bool {
+        let part = &self.services[service];
+        if part.rate_per_ns.is_infinite() {
+            return true;
+        }
+        let at = &mut self.instances[instance];
+        at.tokens =
+            (at.tokens + (self.now - at.tokens_at) as f64 * part.rate_per_ns).min(part.burst);
+        at.tokens_at = self.now;
+        if at.tokens < 1.0 {
+            return false;
+        }
+        at.tokens -= 1.0;
+        true
+    }
+
+    /// Lets a request into the instance: to a worker, or into the queue for one.
+    fn admit(&mut self, id: u32) {
+        let work = self.works.places[id as usize];
+        let (s, i) = (work.service as usize, work.instance as usize);
+        self.instances[i].admitted += 1;
+        if self.instances[i].busy < self.services[s].workers {
+            self.begin(id);
+        } else {
+            self.works.places[id as usize].state = WorkState::Queued;
+            push(&mut self.instances[i].queue, &mut self.works, id);
+            self.area(s);
+            self.services[s].queued += 1;
+        }
+    }
+
+    fn begin(&mut self, id: u32) {
+        let work = &mut self.works.places[id as usize];
+        work.state = WorkState::Working;
+        work.since = self.now;
+        let (generation, stream) = (work.generation, work.stream);
+        let (s, i) = (work.service as usize, work.instance as usize);
+        self.instances[i].busy += 1;
+        let part = &self.services[s];
+        let mut takes = part.work.draw(mix(stream, purpose::WORK)) * self.instances[i].slowed;
+        if let Some(ready_at) = self.instances[i].ready_at
+            && part.warm_up_ns > 0
+        {
+            let cold = 1.0 - ((self.now - ready_at) as f64 / part.warm_up_ns as f64).min(1.0);
+            takes *= 1.0 + (part.cold_factor - 1.0) * cold;
+        }
+        self.agenda.put(
+            self.now + takes.round() as u64,
+            Kind::Done,
+            id,
+            generation,
+            0,
+        );
+    }
+
+    /// A worker has done a request's own work; the next in the queue gets the worker.
+    pub(super) fn done(&mut self, id: u32, generation: u32) {
+        let work = self.works.places[id as usize];
+        if work.generation != generation || work.state != WorkState::Working {
+            return;
+        }
+        let (s, i) = (work.service as usize, work.instance as usize);
+        if self.now > self.measure_from {
+            let held = self.now - work.since.max(self.measure_from);
+            self.run.services[s].busy_s += held as f64 / NS_PER_S;
+        }
+        self.instances[i].busy -= 1;
+        self.employ(s, i);
+        let error_rate = self.services[s].error_rate;
+        if error_rate > 0.0 && uniform(mix(work.stream, purpose::ERROR)) < error_rate {
+            return self.answer(id, Outcome::Error);
+        }
+        self.works.places[id as usize].state = WorkState::Calling;
+        self.enter_stage(id, 0);
+    }
+
+    /// Gives idle workers of an instance to those that wait for one.
+    fn employ(&mut self, s: usize, i: usize) {
+        while self.instances[i].busy < self.services[s].workers {
+            let Some(next) = pop(&mut self.instances[i].queue, &self.works) else {
+                return;
+            };
+            if self.works.places[next as usize].dropped {
+                self.leave_instance(next);
+                self.free_work(next);
+            } else {
+                self.area(s);
+                self.services[s].queued -= 1;
+                self.begin(next);
+            }
+        }
+    }
+
+    /// Makes the calls of a stage, or of the next that has any; after the last the request is answered.
+    fn enter_stage(&mut self, id: u32, from: u32) {
+        let mesh = self.mesh;
+        let service = self.works.places[id as usize].service as usize;
+        let stages = &mesh.services[service].stages;
+        let mut stage = from as usize;
+        while let Some(calls) = stages.get(stage) {
+            self.works.places[id as usize].stage = stage as u32;
+            if calls.parallel {
+                // All are counted before the first is made, which may be answered at once.
+                let stream = self.works.places[id as usize].stream;
+                let total: u32 = calls
+                    .edges
+                    .iter()
+                    .map(|edge| self.calls_of(stream, *edge))
+                    .sum();
+                if total > 0 {
+                    let generation = self.works.places[id as usize].generation;
+                    self.works.places[id as usize].outstanding = total;
+                    for edge in &calls.edges {
+                        for nth in 0..self.calls_of(stream, *edge) {
+                            self.make_call(id, *edge as u32, nth);
+                            if self.works.places[id as usize].generation != generation {
+                                return;
+                            }
+                        }
+                    }
+                    return;
+                }
+            } else {
+                let stream = self.works.places[id as usize].stream;
+                let total: u32 = calls
+                    .edges
+                    .iter()
+                    .map(|edge| self.calls_of(stream, *edge))
+                    .sum();
+                if total > 0 {
+                    let work = &mut self.works.places[id as usize];
+                    work.to_make = total;
+                    work.outstanding = 1;
+                    self.next_in_turn(id);
+                    return;
+                }
+            }
+            stage += 1;
+        }
+        let outcome = if self.works.places[id as usize].failed {
+            Outcome::Error
+        } else {
+            Outcome::Ok
+        };
+        self.answer(id, outcome);
+    }
+
+    /// Makes the next call of a stage in which each waits for the one before.
+    fn next_in_turn(&mut self, id: u32) {
+        let mesh = self.mesh;
+        let work = &mut self.works.places[id as usize];
+        let calls = &mesh.services[work.service as usize].stages[work.stage as usize];
+        let (stream, left) = (work.stream, work.to_make);
+        work.to_make -= 1;
+        let total: u32 = calls
+            .edges
+            .iter()
+            .map(|edge| self.calls_of(stream, *edge))
+            .sum();
+        let mut nth = total - left;
+        for edge in &calls.edges {
+            let count = self.calls_of(stream, *edge);
+            if nth < count {
+                return self.make_call(id, *edge as u32, nth);
+            }
+            nth -= count;
+        }
+    }
+
+    /// How many calls a request makes on an edge.
+    fn calls_of(&self, stream: u64, edge: usize) -> u32 {
+        let part = &self.edges[edge];
+        let more = part.part_call > 0.0
+            && uniform(mix(mix(stream, purpose::CALLS), edge as u64)) < part.part_call;
+        part.whole_calls + u32::from(more)
+    }
+
+    fn make_call(&mut self, id: u32, edge: u32, nth: u32) {
+        let work = &self.works.places[id as usize];
+        let stream = mix(
+            mix(work.stream, purpose::CHILD),
+            u64::from(edge) << 32 | u64::from(nth),
+        );
+        let proxy = work.instance - self.services[work.service as usize].first;
+        self.start_call(edge, proxy, id, NONE, stream);
+    }
+
+    /// A call that a request made is over.
+    pub(super) fn answered(&mut self, id: u32, outcome: Outcome) {
+        let work = &mut self.works.places[id as usize];
+        work.failed |= outcome != Outcome::Ok;
+        if work.to_make > 0 && !work.failed && !work.dropped {
+            return self.next_in_turn(id);
+        }
+        work.to_make = 0;
+        work.outstanding -= 1;
+        if work.outstanding > 0 {
+            return;
+        }
+        let (failed, stage, dropped) = (work.failed, work.stage, work.dropped);
+        if dropped {
+            self.leave_instance(id);
+            self.free_work(id);
+        } else if failed {
+            self.answer(id, Outcome::Error);
+        } else {
+            self.enter_stage(id, stage + 1);
+        }
+    }
+
+    /// Sends the answer back, if anybody still waits for it.
+    pub(super) fn answer(&mut self, id: u32, outcome: Outcome) {
+        let work = self.works.places[id as usize];
+        if !matches!(work.state, WorkState::Travelling | WorkState::Pending) {
+            self.leave_instance(id);
+        }
+        self.free_work(id);
+        if work.call == NONE {
+            return;
+        }
+        let call = &self.calls.places[work.call as usize];
+        let one_way = self.edges[call.edge as usize].one_way_ns;
+        let tag = work.call_generation | call.attempt << 20;
+        if one_way == 0 {
+            self.reply(work.call, tag, outcome);
+        } else {
+            self.agenda.put(
+                self.now + one_way,
+                Kind::Reply,
+                work.call,
+                tag,
+                outcome as u8,
+            );
+        }
+    }
+
+    /// A request leaves the instance; the first that waits at its proxy comes in.
+    fn leave_instance(&mut self, id: u32) {
+        let work = self.works.places[id as usize];
+        let (s, i) = (work.service as usize, work.instance as usize);
+        self.instances[i].admitted -= 1;
+        if self.instances[i].admitted < self.services[s].max_admitted {
+            while let Some(next) = pop(&mut self.instances[i].pending, &self.works) {
+                if self.works.places[next as usize].dropped {
+                    self.free_work(next);
+                    continue;
+                }
+                self.area(s);
+                self.services[s].queued -= 1;
+                self.admit(next);
+                break;
+            }
+        }
+        if self.instances[i].state == InstanceState::Draining && self.instances[i].admitted == 0 {
+            self.end_instance(s, i);
+        }
+    }
+
+    fn free_work(&mut self, id: u32) {
+        let work = &mut self.works.places[id as usize];
+        work.state = WorkState::Free;
+        work.generation = work.generation.wrapping_add(1);
+        self.works.release(id);
+    }
+
+    /// Nobody waits for a request any more. In a proxy's queue it is dropped; inside, work goes on unless the service drops it.
+    pub(super) fn abandon(&mut self, id: u32, generation: u32) {
+        if id == NONE {
+            return;
+        }
+        let drops = self.services[self.works.places[id as usize].service as usize].drops_abandoned;
+        let work = &mut self.works.places[id as usize];
+        if work.generation != generation || work.state == WorkState::Free {
+            return;
+        }
+        work.call = NONE;
+        let (state, service, instance) =
+            (work.state, work.service as usize, work.instance as usize);
+        match state {
+            WorkState::Travelling => work.dropped = true,
+            WorkState::Pending => {
+                work.dropped = true;
+                self.instances[instance].pending.length -= 1;
+                self.area(service);
+                self.services[service].queued -= 1;
+            }
+            WorkState::Queued if drops => {
+                work.dropped = true;
+                self.instances[instance].queue.length -= 1;
+                self.area(service);
+                self.services[service].queued -= 1;
+            }
+            _ => work.dropped |= drops,
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! Simulates a service mesh under demand, so that a plan is tried before it is applied.
+//!
+//! [`simulate`] is a discrete-event simulation: calls along the graph, proxies with their limits, connections, retries and ejections,
+//! instances with workers and queues that come and go. Random numbers are keyed by (seed, request, path of calls, attempt, purpose):
+//! two meshes that differ in one limit meet the same requests with the same work, and what differs is the limit's doing.
+//! Pure: no clock, no file; equal inputs give equal numbers whatever the number of threads.
+
+mod engine;
+mod error;
+mod mesh;
+mod outcome;
+mod quantiles;
+mod stats;
+
+pub use engine::{RunOptions, simulate};
+pub use error::SimulateError;
+pub use mesh::{
+    Arrivals, Connections, EdgeModel, EntryModel, InstanceStep, LimitsModel, Mesh, RetryModel,
+    ServiceModel, Stage,
+};
+pub use outcome::Outcome;
+pub use quantiles::{Quantiles, Times};
+pub use stats::{EdgeRun, EntryRun, Latencies, Run, ServiceRun};

@@ -1,0 +1,441 @@
+//! What is simulated: services, the calls between them, where requests enter. Plain numbers, so that a queue from a textbook and
+//! a planned region are the same kind of thing; [`crate::from_plan`] makes one from a plan.
+
+use crate::{SimulateError, Times};
+use foremesh_model::{LoadBalancing, OutlierEjection, RateLimit, Slo, WarmUp};
+
+/// What is simulated. Services, edges and entries are known by their index.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Mesh {
+    /// Every service.
+    pub services: Vec<ServiceModel>,
+    /// Every kind of call.
+    pub edges: Vec<EdgeModel>,
+    /// Where requests enter.
+    pub entries: Vec<EntryModel>,
+}
+
+/// A service and the proxies beside its instances.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServiceModel {
+    /// Its name.
+    pub name: String,
+    /// Instances over time, standby included.
+    pub instances: Vec<InstanceStep>,
+    /// Requests that one instance works on at once.
+    pub workers: u32,
+    /// Time that a request holds a worker.
+    pub work: Times,
+    /// What one instance admits; None: everything.
+    pub rate_limit: Option<RateLimit>,
+    /// Requests that one instance has inside at once, waiting for other services included, before its proxy queues.
+    pub max_concurrent_requests: u32,
+    /// Requests that its proxy queues before it refuses.
+    pub max_pending_requests: u32,
+    /// Share of requests that fail of themselves, after their work, 0 … 1.
+    pub error_rate: f64,
+    /// Calls that a request makes after its work, stage after stage.
+    pub stages: Vec<Stage>,
+    /// Seconds from the order of an instance until it is ready.
+    pub startup_s: f64,
+    /// Seconds from ready until warm.
+    pub warm_up_s: f64,
+    /// How many times longer work takes on an instance that has just become ready; falls to 1 over the warm-up.
+    pub cold_factor: f64,
+    /// Whether work that nobody waits for any more is dropped (gRPC) instead of done (HTTP/1.1).
+    pub drops_abandoned: bool,
+    /// Mean bytes of an answer.
+    pub response_bytes: f64,
+    /// Cost of an instance hour.
+    pub cost_per_hour: f64,
+}
+
+/// Calls that a request makes together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stage {
+    /// The edges.
+    pub edges: Vec<usize>,
+    /// Whether all calls are made at once, or each waits for the one before.
+    pub parallel: bool,
+}
+
+/// From a time on, this many instances.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct InstanceStep {
+    /// Seconds after the start.
+    pub starts_s: f64,
+    /// Instances from then on.
+    pub instances: u32,
+}
+
+/// Calls from one service to another, or from the ingress gateway, and the caller's proxies.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EdgeModel {
+    /// The service that calls; None: the gateway.
+    pub caller: Option<usize>,
+    /// Proxies of the gateway; of other callers each instance has one.
+    pub gateway_proxies: u32,
+    /// The service that is called.
+    pub callee: usize,
+    /// Calls for each request that reaches the caller; a fraction is a chance.
+    pub calls: f64,
+    /// Milliseconds that a request spends in network and proxies on its way, and the answer on its way back.
+    pub one_way_ms: f64,
+    /// Milliseconds for a call with all of its attempts; None: no limit.
+    pub timeout_ms: Option<f64>,
+    /// Milliseconds for one attempt; None: no limit.
+    pub per_try_timeout_ms: Option<f64>,
+    /// What is tried again.
+    pub retries: RetryModel,
+    /// What one proxy of the caller holds open.
+    pub limits: LimitsModel,
+    /// How connections carry requests.
+    pub connections: Connections,
+    /// Connections opened ahead for each one in use; 1: none.
+    pub preconnect_ratio: f64,
+    /// How an instance is chosen.
+    pub load_balancing: LoadBalancing,
+    /// When an instance is taken out of rotation; None: never.
+    pub ejection: Option<OutlierEjection>,
+    /// How a new instance is given its share; None: at once.
+    pub slow_start: Option<WarmUp>,
+}
+
+/// Which failures are tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct RetryModel {
+    /// Attempts after the first.
+    pub attempts: u32,
+    /// Failed connections and resets before an answer.
+    pub on_connect_failure: bool,
+    /// Answers of 5xx, and attempts that timed out.
+    pub on_5xx: bool,
+    /// Retries in flight at one proxy as percent of its requests in flight; None: `max_concurrent` alone counts.
+    pub budget_percent: Option<f64>,
+    /// Retries in flight that a budget always allows.
+    pub budget_min_concurrent: u32,
+    /// Milliseconds of the first wait; grows by powers of two up to ten times, drawn at random below.
+    pub base_backoff_ms: f64,
+}
+
+/// What one proxy of a caller holds open.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LimitsModel {
+    /// Connections.
+    pub max_connections: u32,
+    /// Requests waiting for a connection.
+    pub max_pending_requests: u32,
+    /// Requests in flight.
+    pub max_concurrent_requests: u32,
+    /// Retries in flight.
+    pub max_concurrent_retries: u32,
+}
+
+impl LimitsModel {
+    /// No limit.
+    pub const NONE: Self = Self {
+        max_connections: u32::MAX,
+        max_pending_requests: u32::MAX,
+        max_concurrent_requests: u32::MAX,
+        max_concurrent_retries: u32::MAX,
+    };
+}
+
+/// How connections carry requests.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Connections {
+    /// Always open, never a limit.
+    Open,
+    /// One request at a time (HTTP/1.1).
+    OneRequest {
+        /// Milliseconds until a new one is open.
+        connect_ms: f64,
+    },
+    /// Many requests at once (HTTP/2, gRPC), one connection to each instance.
+    Multiplexed {
+        /// Milliseconds until a new one is open.
+        connect_ms: f64,
+    },
+}
+
+/// Where requests enter.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EntryModel {
+    /// Its name.
+    pub name: String,
+    /// The edge from the gateway.
+    pub edge: usize,
+    /// When requests come.
+    pub arrivals: Arrivals,
+    /// What it must keep.
+    pub slo: Slo,
+}
+
+/// When requests come.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Arrivals {
+    /// Poisson, at a rate that is constant within steps of equal length; beyond the last step the last rate holds.
+    Poisson {
+        /// Seconds of a step.
+        step_s: f64,
+        /// Requests a second in each step.
+        rates_rps: Vec<f64>,
+        /// Variance ÷ mean of the requests of one second: above 1 the rate of each second is drawn from a gamma distribution.
+        dispersion: f64,
+    },
+    /// As recorded: nanoseconds after the start, rising.
+    Replay(Vec<u64>),
+}
+
+impl Arrivals {
+    /// Poisson at one rate.
+    #[must_use]
+    pub fn steady(rps: f64) -> Self {
+        Self::Poisson {
+            step_s: 3600.0,
+            rates_rps: vec![rps],
+            dispersion: 1.0,
+        }
+    }
+}
+
+impl ServiceModel {
+    /// `instances` instances of `workers` workers each, no limits, no calls.
+    #[must_use]
+    pub fn plain(name: &str, instances: u32, workers: u32, work: Times) -> Self {
+        Self {
+            name: name.into(),
+            instances: vec![InstanceStep {
+                starts_s: 0.0,
+                instances,
+            }],
+            workers,
+            work,
+            rate_limit: None,
+            max_concurrent_requests: u32::MAX,
+            max_pending_requests: u32::MAX,
+            error_rate: 0.0,
+            stages: Vec::new(),
+            startup_s: 0.0,
+            warm_up_s: 0.0,
+            cold_factor: 1.0,
+            drops_abandoned: false,
+            response_bytes: 0.0,
+            cost_per_hour: 0.0,
+        }
+    }
+
+    /// The most instances of any time.
+    #[must_use]
+    pub fn most_instances(&self) -> u32 {
+        let steps = self.instances.iter().map(|step| step.instances);
+        steps.max().unwrap_or(0)
+    }
+}
+
+impl EdgeModel {
+    /// Calls without limits, delay or retries.
+    #[must_use]
+    pub fn plain(caller: Option<usize>, callee: usize, load_balancing: LoadBalancing) -> Self {
+        Self {
+            caller,
+            gateway_proxies: 1,
+            callee,
+            calls: 1.0,
+            one_way_ms: 0.0,
+            timeout_ms: None,
+            per_try_timeout_ms: None,
+            retries: RetryModel::default(),
+            limits: LimitsModel::NONE,
+            connections: Connections::Open,
+            preconnect_ratio: 1.0,
+            load_balancing,
+            ejection: None,
+            slow_start: None,
+        }
+    }
+}
+
+impl Mesh {
+    /// One service behind one gateway proxy.
+    #[must_use]
+    pub fn single(
+        service: ServiceModel,
+        load_balancing: LoadBalancing,
+        arrivals: Arrivals,
+    ) -> Self {
+        let name = service.name.clone();
+        Self {
+            services: vec![service],
+            edges: vec![EdgeModel::plain(None, 0, load_balancing)],
+            entries: vec![EntryModel {
+                name,
+                edge: 0,
+                arrivals,
+                slo: Slo::default(),
+            }],
+        }
+    }
+
+    /// The name of an edge: `caller->callee`.
+    #[must_use]
+    pub fn edge_name(&self, edge: usize) -> String {
+        let name = |service: usize| self.services.get(service).map_or("?", |s| s.name.as_str());
+        self.edges.get(edge).map_or_else(String::new, |edge| {
+            let caller = edge.caller.map_or("gateway", name);
+            format!("{caller}->{}", name(edge.callee))
+        })
+    }
+
+    /// Checks every number and index.
+    ///
+    /// # Errors
+    /// The first [`SimulateError`] that is found.
+    pub fn check(&self) -> Result<(), SimulateError> {
+        for service in &self.services {
+            let subject = || service.name.clone();
+            let number = |field, value: f64, good: bool, must| {
+                if good && value.is_finite() {
+                    Ok(())
+                } else {
+                    Err(SimulateError::Number {
+                        subject: subject(),
+                        field,
+                        value,
+                        must,
+                    })
+                }
+            };
+            service.work.table()?;
+            number(
+                "workers",
+                f64::from(service.workers),
+                service.workers >= 1,
+                "must be at least 1",
+            )?;
+            number(
+                "error_rate",
+                service.error_rate,
+                (0.0..=1.0).contains(&service.error_rate),
+                "must lie between 0 and 1",
+            )?;
+            number(
+                "startup_s",
+                service.startup_s,
+                service.startup_s >= 0.0,
+                "must be 0 or more",
+            )?;
+            number(
+                "warm_up_s",
+                service.warm_up_s,
+                service.warm_up_s >= 0.0,
+                "must be 0 or more",
+            )?;
+            number(
+                "cold_factor",
+                service.cold_factor,
+                service.cold_factor >= 1.0,
+                "must be at least 1",
+            )?;
+            for step in &service.instances {
+                number(
+                    "instances.starts_s",
+                    step.starts_s,
+                    step.starts_s >= 0.0,
+                    "must be 0 or more",
+                )?;
+            }
+            if let Some(limit) = service.rate_limit {
+                number(
+                    "rate_limit.requests_per_second",
+                    limit.requests_per_second,
+                    limit.requests_per_second > 0.0,
+                    "must be greater than 0",
+                )?;
+            }
+            for edge in service.stages.iter().flat_map(|stage| &stage.edges) {
+                index(service.name.clone(), "edge", *edge, self.edges.len())?;
+            }
+        }
+        for (at, edge) in self.edges.iter().enumerate() {
+            index(
+                format!("edge {at}"),
+                "service",
+                edge.callee,
+                self.services.len(),
+            )?;
+            if let Some(caller) = edge.caller {
+                index(format!("edge {at}"), "service", caller, self.services.len())?;
+            }
+            let times = [
+                ("calls", edge.calls),
+                ("one_way_ms", edge.one_way_ms),
+                ("timeout_ms", edge.timeout_ms.unwrap_or(1.0)),
+                ("per_try_timeout_ms", edge.per_try_timeout_ms.unwrap_or(1.0)),
+                ("base_backoff_ms", edge.retries.base_backoff_ms),
+            ];
+            for (field, value) in times {
+                if !(value.is_finite() && value >= 0.0) {
+                    let subject = self.edge_name(at);
+                    return Err(SimulateError::Number {
+                        subject,
+                        field,
+                        value,
+                        must: "must be 0 or more",
+                    });
+                }
+            }
+        }
+        for entry in &self.entries {
+            index(entry.name.clone(), "edge", entry.edge, self.edges.len())?;
+            if let Arrivals::Poisson {
+                step_s,
+                rates_rps,
+                dispersion,
+            } = &entry.arrivals
+            {
+                let bad = rates_rps
+                    .iter()
+                    .copied()
+                    .find(|r| !(r.is_finite() && *r >= 0.0));
+                let fault = bad
+                    .map(|value| ("rates_rps", value, "must be 0 or more"))
+                    .or((!(*step_s > 0.0)).then_some(("step_s", *step_s, "must be greater than 0")))
+                    .or(
+                        (!(dispersion.is_finite() && *dispersion >= 0.0)).then_some((
+                            "dispersion",
+                            *dispersion,
+                            "must be 0 or more",
+                        )),
+                    );
+                if let Some((field, value, must)) = fault {
+                    return Err(SimulateError::Number {
+                        subject: entry.name.clone(),
+                        field,
+                        value,
+                        must,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn index(
+    subject: String,
+    kind: &'static str,
+    index: usize,
+    count: usize,
+) -> Result<(), SimulateError> {
+    if index < count {
+        Ok(())
+    } else {
+        Err(SimulateError::Index {
+            subject,
+            kind,
+            index,
+            count,
+        })
+    }
+}

@@ -1,0 +1,225 @@
+//! What one run counts.
+
+use hdrhistogram::Histogram;
+
+use crate::Outcome;
+
+/// Nanoseconds of a microsecond: what histograms keep.
+const NS_PER_US: f64 = 1e3;
+/// An hour in microseconds: longer latencies count as this long.
+const LONGEST_US: u64 = 3_600_000_000;
+
+/// Latencies in a histogram of two or three digits (Tene, HdrHistogram), with their exact sum.
+#[derive(Debug, Clone)]
+pub struct Latencies {
+    histogram: Option<Histogram<u64>>,
+    sum_ns: f64,
+    count: u64,
+}
+
+impl Latencies {
+    /// Empty, with this many exact digits.
+    #[must_use]
+    pub fn new(digits: u8) -> Self {
+        Self {
+            histogram: Histogram::new_with_bounds(1, LONGEST_US, digits).ok(),
+            sum_ns: 0.0,
+            count: 0,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn record(&mut self, ns: u64) {
+        self.sum_ns += ns as f64;
+        self.count += 1;
+        if let Some(histogram) = &mut self.histogram {
+            histogram
+                .saturating_record(((ns as f64 / NS_PER_US).round() as u64).clamp(1, LONGEST_US));
+        }
+    }
+
+    /// Adds what another run measured.
+    pub fn merge(&mut self, other: &Self) {
+        self.sum_ns += other.sum_ns;
+        self.count += other.count;
+        if let (Some(own), Some(others)) = (&mut self.histogram, &other.histogram) {
+            // Both have the same bounds, so nothing can be out of them.
+            let _ = own.add(others);
+        }
+    }
+
+    /// How many were measured.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Their mean in milliseconds; 0 for none.
+    #[must_use]
+    pub fn mean_ms(&self) -> f64 {
+        if self.count == 0 {
+            0.0
+        } else {
+            self.sum_ns / self.count as f64 / 1e6
+        }
+    }
+
+    /// The milliseconds that a share `level` (0 … 1) of them does not exceed; 0 for none.
+    #[must_use]
+    pub fn quantile_ms(&self, level: f64) -> f64 {
+        let at = self.histogram.as_ref().filter(|h| !h.is_empty());
+        at.map_or(0.0, |h| h.value_at_quantile(level) as f64 / 1e3)
+    }
+
+    /// The share of them above `ms`; 0 for none.
+    #[must_use]
+    pub fn share_above(&self, ms: f64) -> f64 {
+        let histogram = self.histogram.as_ref().filter(|h| !h.is_empty());
+        histogram.map_or(0.0, |h| {
+            let below = h.count_between(0, (ms * 1e3).max(0.0) as u64);
+            1.0 - below as f64 / h.len() as f64
+        })
+    }
+}
+
+/// What happened on an edge.
+#[derive(Debug, Clone)]
+pub struct EdgeRun {
+    /// Latency of calls as the caller sees it, all attempts together, failed calls included.
+    pub latency: Latencies,
+    /// Calls that ended, by [`Outcome`].
+    pub outcomes: [u64; Outcome::COUNT],
+    /// Attempts that were sent.
+    pub attempts: u64,
+    /// Instances taken out of rotation, by any proxy.
+    pub ejections: u64,
+    /// Connections opened.
+    pub connections: u64,
+}
+
+/// What happened at a service.
+#[derive(Debug, Clone, Default)]
+pub struct ServiceRun {
+    /// Requests that reached an instance.
+    pub requests: u64,
+    /// Worker-seconds of work done.
+    pub busy_s: f64,
+    /// Worker-seconds that ready instances had to offer.
+    pub offered_s: f64,
+    /// Request-seconds in queues of workers and of proxies.
+    pub queued_s: f64,
+    /// Instance-seconds, from order to end.
+    pub instance_s: f64,
+    /// Requests refused by the token bucket.
+    pub rate_limited: u64,
+    /// Requests refused for want of a place.
+    pub refused: u64,
+}
+
+/// What happened at an entry.
+#[derive(Debug, Clone)]
+pub struct EntryRun {
+    /// Latency of requests that were answered.
+    pub latency: Latencies,
+    /// Requests that ended, by [`Outcome`].
+    pub outcomes: [u64; Outcome::COUNT],
+    /// Minutes in which more requests were slow or failed than the objective allows.
+    pub violation_minutes: u32,
+    /// Minutes with any request.
+    pub minutes: u32,
+    minute: Minute,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Minute {
+    ends: u64,
+    requests: u64,
+    slow: u64,
+    failed: u64,
+}
+
+impl EntryRun {
+    pub(crate) fn new() -> Self {
+        Self {
+            latency: Latencies::new(3),
+            outcomes: [0; Outcome::COUNT],
+            violation_minutes: 0,
+            minutes: 0,
+            minute: Minute::default(),
+        }
+    }
+
+    pub(crate) fn record(
+        &mut self,
+        now: u64,
+        ns: u64,
+        outcome: Outcome,
+        slo: &foremesh_model::Slo,
+    ) {
+        const MINUTE_NS: u64 = 60_000_000_000;
+        if now >= self.minute.ends {
+            self.close_minute(slo);
+            self.minute = Minute {
+                ends: (now / MINUTE_NS + 1) * MINUTE_NS,
+                ..Minute::default()
+            };
+        }
+        self.outcomes[outcome as usize] += 1;
+        self.minute.requests += 1;
+        if outcome == Outcome::Ok {
+            self.latency.record(ns);
+            self.minute.slow += u64::from(ns as f64 > slo.latency_ms * 1e6);
+        } else {
+            self.minute.failed += 1;
+        }
+    }
+
+    /// Judges the minute that ends: a minute is violated when more of its requests are slow or failed than the objective allows.
+    pub(crate) fn close_minute(&mut self, slo: &foremesh_model::Slo) {
+        let minute = self.minute;
+        if minute.requests == 0 {
+            return;
+        }
+        self.minutes += 1;
+        let requests = minute.requests as f64;
+        let may_fail = (requests * (1.0 - slo.availability)).max(1.0);
+        let may_be_slow = (requests * (1.0 - slo.percentile / 100.0)).max(1.0);
+        if minute.failed as f64 > may_fail || (minute.slow + minute.failed) as f64 > may_be_slow {
+            self.violation_minutes += 1;
+        }
+    }
+
+    /// Requests that ended.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.outcomes.iter().sum()
+    }
+
+    /// The share of them that were answered; 1 for none.
+    #[must_use]
+    pub fn availability(&self) -> f64 {
+        match self.requests() {
+            0 => 1.0,
+            all => self.outcomes[Outcome::Ok as usize] as f64 / all as f64,
+        }
+    }
+}
+
+/// What one run measured, after its warm-up.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// Seconds that were measured.
+    pub measured_s: f64,
+    /// By entry.
+    pub entries: Vec<EntryRun>,
+    /// By edge.
+    pub edges: Vec<EdgeRun>,
+    /// By service.
+    pub services: Vec<ServiceRun>,
+    /// Events of the whole run, warm-up included.
+    pub events: u64,
+    /// Requests that came in the whole run, warm-up included.
+    pub roots: u64,
+    /// Most calls that were open at once.
+    pub most_open_calls: usize,
+}
