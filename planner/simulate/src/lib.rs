@@ -5,14 +5,17 @@
 //! two meshes that differ in one limit meet the same requests with the same work, and what differs is the limit's doing.
 //! Pure: no clock, no file; equal inputs give equal numbers whatever the number of threads.
 
+mod controller;
 mod engine;
 mod error;
 mod mesh;
 mod outcome;
 mod quantiles;
+mod report;
 mod stats;
 
-pub use engine::{RunOptions, simulate};
+pub use controller::{Controller, EntryView, Order, ServiceView, View};
+pub use engine::{RunOptions, simulate, simulate_with};
 pub use error::SimulateError;
 pub use mesh::{
     Arrivals, Connections, EdgeModel, EntryModel, InstanceStep, LimitsModel, Mesh, RetryModel,
@@ -20,4 +23,7 @@ pub use mesh::{
 };
 pub use outcome::Outcome;
 pub use quantiles::{Quantiles, Times};
+pub use report::{
+    EdgeReport, EntryReport, Estimate, Report, ServiceReport, replicate, replicate_with,
+};
 pub use stats::{EdgeRun, EntryRun, Latencies, Run, ServiceRun};

@@ -2,7 +2,7 @@
 //! a planned region are the same kind of thing; [`crate::from_plan`] makes one from a plan.
 
 use crate::{SimulateError, Times};
-use foremesh_model::{LoadBalancing, OutlierEjection, RateLimit, Slo, WarmUp};
+use foremesh_model::{Fault, LoadBalancing, OutlierEjection, RateLimit, Slo, WarmUp};
 
 /// What is simulated. Services, edges and entries are known by their index.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -13,6 +13,8 @@ pub struct Mesh {
     pub edges: Vec<EdgeModel>,
     /// Where requests enter.
     pub entries: Vec<EntryModel>,
+    /// What goes wrong.
+    pub faults: Vec<Fault>,
 }
 
 /// A service and the proxies beside its instances.
@@ -22,6 +24,8 @@ pub struct ServiceModel {
     pub name: String,
     /// Instances over time, standby included.
     pub instances: Vec<InstanceStep>,
+    /// Places for instances that controllers may fill; the schedule's most where that is more.
+    pub max_instances: u32,
     /// Requests that one instance works on at once.
     pub workers: u32,
     /// Time that a request holds a worker.
@@ -209,6 +213,7 @@ impl ServiceModel {
                 starts_s: 0.0,
                 instances,
             }],
+            max_instances: instances,
             workers,
             work,
             rate_limit: None,
@@ -229,7 +234,7 @@ impl ServiceModel {
     #[must_use]
     pub fn most_instances(&self) -> u32 {
         let steps = self.instances.iter().map(|step| step.instances);
-        steps.max().unwrap_or(0)
+        steps.max().unwrap_or(0).max(self.max_instances)
     }
 }
 
@@ -274,6 +279,7 @@ impl Mesh {
                 arrivals,
                 slo: Slo::default(),
             }],
+            faults: Vec::new(),
         }
     }
 

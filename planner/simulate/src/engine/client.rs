@@ -314,16 +314,17 @@ impl Engine<'_> {
             outstanding: 0,
             stream,
             since: 0,
+            arrived: 0,
         });
         let call = &mut self.calls.places[id as usize];
         call.work = work;
         call.work_generation = self.works.places[work as usize].generation;
         self.set_timeout(id, 1);
-        if one_way == 0 {
+        let delay = one_way + self.delay_ns(service as usize, mix(stream, purpose::WAY));
+        if delay == 0 {
             self.arrive(work);
         } else {
-            self.agenda
-                .put(self.now + one_way, Kind::Arrive, work, 0, 0);
+            self.agenda.put(self.now + delay, Kind::Arrive, work, 0, 0);
         }
     }
 
@@ -450,6 +451,14 @@ impl Engine<'_> {
             let edge = &mut self.run.edges[call.edge as usize];
             edge.latency.record(took);
             edge.outcomes[outcome as usize] += 1;
+        }
+        if call.parent == NONE && outcome == Outcome::Ok && !self.controls.is_empty() {
+            let slow = took as f64 > self.mesh.entries[call.entry as usize].slo.latency_ms * 1e6;
+            for control in &mut self.controls {
+                let tally = &mut control.entries[call.entry as usize];
+                tally.latency.record(took);
+                tally.good += u64::from(!slow);
+            }
         }
         if call.parent != NONE {
             self.answered(call.parent, outcome);

@@ -49,6 +49,9 @@ impl Engine<'_> {
                 let state = self.instances[i as usize].state;
                 if starting && matches!(state, InstanceState::Starting | InstanceState::Down) {
                     self.services[service].ordered -= 1;
+                    self.services[service]
+                        .live
+                        .retain(|host| *host != i - first);
                     self.switch_off(i as usize);
                 } else if !starting && state == InstanceState::Ready {
                     self.services[service].ordered -= 1;
@@ -93,23 +96,23 @@ impl Engine<'_> {
         {
             return;
         }
-        let Some(service) = self
-            .services
-            .iter()
-            .position(|s| (s.first..s.first + s.places).contains(&id))
-        else {
-            return;
-        };
+        let service = instance.service as usize;
         self.area(service);
         let burst = self.services[service].burst;
         let instance = &mut self.instances[id as usize];
+        let returns = instance.state == InstanceState::Down && !instance.loses_work;
         instance.state = InstanceState::Ready;
-        instance.ready_at = Some(self.now);
-        instance.tokens = burst;
-        instance.tokens_at = self.now;
         let host = id - self.services[service].first;
         self.services[service].ready += 1;
         self.join(service, host);
+        if returns {
+            // It was out of reach and never stopped: it is as warm as before.
+            return;
+        }
+        let instance = &mut self.instances[id as usize];
+        instance.ready_at = Some(self.now);
+        instance.tokens = burst;
+        instance.tokens_at = self.now;
         self.forget_links(service, host);
     }
 

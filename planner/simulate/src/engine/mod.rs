@@ -8,6 +8,8 @@
 mod agenda;
 mod balance;
 mod client;
+mod control;
+mod faults;
 mod health;
 mod instances;
 mod parts;
@@ -18,7 +20,8 @@ use foremesh_model::random::{mix, uniform};
 use parts::{Call, Instance, InstanceState, Link, NONE, Proxy, Slab, Work};
 
 use crate::{
-    Arrivals, Mesh, SimulateError,
+    Arrivals, Mesh, Outcome, SimulateError,
+    controller::Controller,
     quantiles::Quantiles,
     stats::{EdgeRun, EntryRun, Latencies, Run, ServiceRun},
 };
@@ -37,6 +40,8 @@ pub(crate) mod purpose {
     pub const BACKOFF: u64 = 7;
     pub const ATTEMPT: u64 = 8;
     pub const CHILD: u64 = 9;
+    pub const WAY: u64 = 10;
+    pub const ADMISSION: u64 = 11;
 }
 
 /// How long is simulated, and with which seed.
@@ -54,6 +59,9 @@ pub struct RunOptions {
 struct ServicePart {
     work: Quantiles,
     error_rate: f64,
+    /// By faults: added on the way, share of packets lost.
+    added_ns: u64,
+    loss: f64,
     workers: u32,
     max_admitted: u32,
     max_pending: u32,
@@ -99,6 +107,10 @@ struct EntryPart {
     key: u64,
     second: u64,
     burst: f64,
+    /// By faults: how many times the usual requests come.
+    factor: f64,
+    /// By controllers: share of the requests that are let in.
+    admission: f64,
 }
 
 pub(crate) struct Engine<'a> {
@@ -117,17 +129,32 @@ pub(crate) struct Engine<'a> {
     links: Vec<Link>,
     calls: Slab<Call>,
     works: Slab<Work>,
+    faults: Vec<faults::FaultPart>,
+    controls: Vec<control::ControlPart>,
     run: Run,
 }
 
 /// Simulates a mesh once.
 ///
 /// # Errors
-/// [`SimulateError`] when a number or an index of the mesh cannot be, or nothing ever comes.
+/// [`SimulateError`] when a number, a name or an index of the mesh cannot be, or nothing ever comes.
 pub fn simulate(mesh: &Mesh, options: &RunOptions) -> Result<Run, SimulateError> {
+    simulate_with(mesh, options, Vec::new())
+}
+
+/// Simulates a mesh once, with controllers that react.
+///
+/// # Errors
+/// As [`simulate`].
+pub fn simulate_with(
+    mesh: &Mesh,
+    options: &RunOptions,
+    controllers: Vec<Box<dyn Controller>>,
+) -> Result<Run, SimulateError> {
     mesh.check()?;
     let mut engine = Engine::new(mesh, options)?;
-    engine.start();
+    engine.start(options.seed)?;
+    engine.employ_controllers(controllers);
     while engine.step() {}
     Ok(engine.finish())
 }
@@ -171,11 +198,15 @@ impl<'a> Engine<'a> {
                     tokens_at: 0,
                     ready_at: None,
                     slowed: 1.0,
+                    service: services.len() as u32,
+                    loses_work: false,
                 });
             }
             services.push(ServicePart {
                 work: service.work.table()?,
                 error_rate: service.error_rate,
+                added_ns: 0,
+                loss: 0.0,
                 workers: service.workers,
                 max_admitted: service.max_concurrent_requests.max(1),
                 max_pending: service.max_pending_requests,
@@ -241,6 +272,8 @@ impl<'a> Engine<'a> {
                 key: mix(options.seed, i as u64),
                 second: u64::MAX,
                 burst: 1.0,
+                factor: 1.0,
+                admission: 1.0,
             })
             .collect();
         let measure_from = ns(options.warm_up_s);
@@ -257,6 +290,8 @@ impl<'a> Engine<'a> {
             links,
             calls: Slab::default(),
             works: Slab::default(),
+            faults: Vec::new(),
+            controls: Vec::new(),
             run: Run {
                 measured_s: options.measured_s,
                 entries: mesh.entries.iter().map(|_| EntryRun::new()).collect(),
@@ -265,7 +300,7 @@ impl<'a> Engine<'a> {
                     .iter()
                     .map(|_| EdgeRun {
                         latency: Latencies::new(2),
-                        outcomes: [0; crate::Outcome::COUNT],
+                        outcomes: [0; Outcome::COUNT],
                         attempts: 0,
                         ejections: 0,
                         connections: 0,
@@ -281,7 +316,8 @@ impl<'a> Engine<'a> {
         })
     }
 
-    fn start(&mut self) {
+    fn start(&mut self, seed: u64) -> Result<(), SimulateError> {
+        self.plan_faults(seed)?;
         for entry in 0..self.entries.len() {
             self.schedule_root(entry);
         }
@@ -298,6 +334,7 @@ impl<'a> Engine<'a> {
                 }
             }
         }
+        Ok(())
     }
 
     /// Does what is next; false at the end.
@@ -315,14 +352,15 @@ impl<'a> Engine<'a> {
             Kind::Root => self.root(id as usize),
             Kind::Arrive => self.arrive(id),
             Kind::Done => self.done(id, generation),
-            Kind::Reply => self.reply(id, generation, crate::Outcome::of(event.outcome)),
+            Kind::Reply => self.reply(id, generation, Outcome::of(event.outcome)),
             Kind::Connected => self.connected(id, generation),
             Kind::Spare => self.spare_open(id, generation),
             Kind::Retry => self.retry(id, generation),
             Kind::Lane => self.lane_due(id as usize),
             Kind::Instances => self.change_instances(id as usize, generation as usize),
             Kind::Ready => self.ready(id, generation),
-            Kind::Fault | Kind::Control => {}
+            Kind::Fault => self.fault(id as usize),
+            Kind::Control => self.control(id as usize),
         }
         true
     }
@@ -370,6 +408,17 @@ impl<'a> Engine<'a> {
         let edge = part.edge;
         self.run.roots += 1;
         let proxies = u64::from(self.mesh.edges[edge as usize].gateway_proxies.max(1));
+        for control in &mut self.controls {
+            control.entries[entry].offered += 1;
+        }
+        let admission = self.entries[entry].admission;
+        if admission < 1.0 && uniform(mix(stream, purpose::ADMISSION)) >= admission {
+            if self.measured() {
+                let slo = &self.mesh.entries[entry].slo;
+                self.run.entries[entry].record(self.now, 0, Outcome::RateLimited, slo);
+            }
+            return self.schedule_root(entry);
+        }
         // Connections from outside are spread over the gateway's proxies.
         let proxy = ((mix(stream, purpose::CHOICE) >> 32) * proxies) >> 32;
         self.start_call(edge, proxy as u32, NONE, entry as u32, stream);
@@ -420,7 +469,7 @@ fn next_poisson(
         } else {
             f64::INFINITY
         };
-        let mut rate_here = rate;
+        let mut rate_here = rate * part.factor;
         if bursty {
             let second = (at / NS_PER_S) as u64;
             if part.second != second {

@@ -121,6 +121,7 @@ pub(super) struct Work {
     pub to_make: u32,
     pub outstanding: u32,
     pub stream: u64,
+    pub arrived: u64,
     /// Since when it holds its worker.
     pub since: u64,
 }
@@ -171,6 +172,9 @@ pub(super) struct Instance {
     pub ready_at: Option<u64>,
     /// How many times longer work takes by faults.
     pub slowed: f64,
+    pub service: u32,
+    /// Whether it is down by a crash, which loses its work, or only out of reach.
+    pub loses_work: bool,
 }
 
 /// A proxy of a caller, for one edge.

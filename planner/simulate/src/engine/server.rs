@@ -48,6 +48,10 @@ impl Engine<'_> {
         if self.measured() {
             self.run.services[s].requests += 1;
         }
+        self.works.places[id as usize].arrived = self.now;
+        for control in &mut self.controls {
+            control.services[s].arrived += 1;
+        }
         if !matches!(
             self.instances[i].state,
             InstanceState::Ready | InstanceState::Draining
@@ -143,6 +147,12 @@ impl Engine<'_> {
             let held = self.now - work.since.max(self.measure_from);
             self.run.services[s].busy_s += held as f64 / NS_PER_S;
         }
+        for control in &mut self.controls {
+            let tally = &mut control.services[s];
+            tally.done += 1;
+            tally.busy_ns += self.now - work.since;
+            tally.wait_ns += work.since - work.arrived;
+        }
         self.instances[i].busy -= 1;
         self.employ(s, i);
         let error_rate = self.services[s].error_rate;
@@ -154,7 +164,7 @@ impl Engine<'_> {
     }
 
     /// Gives idle workers of an instance to those that wait for one.
-    fn employ(&mut self, s: usize, i: usize) {
+    pub(super) fn employ(&mut self, s: usize, i: usize) {
         while self.instances[i].busy < self.services[s].workers {
             let Some(next) = pop(&mut self.instances[i].queue, &self.works) else {
                 return;
@@ -289,10 +299,28 @@ impl Engine<'_> {
 
     /// Sends the answer back, if anybody still waits for it.
     pub(super) fn answer(&mut self, id: u32, outcome: Outcome) {
-        let work = self.works.places[id as usize];
-        if !matches!(work.state, WorkState::Travelling | WorkState::Pending) {
+        let state = self.works.places[id as usize].state;
+        if !matches!(state, WorkState::Travelling | WorkState::Pending) {
             self.leave_instance(id);
+            let work = &self.works.places[id as usize];
+            let stay = self.now - work.arrived;
+            for control in &mut self.controls {
+                let tally = &mut control.services[work.service as usize];
+                tally.least_ns = if tally.answered == 0 {
+                    stay
+                } else {
+                    tally.least_ns.min(stay)
+                };
+                tally.answered += 1;
+                tally.stay_ns += stay;
+            }
         }
+        self.forget_work(id, outcome);
+    }
+
+    /// The end of a request, whose instance has been seen to.
+    pub(super) fn forget_work(&mut self, id: u32, outcome: Outcome) {
+        let work = self.works.places[id as usize];
         self.free_work(id);
         if work.call == NONE {
             return;

@@ -1,0 +1,301 @@
+//! What goes wrong, switched on and off at its time.
+//!
+//! How each kind acts: latency is added to a call's way to the service; errors replace the service's own rate; crashed and unreachable
+//! instances refuse connections until they are back; less processor, less memory, slow dependencies and cold caches stretch work;
+//! a lost packet is sent again after [`RETRANSMIT_MS`], which doubles each time; a retry storm multiplies arrivals.
+
+use foremesh_model::{
+    FaultKind,
+    random::{mix, text_key, uniform},
+};
+
+use super::{
+    Engine,
+    agenda::Kind,
+    ns,
+    parts::{InstanceState, Line, Work, WorkState},
+};
+use crate::{Outcome, SimulateError};
+
+/// The first wait before a lost packet is sent again: TCP's least on Linux.
+const RETRANSMIT_MS: f64 = 200.0;
+/// Memory pressure and cold caches change their effect this often while they last.
+const STEPS: u32 = 20;
+
+/// A fault with its place in the mesh.
+pub(super) struct FaultPart {
+    kind: FaultKind,
+    key: u64,
+    starts_ns: u64,
+    ends_ns: u64,
+    services: Vec<usize>,
+    entries: Vec<usize>,
+    active: bool,
+}
+
+impl Engine<'_> {
+    /// Finds what the faults name, and puts their begin and end on the agenda.
+    pub(super) fn plan_faults(&mut self, seed: u64) -> Result<(), SimulateError> {
+        let horizon_s = self.ends as f64 / super::NS_PER_S;
+        for (i, fault) in self.mesh.faults.iter().enumerate() {
+            let field = || format!("fault {:?}", fault.name);
+            if let Some((name, value, must)) = fault.kind.fault() {
+                return Err(SimulateError::Number {
+                    subject: field(),
+                    field: name,
+                    value,
+                    must,
+                });
+            }
+            let ends_s = fault.starts_s + fault.duration_s;
+            if !(fault.starts_s >= 0.0
+                && fault.duration_s > 0.0
+                && fault.starts_s < horizon_s
+                && ends_s.is_finite())
+            {
+                return Err(SimulateError::Outside {
+                    field: field(),
+                    starts_s: fault.starts_s,
+                    ends_s,
+                    horizon_s,
+                });
+            }
+            let name = fault.kind.service();
+            let storm = matches!(fault.kind, FaultKind::RetryStorm { .. });
+            let names: Vec<&str> = if storm {
+                self.mesh.entries.iter().map(|e| e.name.as_str()).collect()
+            } else {
+                self.mesh.services.iter().map(|s| s.name.as_str()).collect()
+            };
+            let found: Vec<usize> = (0..names.len())
+                .filter(|at| name.is_empty() || names[*at] == name)
+                .collect();
+            if found.is_empty() {
+                return Err(SimulateError::Unknown {
+                    field: field(),
+                    name: name.into(),
+                    kind: if storm { "entries" } else { "services" },
+                    known: names.join(", "),
+                });
+            }
+            let (starts_ns, ends_ns) = (ns(fault.starts_s), ns(ends_s));
+            let (services, entries) = if storm {
+                (Vec::new(), found)
+            } else {
+                (found, Vec::new())
+            };
+            self.faults.push(FaultPart {
+                kind: fault.kind.clone(),
+                key: mix(seed, text_key(&fault.name)),
+                starts_ns,
+                ends_ns,
+                services,
+                entries,
+                active: false,
+            });
+            let steps = match fault.kind {
+                FaultKind::Memory { .. } | FaultKind::ColdCache { .. } => STEPS,
+                _ => 1,
+            };
+            for step in 0..=steps {
+                let at = starts_ns + (ends_ns - starts_ns) / u64::from(steps) * u64::from(step);
+                self.agenda.put(
+                    if step == steps { ends_ns } else { at },
+                    Kind::Fault,
+                    i as u32,
+                    0,
+                    0,
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// A fault begins, changes or ends: what it touches is worked out anew from all faults that last.
+    pub(super) fn fault(&mut self, id: usize) {
+        let fault = &mut self.faults[id];
+        let was = fault.active;
+        fault.active = self.now < fault.ends_ns;
+        let (begins, over) = (!was && fault.active, was && !fault.active);
+        let (kind, key, services) = (fault.kind.clone(), fault.key, fault.services.clone());
+        match kind {
+            FaultKind::Crash { share, .. } | FaultKind::Partition { share, .. } => {
+                for service in services {
+                    self.crash(
+                        service,
+                        share,
+                        key,
+                        begins,
+                        matches!(kind, FaultKind::Crash { .. }),
+                    );
+                }
+            }
+            FaultKind::Memory { share, .. } => {
+                self.refresh();
+                if over {
+                    // Killed for want of memory, and started again.
+                    for service in services {
+                        self.crash(service, share, key, true, true);
+                        self.crash(service, share, key, false, true);
+                    }
+                }
+            }
+            _ => self.refresh(),
+        }
+    }
+
+    /// The instances of a service that a fault hits: a share of its places, at least one, the same from begin to end.
+    fn hit(&self, service: usize, share: f64, key: u64) -> Vec<u32> {
+        let part = &self.services[service];
+        let mut in_use: Vec<u32> = (part.first..part.first + part.places)
+            .filter(|i| self.instances[*i as usize].state != InstanceState::Off)
+            .collect();
+        in_use.sort_by_key(|i| (mix(key, u64::from(*i - part.first)), *i));
+        let count = ((in_use.len() as f64 * share).round() as usize)
+            .max(1)
+            .min(in_use.len());
+        in_use.truncate(count);
+        in_use
+    }
+
+    /// Takes instances down, or lets them start again; `loses_work`: what they were doing is lost (a crash, not a partition).
+    fn crash(&mut self, service: usize, share: f64, key: u64, begins: bool, loses_work: bool) {
+        self.area(service);
+        let first = self.services[service].first;
+        if begins {
+            for i in self.hit(service, share, key) {
+                if self.instances[i as usize].state != InstanceState::Ready {
+                    continue;
+                }
+                self.services[service].ready -= 1;
+                self.instances[i as usize].state = InstanceState::Down;
+                self.instances[i as usize].loses_work = loses_work;
+                self.break_off(i);
+            }
+        } else {
+            let startup_ns = self.services[service].startup_ns;
+            let (from, to) = (first, first + self.services[service].places);
+            for i in from..to {
+                let instance = &self.instances[i as usize];
+                if instance.state == InstanceState::Down && instance.loses_work == loses_work {
+                    let at = if loses_work {
+                        self.now + startup_ns
+                    } else {
+                        self.now
+                    };
+                    self.agenda.put(at, Kind::Ready, i, instance.generation, 0);
+                }
+            }
+        }
+    }
+
+    /// All that an instance was doing breaks off: whoever waits for it is told.
+    fn break_off(&mut self, instance: u32) {
+        let inside: Vec<(u32, u32)> = (0u32..)
+            .zip(&self.works.places)
+            .filter(|(_, work)| {
+                work.instance == instance
+                    && !matches!(work.state, WorkState::Free | WorkState::Travelling)
+            })
+            .map(|(id, work)| (id, work.generation))
+            .collect();
+        let calling = |work: &Work| work.state == WorkState::Calling;
+        let left = inside
+            .iter()
+            .filter(|(id, _)| calling(&self.works.places[*id as usize]))
+            .count();
+        let at = &mut self.instances[instance as usize];
+        let service = at.service as usize;
+        self.services[service].queued -= at.queue.length + at.pending.length;
+        at.busy = 0;
+        at.queue = Line::default();
+        at.pending = Line::default();
+        // Those that wait for calls are still inside until the last of them is answered.
+        at.admitted = left as u32;
+        for (id, generation) in inside {
+            let work = &mut self.works.places[id as usize];
+            if work.generation != generation {
+                continue;
+            }
+            if work.state == WorkState::Calling {
+                work.failed = true;
+            } else {
+                self.forget_work(id, Outcome::Connection);
+            }
+        }
+    }
+
+    /// Works out what lasting faults do to ways, errors, work and arrivals.
+    fn refresh(&mut self) {
+        for (part, model) in self.services.iter_mut().zip(&self.mesh.services) {
+            part.error_rate = model.error_rate;
+            part.added_ns = 0;
+            part.loss = 0.0;
+            for i in part.first..part.first + part.places {
+                self.instances[i as usize].slowed = 1.0;
+            }
+        }
+        self.entries.iter_mut().for_each(|entry| entry.factor = 1.0);
+        for id in 0..self.faults.len() {
+            let fault = &self.faults[id];
+            if !fault.active {
+                continue;
+            }
+            let passed = (self.now - fault.starts_ns) as f64
+                / (fault.ends_ns - fault.starts_ns).max(1) as f64;
+            let (kind, key) = (fault.kind.clone(), fault.key);
+            let (services, entries) = (fault.services.clone(), fault.entries.clone());
+            for s in services {
+                match kind {
+                    FaultKind::Latency { added_ms, .. } => {
+                        self.services[s].added_ns += ns(added_ms / 1e3)
+                    }
+                    FaultKind::Errors { rate, .. } => {
+                        self.services[s].error_rate = self.services[s].error_rate.max(rate)
+                    }
+                    FaultKind::PacketLoss { rate, .. } => {
+                        self.services[s].loss = self.services[s].loss.max(rate)
+                    }
+                    FaultKind::Cpu { share, factor, .. } => self.slow(s, share, key, factor),
+                    FaultKind::Memory { share, factor, .. } => {
+                        self.slow(s, share, key, 1.0 + (factor - 1.0) * passed)
+                    }
+                    FaultKind::SlowDependency { factor, .. } => self.slow(s, 1.0, key, factor),
+                    FaultKind::ColdCache { factor, .. } => {
+                        self.slow(s, 1.0, key, 1.0 + (factor - 1.0) * (1.0 - passed))
+                    }
+                    FaultKind::Crash { .. }
+                    | FaultKind::Partition { .. }
+                    | FaultKind::RetryStorm { .. } => {}
+                }
+            }
+            if let FaultKind::RetryStorm { factor, .. } = kind {
+                entries
+                    .into_iter()
+                    .for_each(|e| self.entries[e].factor *= factor);
+            }
+        }
+    }
+
+    fn slow(&mut self, service: usize, share: f64, key: u64, factor: f64) {
+        for i in self.hit(service, share, key) {
+            self.instances[i as usize].slowed *= factor;
+        }
+    }
+
+    /// Nanoseconds that faults add to a call's way to a service.
+    #[inline]
+    pub(super) fn delay_ns(&self, service: usize, key: u64) -> u64 {
+        let part = &self.services[service];
+        let mut delay = part.added_ns;
+        if part.loss > 0.0 {
+            for (round, doubled) in (0u64..6).zip([1.0, 2.0, 4.0, 8.0, 16.0, 32.0]) {
+                if uniform(mix(key, round)) >= part.loss {
+                    break;
+                }
+                delay += ns(RETRANSMIT_MS * doubled / 1e3);
+            }
+        }
+        delay
+    }
+}
