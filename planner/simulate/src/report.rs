@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-use crate::{Controller, Latencies, Mesh, Outcome, Run, RunOptions, SimulateError, simulate_with};
+use crate::{Controller, Mesh, Outcome, Run, RunOptions, SimulateError, simulate_with};
 
 /// A number with how sure it is.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]

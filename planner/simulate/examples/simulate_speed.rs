@@ -1,0 +1,176 @@
+//! How fast the simulation is: 20 services with every feature on, and one M/M/4. Prints one line each, for `make bench-simulate`.
+
+use std::time::Instant;
+
+use foremesh_model::{LoadBalancing, OutlierEjection, RateLimit, Slo, WarmUp};
+use foremesh_simulate::{
+    Arrivals, Connections, EdgeModel, EntryModel, LimitsModel, Mesh, RetryModel, RunOptions,
+    ServiceModel, Stage, Times, simulate,
+};
+
+/// Twenty services in four layers; limits, retries, timeouts, ejection, slow start, connections and bursts all at work.
+fn every_feature(rps: f64) -> Mesh {
+    let mut services = Vec::new();
+    let mut edges = Vec::new();
+    let edge = |caller: Option<usize>, callee: usize, calls: f64| EdgeModel {
+        calls,
+        gateway_proxies: 4,
+        one_way_ms: 0.4,
+        timeout_ms: Some(800.0),
+        per_try_timeout_ms: Some(350.0),
+        retries: RetryModel {
+            attempts: 2,
+            on_connect_failure: true,
+            on_5xx: true,
+            budget_percent: Some(20.0),
+            budget_min_concurrent: 3,
+            base_backoff_ms: 25.0,
+        },
+        limits: LimitsModel {
+            max_connections: 200,
+            max_pending_requests: 200,
+            max_concurrent_requests: 400,
+            max_concurrent_retries: 20,
+        },
+        connections: if callee % 2 == 0 {
+            Connections::OneRequest { connect_ms: 1.0 }
+        } else {
+            Connections::Multiplexed { connect_ms: 1.0 }
+        },
+        preconnect_ratio: 1.2,
+        ejection: Some(OutlierEjection {
+            consecutive_errors: 7,
+            interval_s: 10,
+            base_ejection_s: 30,
+            max_ejection_percent: 34,
+            min_health_percent: 50,
+        }),
+        slow_start: Some(WarmUp {
+            duration_s: 30,
+            minimum_percent: 10,
+            aggression: 1.0,
+        }),
+        ..EdgeModel::plain(caller, callee, LoadBalancing::LeastRequest)
+    };
+    edges.push(edge(None, 0, 1.0));
+    // Callers of each layer call two or three of the next, some one after another, some beside each other.
+    let calls: [&[usize]; 20] = [
+        &[1, 2, 3],
+        &[4, 5],
+        &[5, 6],
+        &[7, 8],
+        &[9, 10],
+        &[10, 11],
+        &[12],
+        &[13, 14],
+        &[15],
+        &[16],
+        &[16, 17],
+        &[17],
+        &[18],
+        &[18],
+        &[19],
+        &[19],
+        &[],
+        &[],
+        &[],
+        &[],
+    ];
+    for (i, callees) in calls.iter().enumerate() {
+        let from = edges.len();
+        edges.extend(
+            callees
+                .iter()
+                .enumerate()
+                .map(|(n, callee)| edge(Some(i), *callee, if n == 1 { 0.6 } else { 1.0 })),
+        );
+        let mut service = ServiceModel::plain(
+            &format!("s{i}"),
+            6,
+            8,
+            if i % 3 == 0 {
+                Times::LogNormal {
+                    mean_ms: 4.0,
+                    cv2: 2.0,
+                }
+            } else {
+                Times::Exponential { mean_ms: 5.0 }
+            },
+        );
+        service.error_rate = 0.002;
+        service.rate_limit = Some(RateLimit {
+            requests_per_second: 1400.0,
+            burst: 1500,
+        });
+        service.max_concurrent_requests = 200;
+        service.max_pending_requests = 200;
+        service.startup_s = 20.0;
+        service.warm_up_s = 30.0;
+        service.cold_factor = 2.0;
+        service.stages = if callees.is_empty() {
+            Vec::new()
+        } else {
+            vec![Stage {
+                edges: (from..edges.len()).collect(),
+                parallel: i % 2 == 0,
+            }]
+        };
+        services.push(service);
+    }
+    let arrivals = Arrivals::Poisson {
+        step_s: 60.0,
+        rates_rps: vec![rps, rps * 1.2, rps * 0.9],
+        dispersion: 2.0,
+    };
+    let entry = EntryModel {
+        name: "s0".into(),
+        edge: 0,
+        arrivals,
+        slo: Slo::default(),
+    };
+    Mesh {
+        services,
+        edges,
+        entries: vec![entry],
+        faults: Vec::new(),
+    }
+}
+
+fn report(label: &str, mesh: &Mesh, seconds: f64) -> Result<(), foremesh_simulate::SimulateError> {
+    let options = RunOptions {
+        measured_s: seconds,
+        warm_up_s: 1.0,
+        seed: 7,
+    };
+    let started = Instant::now();
+    let run = simulate(mesh, &options)?;
+    let took = started.elapsed().as_secs_f64();
+    let entry = &run.entries[0];
+    println!(
+        "{label}: {:.2} million events/s, {:.0} requests/s, {} events, {:.2} s; mean {:.2} ms, p99 {:.1} ms, availability {:.4}, most open calls {}",
+        run.events as f64 / took / 1e6,
+        run.roots as f64 / took,
+        run.events,
+        took,
+        entry.latency.mean_ms(),
+        entry.latency.quantile_ms(0.99),
+        entry.availability(),
+        run.most_open_calls
+    );
+    Ok(())
+}
+
+fn main() -> Result<(), foremesh_simulate::SimulateError> {
+    report("20 services, every feature", &every_feature(1000.0), 120.0)?;
+    report(
+        "the same, ten times as long",
+        &every_feature(1000.0),
+        1200.0,
+    )?;
+    let mm4 = Mesh::single(
+        ServiceModel::plain("queue", 1, 4, Times::Exponential { mean_ms: 10.0 }),
+        LoadBalancing::Random,
+        Arrivals::steady(320.0),
+    );
+    report("M/M/4 at 0.8", &mm4, 10_000.0)
+}
