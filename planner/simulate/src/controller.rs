@@ -88,6 +88,13 @@ pub enum Order {
         /// The bucket.
         limit: Option<RateLimit>,
     },
+    /// Share of the requests, the more important first, that a service's instances let in, 0 … 1.
+    Priority {
+        /// The service.
+        service: usize,
+        /// The share.
+        share: f64,
+    },
     /// Share of an entry's requests that are let in at the gateway, 0 … 1.
     Admission {
         /// The entry.

@@ -32,6 +32,7 @@ impl Engine<'_> {
         proxy: u32,
         parent: u32,
         entry: u32,
+        priority: u32,
         stream: u64,
     ) {
         let now = self.now;
@@ -43,6 +44,7 @@ impl Engine<'_> {
             proxy,
             parent,
             entry,
+            priority,
             attempt: 0,
             host: NONE,
             work: NONE,
@@ -308,6 +310,7 @@ impl Engine<'_> {
             instance,
             call: id,
             call_generation: call.generation,
+            priority: call.priority,
             next: NONE,
             stage: 0,
             to_make: 0,

@@ -137,6 +137,10 @@ impl Engine<'_> {
                     limit.map_or(f64::INFINITY, |l| l.requests_per_second / NS_PER_S);
                 part.burst = limit.map_or(0.0, |l| f64::from(l.burst.max(1)));
             }
+            Order::Priority { service, share } if service < self.services.len() => {
+                self.services[service].least_priority =
+                    ((1.0 - share.clamp(0.0, 1.0)) * f64::from(u32::MAX)) as u32;
+            }
             Order::Admission { entry, share } if entry < self.entries.len() => {
                 self.entries[entry].admission = share.clamp(0.0, 1.0);
             }

@@ -42,6 +42,7 @@ pub(crate) mod purpose {
     pub const CHILD: u64 = 9;
     pub const WAY: u64 = 10;
     pub const ADMISSION: u64 = 11;
+    pub const PRIORITY: u64 = 12;
 }
 
 /// How long is simulated, and with which seed.
@@ -65,6 +66,8 @@ struct ServicePart {
     workers: u32,
     max_admitted: u32,
     max_pending: u32,
+    /// By controllers: requests of a lower priority are refused.
+    least_priority: u32,
     rate_per_ns: f64,
     burst: f64,
     startup_ns: u64,
@@ -210,6 +213,7 @@ impl<'a> Engine<'a> {
                 workers: service.workers,
                 max_admitted: service.max_concurrent_requests.max(1),
                 max_pending: service.max_pending_requests,
+                least_priority: 0,
                 rate_per_ns: service
                     .rate_limit
                     .map_or(f64::INFINITY, |l| l.requests_per_second / NS_PER_S),
@@ -421,7 +425,8 @@ impl<'a> Engine<'a> {
         }
         // Connections from outside are spread over the gateway's proxies.
         let proxy = ((mix(stream, purpose::CHOICE) >> 32) * proxies) >> 32;
-        self.start_call(edge, proxy as u32, NONE, entry as u32, stream);
+        let priority = (mix(stream, purpose::PRIORITY) >> 32) as u32;
+        self.start_call(edge, proxy as u32, NONE, entry as u32, priority, stream);
         self.schedule_root(entry);
     }
 

@@ -73,6 +73,8 @@ pub(super) struct Call {
     /// The request that makes it; NONE: it came from outside.
     pub parent: u32,
     pub entry: u32,
+    /// Of the request from outside, for all of its calls; drawn.
+    pub priority: u32,
     pub attempt: u32,
     /// The instance chosen for this attempt, counted within its service.
     pub host: u32,
@@ -114,6 +116,7 @@ pub(super) struct Work {
     pub instance: u32,
     pub call: u32,
     pub call_generation: u32,
+    pub priority: u32,
     /// The next in the queue that it stands in.
     pub next: u32,
     pub stage: u32,

@@ -58,7 +58,7 @@ impl Engine<'_> {
         ) {
             return self.answer(id, Outcome::Connection);
         }
-        if !self.admitted_by_bucket(s, i) {
+        if work.priority < self.services[s].least_priority || !self.admitted_by_bucket(s, i) {
             if self.measured() {
                 self.run.services[s].rate_limited += 1;
             }
@@ -271,7 +271,8 @@ impl Engine<'_> {
             u64::from(edge) << 32 | u64::from(nth),
         );
         let proxy = work.instance - self.services[work.service as usize].first;
-        self.start_call(edge, proxy, id, NONE, stream);
+        let priority = work.priority;
+        self.start_call(edge, proxy, id, NONE, priority, stream);
     }
 
     /// A call that a request made is over.
