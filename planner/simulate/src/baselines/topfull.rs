@@ -32,7 +32,7 @@ impl Controller for TopFull {
         for (entry, ((objective_ms, share), seen)) in
             self.entries.iter_mut().zip(view.entries).enumerate()
         {
-            let failing = seen.answered_rps < 0.95 * seen.offered_rps * *share;
+            let failing = seen.answered_rps < 0.9 * seen.offered_rps * *share;
             let slow = seen.latency.quantile_ms(0.95) > *objective_ms;
             *share = if slow || failing {
                 *share * (1.0 - DECREASE)

@@ -1,0 +1,449 @@
+//! Each part of the mesh does what it should, where that can be said in closed form or bounded.
+
+#![allow(clippy::unwrap_used)]
+
+use foremesh_model::{Fault, FaultKind, LoadBalancing, OutlierEjection, RateLimit, WarmUp};
+use foremesh_simulate::{
+    Arrivals, Connections, EdgeModel, InstanceStep, Mesh, Outcome, Report, RetryModel, RunOptions,
+    ServiceModel, SimulateError, Stage, Times,
+    baselines::{Hpa, HpaService, TopFull},
+    replicate, replicate_with, simulate,
+};
+
+const WIDE: u32 = 10_000;
+
+fn options(measured_s: f64) -> RunOptions {
+    RunOptions {
+        measured_s,
+        warm_up_s: 20.0,
+        seed: 9,
+    }
+}
+
+fn queue(instances: u32, workers: u32, mean_ms: f64, rps: f64) -> Mesh {
+    Mesh::single(
+        ServiceModel::plain("s", instances, workers, Times::Exponential { mean_ms }),
+        LoadBalancing::Random,
+        Arrivals::steady(rps),
+    )
+}
+
+fn run(mesh: &Mesh, seconds: f64) -> Report {
+    replicate(mesh, &options(seconds), 4).unwrap()
+}
+
+fn failures(report: &Report, outcome: Outcome) -> f64 {
+    report.entries["s"]
+        .failures
+        .get(outcome.word())
+        .map_or(0.0, |e| e.mean)
+}
+
+fn near(found: f64, wanted: f64, tolerance: f64) {
+    assert!(
+        (found - wanted).abs() <= tolerance,
+        "{found}, wanted {wanted} ± {tolerance}"
+    );
+}
+
+#[test]
+fn a_token_bucket_lets_its_rate_through() {
+    let mut mesh = queue(2, WIDE, 5.0, 200.0);
+    mesh.services[0].rate_limit = Some(RateLimit {
+        requests_per_second: 50.0,
+        burst: 10,
+    });
+    near(run(&mesh, 500.0).entries["s"].answered_rps.mean, 100.0, 1.0);
+}
+
+#[test]
+fn a_breaker_refuses_what_erlang_b_says() {
+    let mut mesh = queue(1, WIDE, 10.0, 1000.0);
+    mesh.edges[0].limits.max_concurrent_requests = 4;
+    let blocked = (1..=4).fold(1.0, |b, k| 10.0 * b / (f64::from(k) + 10.0 * b));
+    near(
+        failures(&run(&mesh, 200.0), Outcome::Overflow),
+        blocked,
+        0.005,
+    );
+}
+
+#[test]
+fn connections_hold_back_what_does_not_fit() {
+    // Four connections of one request each, room for six to wait: M/M/4/10.
+    let mut mesh = queue(1, WIDE, 10.0, 480.0);
+    mesh.edges[0].connections = Connections::OneRequest { connect_ms: 0.0 };
+    mesh.edges[0].limits.max_connections = 4;
+    mesh.edges[0].limits.max_pending_requests = 6;
+    let mut weights = vec![1.0];
+    (1..=10u32).for_each(|n| weights.push(weights[n as usize - 1] * 4.8 / f64::from(n.min(4))));
+    let lost = weights[10] / weights.iter().sum::<f64>();
+    near(failures(&run(&mesh, 400.0), Outcome::Overflow), lost, 0.005);
+}
+
+#[test]
+fn retries_multiply_attempts_and_thin_failures() {
+    let mut mesh = queue(1, WIDE, 2.0, 1000.0);
+    mesh.services[0].error_rate = 0.3;
+    mesh.edges[0].retries = RetryModel {
+        attempts: 2,
+        on_5xx: true,
+        base_backoff_ms: 1.0,
+        ..RetryModel::default()
+    };
+    let report = run(&mesh, 200.0);
+    near(failures(&report, Outcome::Error), 0.027, 0.002);
+    near(
+        report.edges["gateway->s"].attempts_per_call.mean,
+        1.39,
+        0.01,
+    );
+    // A budget of 20% of what is in flight allows no more than about a fifth of the load again.
+    mesh.services[0].work = Times::Exponential { mean_ms: 40.0 };
+    mesh.edges[0].retries.budget_percent = Some(20.0);
+    let held = run(&mesh, 200.0);
+    let attempts = held.edges["gateway->s"].attempts_per_call.mean;
+    assert!(attempts > 1.02 && attempts < 1.25, "{attempts}");
+}
+
+#[test]
+fn timeouts_cut_the_tail_they_should() {
+    let mut mesh = queue(1, WIDE, 20.0, 400.0);
+    mesh.edges[0].timeout_ms = Some(60.0);
+    near(
+        failures(&run(&mesh, 300.0), Outcome::Timeout),
+        (-3f64).exp(),
+        0.002,
+    );
+    // Two attempts of 30 ms each, no wait between them.
+    mesh.edges[0].timeout_ms = None;
+    mesh.edges[0].per_try_timeout_ms = Some(30.0);
+    mesh.edges[0].retries = RetryModel {
+        attempts: 1,
+        on_5xx: true,
+        ..RetryModel::default()
+    };
+    near(
+        failures(&run(&mesh, 300.0), Outcome::AttemptTimeout),
+        (-3f64).exp(),
+        0.002,
+    );
+}
+
+#[test]
+fn an_instance_that_cannot_be_reached_is_ejected() {
+    let mut mesh = queue(4, WIDE, 5.0, 400.0);
+    mesh.edges[0].gateway_proxies = 2;
+    mesh.faults = vec![Fault {
+        name: "cut".into(),
+        starts_s: 0.0,
+        duration_s: 1e5,
+        kind: FaultKind::Partition {
+            service: "s".into(),
+            share: 0.25,
+        },
+    }];
+    near(
+        failures(&run(&mesh, 100.0), Outcome::Connection),
+        0.25,
+        0.01,
+    );
+    mesh.edges[0].ejection = Some(OutlierEjection {
+        consecutive_errors: 5,
+        interval_s: 10,
+        base_ejection_s: 30,
+        max_ejection_percent: 50,
+        min_health_percent: 30,
+    });
+    let report = run(&mesh, 300.0);
+    let failed = failures(&report, Outcome::Connection);
+    assert!(failed > 0.0 && failed < 0.01, "{failed}");
+    assert!(report.edges["gateway->s"].ejections_per_hour.mean > 10.0);
+    // Where the share that may be out is too small for one, nothing is ejected.
+    mesh.edges[0]
+        .ejection
+        .as_mut()
+        .unwrap()
+        .max_ejection_percent = 20;
+    near(
+        failures(&run(&mesh, 100.0), Outcome::Connection),
+        0.25,
+        0.01,
+    );
+}
+
+#[test]
+fn a_new_instance_is_given_its_share_slowly() {
+    let mut mesh = queue(2, WIDE, 1.0, 1000.0);
+    mesh.services[0].instances = vec![
+        InstanceStep {
+            starts_s: 0.0,
+            instances: 1,
+        },
+        InstanceStep {
+            starts_s: 20.0,
+            instances: 2,
+        },
+    ];
+    mesh.services[0].rate_limit = None;
+    mesh.services[0].work = Times::Constant { ms: 1.0 };
+    mesh.edges[0].load_balancing = LoadBalancing::RoundRobin;
+    let share = |slow: bool| {
+        let mut mesh = mesh.clone();
+        mesh.edges[0].slow_start = slow.then_some(WarmUp {
+            duration_s: 20,
+            minimum_percent: 10,
+            aggression: 1.0,
+        });
+        // The new instance works ten times longer at first: busy time shows what reached it.
+        mesh.services[0].warm_up_s = 1e9;
+        mesh.services[0].cold_factor = 11.0;
+        let run = simulate(
+            &mesh,
+            &RunOptions {
+                measured_s: 4.0,
+                warm_up_s: 20.0,
+                seed: 1,
+            },
+        )
+        .unwrap();
+        (run.services[0].busy_s / 4.0 - 1.0) / 10.0
+    };
+    // Over its first fifth the new one has a weight of 0.12 on average: 0.12 ÷ 1.12 of the requests.
+    near(share(false), 0.5, 0.02);
+    near(share(true), 0.107, 0.03);
+}
+
+#[test]
+fn instances_follow_their_schedule_after_starting_up() {
+    let mut mesh = queue(3, 1, 10.0, 10.0);
+    mesh.services[0].startup_s = 50.0;
+    mesh.services[0].instances = vec![
+        InstanceStep {
+            starts_s: 0.0,
+            instances: 1,
+        },
+        InstanceStep {
+            starts_s: 100.0,
+            instances: 3,
+        },
+        InstanceStep {
+            starts_s: 300.0,
+            instances: 2,
+        },
+    ];
+    let run = simulate(
+        &mesh,
+        &RunOptions {
+            measured_s: 400.0,
+            warm_up_s: 0.0,
+            seed: 4,
+        },
+    )
+    .unwrap();
+    near(
+        run.services[0].instance_s,
+        100.0 + 3.0 * 200.0 + 2.0 * 100.0,
+        1.0,
+    );
+    // Ready 50 s after they were ordered.
+    near(
+        run.services[0].offered_s,
+        150.0 + 3.0 * 150.0 + 2.0 * 100.0,
+        1.0,
+    );
+    assert_eq!(run.entries[0].availability(), 1.0);
+}
+
+#[test]
+fn a_crash_loses_what_was_at_work_and_comes_back() {
+    let mut mesh = queue(4, WIDE, 50.0, 400.0);
+    mesh.services[0].startup_s = 10.0;
+    mesh.faults = vec![Fault {
+        name: "crash".into(),
+        starts_s: 60.0,
+        duration_s: 30.0,
+        kind: FaultKind::Crash {
+            service: "s".into(),
+            share: 0.5,
+        },
+    }];
+    let run = simulate(
+        &mesh,
+        &RunOptions {
+            measured_s: 200.0,
+            warm_up_s: 0.0,
+            seed: 4,
+        },
+    )
+    .unwrap();
+    let failed = run.entries[0].outcomes[Outcome::Connection as usize] as f64;
+    // Half of 40 s of requests, and half of the 20 that were inside.
+    near(failed, 0.5 * 400.0 * 40.0 + 10.0, 250.0);
+    near(
+        run.services[0].offered_s / f64::from(WIDE),
+        4.0 * 200.0 - 2.0 * 40.0,
+        1.0,
+    );
+}
+
+#[test]
+fn an_autoscaler_follows_the_load() {
+    let mut mesh = queue(2, 8, 20.0, 300.0);
+    mesh.services[0].max_instances = 20;
+    mesh.services[0].startup_s = 30.0;
+    mesh.entries[0].arrivals = Arrivals::Poisson {
+        step_s: 600.0,
+        rates_rps: vec![300.0, 2000.0],
+        dispersion: 1.0,
+    };
+    let hpa = || {
+        vec![Box::new(Hpa::new(vec![HpaService {
+            service: 0,
+            target: 0.6,
+            min: 2,
+            max: 20,
+        }])) as Box<dyn foremesh_simulate::Controller>]
+    };
+    let options = RunOptions {
+        measured_s: 600.0,
+        warm_up_s: 900.0,
+        seed: 2,
+    };
+    let scaled = replicate_with(&mesh, &options, 2, &hpa).unwrap();
+    let fixed = replicate(&mesh, &options, 2).unwrap();
+    // 2000/s of 20 ms are 40 busy workers: at 60% of 8 each, 8.3 instances, and up to a tenth more is left as it is.
+    near(scaled.services["s"].instances.mean, 9.3, 1.0);
+    assert!(
+        scaled.entries["s"].latency_p99_ms.mean < 200.0
+            && fixed.entries["s"].latency_p99_ms.mean > 10_000.0
+    );
+}
+
+#[test]
+fn admission_at_the_entry_keeps_latency() {
+    let mesh = queue(1, 8, 20.0, 600.0);
+    let limiter =
+        || vec![Box::new(TopFull::new(&[200.0])) as Box<dyn foremesh_simulate::Controller>];
+    let report = replicate_with(
+        &mesh,
+        &RunOptions {
+            measured_s: 300.0,
+            warm_up_s: 300.0,
+            seed: 2,
+        },
+        2,
+        &limiter,
+    )
+    .unwrap();
+    let entry = &report.entries["s"];
+    assert!(
+        entry.latency_p50_ms.mean < 300.0 && entry.answered_rps.mean > 280.0,
+        "{entry:?}"
+    );
+}
+
+#[test]
+fn what_is_changed_changes_nothing_else() {
+    let mut mesh = queue(3, 4, 10.0, 300.0);
+    mesh.services[0].error_rate = 0.02;
+    let plain = simulate(&mesh, &options(60.0)).unwrap();
+    mesh.edges[0].limits.max_concurrent_requests = 3;
+    let limited = simulate(&mesh, &options(60.0)).unwrap();
+    assert_eq!(plain.roots, limited.roots);
+    assert!(limited.entries[0].outcomes[Outcome::Overflow as usize] > 0);
+    // Errors strike the same requests, so none is added by the limit.
+    assert!(
+        limited.entries[0].outcomes[Outcome::Error as usize]
+            <= plain.entries[0].outcomes[Outcome::Error as usize]
+    );
+}
+
+#[test]
+fn threads_change_nothing() {
+    let mut mesh = queue(3, 2, 10.0, 400.0);
+    mesh.services.push(ServiceModel::plain(
+        "leaf",
+        2,
+        4,
+        Times::LogNormal {
+            mean_ms: 5.0,
+            cv2: 2.0,
+        },
+    ));
+    mesh.edges.push(EdgeModel {
+        calls: 1.5,
+        ..EdgeModel::plain(Some(0), 1, LoadBalancing::LeastRequest)
+    });
+    mesh.services[0].stages = vec![Stage {
+        edges: vec![1],
+        parallel: true,
+    }];
+    let with = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
+        pool.install(|| replicate(&mesh, &options(30.0), 5).unwrap())
+    };
+    assert_eq!(with(1), with(3));
+}
+
+#[test]
+fn an_overload_is_bounded_by_its_limits() {
+    let mut mesh = queue(1, 1, 100.0, 1000.0);
+    mesh.services[0].max_concurrent_requests = 5;
+    mesh.services[0].max_pending_requests = 20;
+    let run = simulate(&mesh, &options(300.0)).unwrap();
+    assert!(run.most_open_calls <= 26, "{}", run.most_open_calls);
+    near(
+        run.services[0].busy_s / run.services[0].offered_s,
+        1.0,
+        0.001,
+    );
+}
+
+#[test]
+fn bad_input_is_named() {
+    let mut mesh = queue(1, 1, 10.0, 10.0);
+    mesh.faults = vec![Fault {
+        name: "late".into(),
+        starts_s: 1e6,
+        duration_s: 5.0,
+        kind: FaultKind::Errors {
+            service: "s".into(),
+            rate: 0.5,
+        },
+    }];
+    let error = |mesh: &Mesh| simulate(mesh, &options(60.0)).unwrap_err();
+    assert_eq!(
+        error(&mesh).to_string(),
+        "fault \"late\": 1000000 s to 1000005 s lies outside the simulated 80 s"
+    );
+    mesh.faults[0].starts_s = 1.0;
+    mesh.faults[0].kind = FaultKind::Errors {
+        service: "t".into(),
+        rate: 0.5,
+    };
+    assert_eq!(
+        error(&mesh).to_string(),
+        "fault \"late\": there is no \"t\"; the services are s"
+    );
+    mesh.faults[0].kind = FaultKind::Errors {
+        service: "s".into(),
+        rate: 1.5,
+    };
+    assert_eq!(
+        error(&mesh).to_string(),
+        "fault \"late\": rate = 1.5 must be above 0 and at most 1"
+    );
+    mesh.faults.clear();
+    mesh.services[0].work = Times::Exponential { mean_ms: f64::NAN };
+    assert!(matches!(error(&mesh), SimulateError::Time { .. }));
+    mesh.services[0].work = Times::Constant { ms: 1.0 };
+    mesh.edges[0].callee = 7;
+    assert_eq!(
+        error(&mesh).to_string(),
+        "edge 0 points to service 7, there are 1"
+    );
+}
