@@ -195,6 +195,7 @@ pub async fn audit(request: &AuditRequest, base: &Path) -> Result<Audit, Pipelin
             horizon_hours: request.horizon_hours,
             donors: Default::default(),
             donor_timezones: Default::default(),
+            share_uncertainty: None,
             events: Vec::new(),
             seed: 1,
         },
