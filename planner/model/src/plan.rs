@@ -84,8 +84,10 @@ pub struct ServiceKpi {
     pub demand_p50_rps: f64,
     /// Requests a second at the 0.99 quantile, peak within the hour included.
     pub demand_p99_rps: f64,
-    /// Busy share of its workers at the 0.99 quantile, 0 … 1.
-    pub utilisation: f64,
+    /// Busy share of its workers at the 0.99 quantile, 0 … 1. Left out for a service that keeps state and of which nobody says what it
+    /// can do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub utilisation: Option<f64>,
     /// Mean milliseconds that a request waits for a worker.
     pub mean_wait_ms: f64,
 }

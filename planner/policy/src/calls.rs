@@ -193,10 +193,11 @@ fn plan_with(
                 crowded.push(*caller);
             }
             for call in &ground.calls.by_caller[*caller] {
-                if let Some(plan) = &edges[call.edge] {
-                    budget[call.callee] =
-                        budget[call.callee].min(f64::from(plan.per_try_timeout_ms));
-                }
+                // No timeout ends a call to what keeps state; what it calls itself serves its caller all the same.
+                let left = edges[call.edge]
+                    .as_ref()
+                    .map_or(own_budget, |plan| f64::from(plan.per_try_timeout_ms));
+                budget[call.callee] = budget[call.callee].min(left);
             }
         }
     }
@@ -336,14 +337,20 @@ fn plan_caller(
     edges: &mut [Option<CallPlan>],
 ) -> bool {
     let worst = latency.worst;
-    let calls = &ground.calls.by_caller[caller];
+    let all_calls = &ground.calls.by_caller[caller];
+    // Nothing bounds a call to what keeps state: it takes its usual time beside the others.
+    let calls: &Vec<Call> = &all_calls
+        .iter()
+        .filter(|call| !ground.stations[call.callee].stateful)
+        .copied()
+        .collect();
     let own_ms = ground.stations[caller].service_ms;
     let room = (budget_ms - own_ms).max(0.5 * budget_ms);
     let mut wishes: Vec<Wish> = calls
         .iter()
         .map(|call| Wish::of(ground, call, latency, retries, retrying_ms))
         .collect();
-    let usual: f64 = calls
+    let usual: f64 = all_calls
         .iter()
         .filter(|call| call.sequential)
         .map(|call| call.fan_out * worst[call.callee].mean)
@@ -446,7 +453,9 @@ fn grant_retries(ground: &Ground<'_>) -> Vec<Retry> {
         let (caller, callee) = ground.edge_ends[i];
         let service = ground.services[callee];
         let errors = edge.error_rate.unwrap_or(0.0);
-        retries[i].cause = if service.protocol == Protocol::Tcp {
+        retries[i].cause = if ground.stations[callee].stateful {
+            "stateful"
+        } else if service.protocol == Protocol::Tcp {
             "opaque_tcp"
         } else if ground.calls.group_of[caller] == ground.calls.group_of[callee] {
             "calls_in_a_circle"

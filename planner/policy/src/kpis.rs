@@ -33,9 +33,14 @@ pub(crate) fn kpis(
             ServiceKpi {
                 demand_p50_rps: ground.demand.mean_rps[MEDIAN][hour][s],
                 demand_p99_rps: rate,
-                utilisation: (rate / (f64::from(instances.max(1)) * station.saturation_rps))
-                    .min(1.0),
-                mean_wait_ms: Wait::of(&ground.workers(s), instances, rate).moments().mean,
+                utilisation: (!station.is_boundless()).then(|| {
+                    (rate / (f64::from(instances.max(1)) * station.saturation_rps)).min(1.0)
+                }),
+                mean_wait_ms: if station.is_boundless() {
+                    0.0
+                } else {
+                    Wait::of(&ground.workers(s), instances, rate).moments().mean
+                },
             },
         );
         let hours: u64 = sized
@@ -95,7 +100,7 @@ pub(crate) fn kpis(
                 "objective_missed",
                 name,
                 format!(
-                    "the {}th percentile is expected at {} ms in hour {hardest_hour}, the objective is {} ms: a service on its way has reached max_instances or gains nothing from more instances",
+                    "the {}th percentile is expected at {} ms in hour {hardest_hour}, the objective is {} ms: a service on its way has reached max_instances, keeps state and is not scaled, or gains nothing from more instances",
                     show(entry.slo.percentile), show(latency_ms), show(entry.slo.latency_ms)
                 ),
             ));
@@ -123,7 +128,10 @@ pub(crate) fn kpis(
             },
         );
     }
-    debug_assert_eq!(settings.services.len(), kpis.services.len());
+    debug_assert_eq!(
+        settings.services.len() + settings.stateful_services.len(),
+        kpis.services.len()
+    );
     kpis
 }
 

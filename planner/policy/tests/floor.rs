@@ -264,6 +264,7 @@ fn balancers_follow_affinity_and_protocol() {
     let with = |affinity, protocol, max| {
         let mut s = service("a/in", 5.0, 16);
         s.capacity.cache_affinity = affinity;
+        s.stateful = Some(false);
         s.capacity.max_instances = max;
         s.protocol = protocol;
         s.criticality = Criticality::Critical;

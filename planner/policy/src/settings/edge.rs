@@ -29,11 +29,14 @@ pub(super) fn all(
     let mut held_open: BTreeMap<usize, u64> = BTreeMap::new();
     for (i, name) in ground.edge_names.iter().enumerate() {
         let (caller, callee) = ground.edge_ends[i];
-        let mut why = reasons.under("edges", name);
-        let plan = &parts.calls.edges[i];
         if ground.edges[i].fan_out.is_none() && ground.reached[caller] {
             assumed.push((name.clone(), String::new()));
         }
+        if ground.stations[callee].stateful {
+            continue;
+        }
+        let mut why = reasons.under("edges", name);
+        let plan = &parts.calls.edges[i];
         if f64::from(plan.timeout_ms) < plan.p99_ms && ground.reached[caller] {
             cut.push((
                 name.clone(),
