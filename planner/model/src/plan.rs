@@ -69,8 +69,11 @@ pub struct EntryKpi {
     pub latency_ms: f64,
     /// The objective in milliseconds.
     pub objective_ms: f64,
-    /// The share of requests that succeed.
+    /// The share of requests that succeed: what neither the observed errors of its calls nor a timeout fails.
     pub availability: f64,
+    /// The share of requests that a timeout cuts, anywhere on their way; availability has it already.
+    #[serde(default)]
+    pub cut_by_timeouts: f64,
     /// Whether the objective is kept.
     pub holds: bool,
     /// The hour after the start in which it is hardest.
@@ -99,6 +102,9 @@ pub struct EdgeKpi {
     pub calls_rps: f64,
     /// The 99th percentile of a call's latency in milliseconds.
     pub latency_p99_ms: f64,
+    /// The share of calls that the edge's timeout cuts, in the hardest hour of the entry for which that is most.
+    #[serde(default)]
+    pub cut_by_timeout: f64,
 }
 
 /// One set of settings that was weighed.

@@ -159,6 +159,8 @@ pub fn text(plan: &RegionPlan) -> String {
                 name.to_string(),
                 format!("{} ms", number(entry.latency_ms)),
                 format!("{} ms", number(entry.objective_ms)),
+                format!("{:.3}%", entry.availability * 100.0),
+                format!("{:.3}%", entry.cut_by_timeouts * 100.0),
                 if entry.holds {
                     "holds".into()
                 } else {
@@ -167,7 +169,14 @@ pub fn text(plan: &RegionPlan) -> String {
             ]
         });
     text += &table(
-        &["entry", "expected", "objective", "verdict"],
+        &[
+            "entry",
+            "expected",
+            "objective",
+            "available",
+            "cut by timeouts",
+            "verdict",
+        ],
         rows.collect(),
     );
     text += &format!(

@@ -48,8 +48,7 @@ pub(super) fn services(
                 Reason::new(
                     "left_alone",
                     format!(
-                        "It keeps state, so its {instances} as the manifests or the catalogue say {} left as they are: no autoscaler, no ejection, no rate limit, no retries.",
-                        if instances == 1 { "is" } else { "are" }
+                        "It keeps state: {instances} run as the manifests or the catalogue say, and nothing changes that: no autoscaler, no ejection, no rate limit, no retries."
                     ),
                     [("instances", f64::from(instances))],
                 ),
@@ -115,9 +114,13 @@ fn warn(parts: &Parts<'_>, s: usize, instances: Option<u32>, warnings: &mut Vec<
             "stateful_capacity_unknown",
             name,
             format!(
-                "it keeps state and is left as it is; whether it bears {} requests/s (0.99 quantile of hour {hour}) is not checked, as nobody says what it can do: \
+                "it keeps state and is left as it is; whether it bears {} requests/s (0.99 quantile of hour {hour}) is not checked, as nobody says what it can do{}: \
                  give capacity_rps in the catalogue",
-                show(demand_rps)
+                show(demand_rps),
+                match station.assumed.iter().find(|(field, _)| *field == "service_time_mean_ms") {
+                    Some((_, ms)) => format!(", and {} ms are assumed for a call to it", show(*ms)),
+                    None => String::new(),
+                }
             ),
         ));
         return;
