@@ -39,7 +39,10 @@ lint: ## Formatting, clippy, licences
 	cargo fmt --all --check
 	cargo clippy --release --workspace --all-targets -- -D warnings
 	@if command -v terraform >/dev/null; then terraform fmt -check -recursive examples modules; fi
-	@if command -v cargo-deny >/dev/null; then cargo deny check; \
+	@if command -v cargo-deny >/dev/null; then \
+	cargo deny --log-level error check bans licenses sources; \
+	if cargo deny --log-level error fetch db >/dev/null 2>&1; then cargo deny check advisories; \
+	else echo "SKIPPED: advisories: their database (github.com/RustSec/advisory-db) cannot be fetched"; fi; \
 	else echo "SKIPPED: cargo-deny is not on PATH ('cargo install cargo-deny --locked' gets it)"; fi
 
 .PHONY: docs

@@ -1,15 +1,16 @@
 # Generated from the declarations of Foremesh's nouns by `make docs`: do not edit.
 
 data "foremesh_predictive_region" "this" {
-  as_of           = var.as_of
-  donor_timezones = var.donor_timezones
-  donors          = var.donors
-  events          = var.events
-  go_live         = var.go_live
-  horizon_hours   = var.horizon_hours
-  region          = var.region
-  seed            = var.seed
-  timezone        = var.timezone
+  as_of             = var.as_of
+  donor_timezones   = var.donor_timezones
+  share_uncertainty = var.share_uncertainty
+  donors            = var.donors
+  events            = var.events
+  go_live           = var.go_live
+  horizon_hours     = var.horizon_hours
+  region            = var.region
+  seed              = var.seed
+  timezone          = var.timezone
 }
 
 data "foremesh_mesh_profile" "this" {

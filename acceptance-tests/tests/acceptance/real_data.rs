@@ -52,6 +52,14 @@ output "edges" {{
   value = keys(foremesh_adopted_profile.this.adopted.edges)
 }}
 
+output "stateful" {{
+  value = {{ for name, service in foremesh_adopted_profile.this.adopted.stateful_services : name => service.instances }}
+}}
+
+output "connections" {{
+  value = foremesh_adopted_profile.this.adopted.connections
+}}
+
 output "needs" {{
   value = {{ for name, service in foremesh_adopted_profile.this.adopted.services : name => service.needs.demand_rps }}
 }}
@@ -196,4 +204,40 @@ fn online_boutique_from_its_manifests_with_tenants_of_a_model_service_as_regions
         .find(|(name, _)| name.ends_with("frontend"))
         .unwrap();
     assert!(frontend.1.as_f64().unwrap() > 30.0, "{needs}");
+    // The cart's Redis keeps state and is left as it is: its one instance is a fact, and its callers' proxies open connections to it, no more.
+    let stateful = outputs["stateful"].as_object().unwrap();
+    let (redis, instances) = stateful.iter().next().unwrap();
+    assert!(
+        stateful.len() == 1 && redis.ends_with("redis-cart"),
+        "{stateful:?}"
+    );
+    assert_eq!(instances, 1);
+    let connections = outputs["connections"].as_object().unwrap();
+    assert!(
+        connections.values().all(|connection| {
+            connection["idle_timeout_s"] == 3600 && connection["max_connections"].is_null()
+        }) && connections.len() == 1,
+        "{connections:?}"
+    );
+    let is_redis = |name: &String| name.contains("redis");
+    let istio = files(&workspace.join("out/istio"));
+    let rules: Vec<_> = istio.iter().filter(|(name, _)| is_redis(name)).collect();
+    assert_eq!(rules.len(), 1);
+    let rule = String::from_utf8_lossy(rules[0].1);
+    assert!(rule.contains("idleTimeout: 3600s"), "{rule}");
+    for word in [
+        "outlierDetection",
+        "EnvoyFilter",
+        "Sidecar",
+        "VirtualService",
+        "warmup",
+    ] {
+        assert!(!rule.contains(word), "{word}: {rule}");
+    }
+    assert!(
+        !files(&workspace.join("out/autoscaling"))
+            .keys()
+            .any(is_redis)
+    );
+    assert!(!files(&workspace.join("out/envoy")).keys().any(is_redis));
 }

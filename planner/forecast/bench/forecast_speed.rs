@@ -57,6 +57,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         horizon_hours,
         donors: BTreeMap::new(),
         donor_timezones: BTreeMap::new(),
+        share_uncertainty: None,
         events: vec![],
         seed: 1,
     };

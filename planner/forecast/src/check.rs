@@ -57,6 +57,12 @@ pub(crate) fn check(input: &ForecastInput<'_>) -> Result<Zones, ForecastError> {
     check_times(request)?;
     let zones = zones(request)?;
     check_events(request)?;
+    if let Some(spread) = request
+        .share_uncertainty
+        .filter(|s| !(0.0..=2.0).contains(s))
+    {
+        return Err(ForecastError::ShareUncertainty(spread.to_string()));
+    }
     for (donor, share) in &request.donors {
         if !(share.is_finite() && *share > 0.0) {
             return Err(ForecastError::DonorShare {

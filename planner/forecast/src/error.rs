@@ -95,6 +95,11 @@ pub enum ForecastError {
         /// The name as given.
         name: String,
     },
+    /// An uncertainty that no share can have.
+    #[error(
+        "share_uncertainty is {0}: it must lie between 0 (the shares are certain) and 2, for example 0.1"
+    )]
+    ShareUncertainty(String),
     /// An event that ends before it starts.
     #[error(
         "events[{index}] {name:?} ends {ends}, not after it starts {starts}: swap or correct them"

@@ -81,7 +81,8 @@ pub fn forecast_region(input: &ForecastInput<'_>) -> Result<RegionForecast, Fore
     let shapes = Shapes::learn(combined.iter().flatten());
 
     let mut notes = Notes::default();
-    let (spread, comparisons) = cold_start::share_spread(&levels(&sources));
+    let (shown, comparisons) = cold_start::share_spread(&levels(&sources));
+    let spread = request.share_uncertainty.unwrap_or(shown);
     let context = Context {
         input,
         zones: &zones,
@@ -586,17 +587,20 @@ fn note_sources(parts: &[Part], context: &Context<'_>, comparisons: usize, notes
         }
     }
     if parts.iter().any(|part| part.donors > 0) {
-        let text = if comparisons == 0 {
-            format!(
-                "no two regions share services from which the spread of a share could be read: a standard deviation of {:.0}% is assumed",
-                100.0 * cold_start::ASSUMED_SPREAD
-            )
+        let percent = 100.0 * context.spread;
+        let source = if request.share_uncertainty.is_some() {
+            "as share_uncertainty says".to_owned()
+        } else if comparisons == 0 {
+            "an assumption, because no two regions share services from which it could be read"
+                .to_owned()
         } else {
-            format!(
-                "shares are taken to be off by {:.0}% (standard deviation), read from {comparisons} comparisons of services between regions",
-                100.0 * context.spread
-            )
+            format!("read from {comparisons} comparisons of services between regions")
         };
+        let text = format!(
+            "the donors' shares are taken to be off by {percent:.0}% (standard deviation, {source}): this alone lifts the 0.99 quantile, for which \
+             capacity is bought, to {:.1} times the median; share_uncertainty states how sure the shares are",
+            (2.326 * context.spread).exp()
+        );
         notes.add(Severity::Note, "share_spread", &request.region, text);
     }
     if request.donors.contains_key(&request.region) {

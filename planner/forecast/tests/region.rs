@@ -66,6 +66,7 @@ fn request(name: &str) -> RegionRequest {
         horizon_hours: 72,
         donors: BTreeMap::new(),
         donor_timezones: BTreeMap::new(),
+        share_uncertainty: None,
         events: vec![],
         seed: 1,
     }
@@ -142,6 +143,19 @@ fn donors_speak_in_local_time_times_their_share() {
     }
     assert!(codes(&forecast).contains(&"cold_start") && codes(&forecast).contains(&"share_spread"));
     assert!(forecast.demand.dependence.autocorrelation > 0.8);
+    // Whoever is sure of the shares says so, and buys less.
+    request.share_uncertainty = Some(0.05);
+    let sure = self::forecast(&history, &request, &["shop"]).unwrap();
+    let width = |forecast: &RegionForecast| {
+        let levels = &forecast.demand.entries["shop"].quantiles_rps[12];
+        levels[12] / levels[6]
+    };
+    assert!(
+        width(&sure) < 0.75 * width(&forecast),
+        "{} {}",
+        width(&sure),
+        width(&forecast)
+    );
 }
 
 #[test]
@@ -303,6 +317,7 @@ fn each_bad_request_has_its_own_words() {
         refuse(&|r| r.donors.clear()),
         refuse(&|r| r.donors = [(region("atlantis"), 0.5)].into()),
         refuse(&|r| r.donors = [(region("london"), f64::NAN)].into()),
+        refuse(&|r| r.share_uncertainty = Some(2.5)),
         refuse(&|r| r.go_live = hour(AS_OF_HOUR - 1)),
         refuse(&|r| r.go_live = hour(AS_OF_HOUR + 15 * 24)),
         refuse(&|r| r.horizon_hours = 0),

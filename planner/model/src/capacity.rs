@@ -38,6 +38,9 @@ pub struct Capacity {
     /// Whether the same key should reach the same instance (a local cache). Default false.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache_affinity: Option<bool>,
+    /// Connections that one instance accepts (`max_connections`, `maxclients`). Limits the callers of a service that keeps state; no default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_connections: Option<u32>,
     /// Mean bytes of a response. Default 4096.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response_bytes: Option<f64>,
@@ -81,6 +84,7 @@ macro_rules! capacity_fields {
                     $($field: self.$field.or(other.$field),)*
                     capacity_rps: self.capacity_rps.or(other.capacity_rps),
                     cache_affinity: self.cache_affinity.or(other.cache_affinity),
+                    max_connections: self.max_connections.or(other.max_connections),
                 }
             }
         }
@@ -126,6 +130,12 @@ impl Capacity {
             return Some((
                 "concurrency",
                 "must be at least 1: an instance that works on no request serves none",
+            ));
+        }
+        if self.max_connections == Some(0) {
+            return Some((
+                "max_connections",
+                "must be at least 1: nobody can call an instance that accepts no connection",
             ));
         }
         if !positive(self.capacity_rps) {

@@ -31,6 +31,13 @@ pub struct CatalogueService {
     /// How much it matters when something must give.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub criticality: Option<Criticality>,
+    /// Whether it keeps state and is left as it is: not scaled, not ejected from, not limited, nothing tried again (true), or is planned
+    /// like any other (false). Where nobody says: StatefulSets, well-known databases, caches and brokers, and what speaks opaque TCP are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stateful: Option<bool>,
+    /// Instances that run, where it keeps state and no manifest says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instances: Option<u32>,
     /// What one instance can do and costs.
     pub capacity: Capacity,
     /// Services that it calls, with the calls for each request that reaches it: edges that no telemetry or manifest shows.

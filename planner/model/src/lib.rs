@@ -44,8 +44,8 @@ pub use reason::{Executor, Reason};
 pub use request::{PolicyKind, ProfileRequest, Prometheus, RegionRequest, SourceRequest};
 pub use schedule::{Schedule, ScheduleError, ScheduleStep};
 pub use settings::{
-    CallerLimits, EdgeSettings, EntrySettings, LoadBalancing, LocalityWeight, OutlierEjection,
-    ProxyMode, RampStage, RateLimit, Retries, SETTINGS_FORMAT_VERSION, ServiceNeeds,
-    ServiceSettings, Settings, WarmUp,
+    CallerLimits, ConnectionSettings, EdgeSettings, EntrySettings, LoadBalancing, LocalityWeight,
+    OutlierEjection, ProxyMode, RampStage, RateLimit, Retries, SETTINGS_FORMAT_VERSION,
+    ServiceNeeds, ServiceSettings, Settings, StatefulSettings, WarmUp,
 };
 pub use time::{TimeError, Timestamp, parse_timestamp};

@@ -69,8 +69,11 @@ pub struct EntryKpi {
     pub latency_ms: f64,
     /// The objective in milliseconds.
     pub objective_ms: f64,
-    /// The share of requests that succeed.
+    /// The share of requests that succeed: what neither the observed errors of its calls nor a timeout fails.
     pub availability: f64,
+    /// The share of requests that a timeout cuts, anywhere on their way; availability has it already.
+    #[serde(default)]
+    pub cut_by_timeouts: f64,
     /// Whether the objective is kept.
     pub holds: bool,
     /// The hour after the start in which it is hardest.
@@ -84,8 +87,10 @@ pub struct ServiceKpi {
     pub demand_p50_rps: f64,
     /// Requests a second at the 0.99 quantile, peak within the hour included.
     pub demand_p99_rps: f64,
-    /// Busy share of its workers at the 0.99 quantile, 0 … 1.
-    pub utilisation: f64,
+    /// Busy share of its workers at the 0.99 quantile, 0 … 1. Left out for a service that keeps state and of which nobody says what it
+    /// can do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub utilisation: Option<f64>,
     /// Mean milliseconds that a request waits for a worker.
     pub mean_wait_ms: f64,
 }
@@ -97,6 +102,9 @@ pub struct EdgeKpi {
     pub calls_rps: f64,
     /// The 99th percentile of a call's latency in milliseconds.
     pub latency_p99_ms: f64,
+    /// The share of calls that the edge's timeout cuts, in the hardest hour of the entry for which that is most.
+    #[serde(default)]
+    pub cut_by_timeout: f64,
 }
 
 /// One set of settings that was weighed.

@@ -109,6 +109,10 @@ pub struct RegionRequest {
     /// Time zones of donors where they differ from this region's, by region.
     #[serde(default)]
     pub donor_timezones: BTreeMap<RegionName, String>,
+    /// How far off the donors' shares may be, as the standard deviation of their logarithm: 0.1 says that two times in three they are
+    /// within 10%. Default: what regions show among each other, and 0.3 where nothing shows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share_uncertainty: Option<f64>,
     /// What will move demand, and what moved it in the past.
     #[serde(default)]
     pub events: Vec<Event>,

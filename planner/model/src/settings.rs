@@ -30,6 +30,12 @@ pub struct Settings {
     pub services: BTreeMap<ServiceName, ServiceSettings>,
     /// By `caller->callee`.
     pub edges: BTreeMap<EdgeName, EdgeSettings>,
+    /// Services that keep state (databases, caches, brokers), by name: they are not scaled, ejected from, limited or tried again.
+    #[serde(default)]
+    pub stateful_services: BTreeMap<ServiceName, StatefulSettings>,
+    /// Connections to services that keep state, by `caller->callee`.
+    #[serde(default)]
+    pub connections: BTreeMap<EdgeName, ConnectionSettings>,
     /// The services where requests enter, by name.
     pub entries: BTreeMap<ServiceName, EntrySettings>,
     /// The steps by which the region's traffic is let in.
@@ -70,6 +76,42 @@ pub struct ServiceSettings {
     #[serde(default, skip_serializing_if = "ServiceNeeds::is_none")]
     #[schemars(skip)]
     pub needs: ServiceNeeds,
+}
+
+/// A service that keeps state. Its instances are not alike (one may be the primary, each may hold a part of the data), so nothing
+/// adds, removes or ejects one; what is known of it is what its callers' proxies need to reach it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StatefulSettings {
+    /// What it speaks.
+    pub protocol: Protocol,
+    /// The port it listens on.
+    pub port: u16,
+    /// How much it matters when something must give.
+    pub criticality: Criticality,
+    /// Instances that run, as manifests or the catalogue say; nothing here changes them. Left out (null in Terraform) where nobody says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instances: Option<u32>,
+    /// Connections that all instances together accept, as the catalogue says. Left out (null in Terraform) where it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_connections: Option<u32>,
+    /// Where its traffic is handled.
+    pub proxy_mode: ProxyMode,
+}
+
+/// Connections of a caller to a service that keeps state. How long a query may take and whether it is sent again is the client's
+/// business: the mesh does not know what a repeated or a cut one does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ConnectionSettings {
+    /// Milliseconds that opening a connection may take.
+    pub connect_timeout_ms: u32,
+    /// Seconds after which a connection on which nothing was sent is closed.
+    pub idle_timeout_s: u32,
+    /// Connections that one proxy of the caller may hold open. Left out (null in Terraform) where the catalogue does not say how many
+    /// the service accepts: nothing is limited then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_connections: Option<u32>,
+    /// Most proxies of the caller in any hour: all of them together may hold this many times the limit open.
+    pub most_caller_proxies: u32,
 }
 
 /// What one instance admits: a token bucket.

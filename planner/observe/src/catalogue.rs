@@ -156,6 +156,8 @@ pub fn with_catalogue(
             service.protocol = entry.protocol.unwrap_or(service.protocol);
             service.port = entry.port.or(service.port);
             service.criticality = entry.criticality.unwrap_or(service.criticality);
+            service.stateful = entry.stateful.or(service.stateful);
+            service.instances = entry.instances.or(service.instances);
             service.capacity = entry.capacity.or(&service.capacity);
             if !service
                 .provenance

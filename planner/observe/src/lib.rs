@@ -13,6 +13,7 @@ mod limits;
 mod manifests;
 mod observed;
 mod prometheus;
+mod stores;
 mod traces;
 mod yaml;
 

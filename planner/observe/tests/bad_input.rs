@@ -88,7 +88,7 @@ helm-template: manifests.yaml, line 4: this is Helm template text (name: {{ .Rel
 malformed-cell: history.csv, line 6, column requests_per_second: "about 40" is not a number: write a number such as 12.5, or leave the cell empty where the value is missing
 malformed-row: history.csv, line 5: 2 cells where the header has 4; write one cell for each column (leave a cell empty where a value is missing) and quote a cell that holds a comma
 malformed-timestamp: history.csv, line 4, column timestamp: "5 October 2am" is not a time: write it as 2026-12-01T06:00:00Z (failed to parse four digit integer as year: invalid digit, expected 0-9 but got  )
-misspelt-catalogue: catalogue.yaml, line 3, column 5: unknown field `capasity`, expected one of protocol, port, criticality, capacity, calls
+misspelt-catalogue: catalogue.yaml, line 3, column 5: unknown field `capasity`, expected one of protocol, port, criticality, stateful, instances, capacity, calls
 negative-rates: used in part:
   Caution history_negative_values | history.csv: eu-west-1/shop/web requests_per_second | 2 values below 0, first at line 7; treated as missing: mend the export (a counter that restarted gives such values: use rate(), not a difference)
   Note history_gaps | history.csv | 1 of 1 series of requests_per_second have missing steps, the worst is eu-west-1/shop/web: 2 of 48 steps (4.2%), the first at 2026-10-05T05:00:00Z; missing steps are gaps and not zeros: fill them in the export if values exist

@@ -77,6 +77,8 @@ fn settings() -> Settings {
         horizon_hours: 3,
         services: Default::default(),
         edges: Default::default(),
+        stateful_services: Default::default(),
+        connections: Default::default(),
         entries: Default::default(),
         ramp: Vec::new(),
     }

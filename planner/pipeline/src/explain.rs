@@ -30,20 +30,24 @@ pub struct ExplainedValue {
 /// # Errors
 /// [`PipelineError::UnknownService`] when the plan holds none of that name, or several.
 pub fn explain(plan: &RegionPlan, name: &str) -> Result<Explanation, PipelineError> {
-    let services = &plan.settings.services;
-    let mut alike = services
-        .keys()
-        .filter(|s| s.as_str() == name || s.short() == name);
+    let settings = &plan.settings;
+    let services = || {
+        settings
+            .services
+            .keys()
+            .chain(settings.stateful_services.keys())
+    };
+    let mut alike = services().filter(|s| s.as_str() == name || s.short() == name);
     let service = match (alike.next(), alike.next()) {
         (Some(only), None) => only.clone(),
         _ => {
             return Err(PipelineError::UnknownService {
                 name: name.into(),
-                known: services.keys().map(ToString::to_string).collect(),
+                known: services().map(ToString::to_string).collect(),
             });
         }
     };
-    let settings = serde_json::to_value(&plan.settings).unwrap_or_default();
+    let settings = serde_json::to_value(settings).unwrap_or_default();
     let about = |path: &str| {
         let subject = path.split('"').nth(1).unwrap_or_default();
         subject == service.as_str() || subject.split("->").any(|end| end == service.as_str())

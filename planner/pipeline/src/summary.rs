@@ -64,10 +64,11 @@ impl fmt::Display for ServiceSummary {
 /// What an entry is expected to show, as one line.
 pub fn entry_line(kpi: &EntryKpi) -> String {
     format!(
-        "{:.0} ms of {:.0} ms and availability {:.5} in hour {}: {}",
+        "{:.0} ms of {:.0} ms and availability {:.5} ({:.3}% cut by timeouts) in hour {}: {}",
         kpi.latency_ms,
         kpi.objective_ms,
         kpi.availability,
+        kpi.cut_by_timeouts * 100.0,
         kpi.hardest_hour,
         if kpi.holds { "holds" } else { "does not hold" }
     )

@@ -5,6 +5,7 @@
 //! with the number of proxies they were derived from, a timeout with its attempts. What is held is checked against what the
 //! *proposal* needs, and released where it would be unsafe.
 
+mod connections;
 mod merge;
 mod near;
 
@@ -158,6 +159,11 @@ fn whole(settings: &Settings, path: &str) -> String {
     let held = match map {
         "services" => settings.services.keys().any(|n| n.as_str() == name),
         "entries" => settings.entries.keys().any(|n| n.as_str() == name),
+        "stateful_services" => settings
+            .stateful_services
+            .keys()
+            .any(|n| n.as_str() == name),
+        "connections" => settings.connections.keys().any(|n| n.to_string() == name),
         _ => settings.edges.keys().any(|n| n.to_string() == name),
     };
     if held {

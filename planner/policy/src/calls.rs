@@ -1,27 +1,27 @@
 //! Timeouts and retries of every edge.
 //!
 //! A call must end before its caller gives up: the budget of a service is the shortest time that any of its callers leaves
-//! one attempt, and what it gives to its own calls fits in that budget less its own work, one call after the other. Retries
-//! are granted where errors were seen or much depends on the callee, for failures before the request was worked on, and only
-//! while the amplification along any path stays below [`MOST_AMPLIFICATION`]: under load a retry budget bounds what each edge adds.
+//! one attempt, and each of its own calls may last as long as fits in that budget less its own work while its other calls take their
+//! usual time. A timeout is for runaways, of which there is one at a time: were all calls to fit at their longest, each would be given
+//! so little that its ordinary tail is cut, which spends the error budget that timeouts should protect.
 
-use foremesh_model::{Criticality, Protocol, quantise, quantise_up};
+mod retries;
+
+use foremesh_model::{quantise, quantise_up};
 
 use crate::{
     ground::Ground,
     latency::{Call, GammaQuantile, Moments},
 };
+pub use retries::MOST_AMPLIFICATION;
+pub(crate) use retries::{RETRY_BUDGET_MIN_CONCURRENT, RETRY_BUDGET_PERCENT};
+use retries::{Retry, grant_retries};
 
-/// Most that retries may multiply the load along any path.
-pub const MOST_AMPLIFICATION: f64 = 1.5;
-/// Retries in flight as percent of the requests in flight.
-pub(crate) const RETRY_BUDGET_PERCENT: f64 = 20.0;
-/// Retries in flight that are always allowed: at little traffic a share of it would be none.
-pub(crate) const RETRY_BUDGET_MIN_CONCURRENT: u32 = 3;
-/// Error rates above this are no accidents that a second attempt mends.
-const MOST_ERRORS_TO_RETRY: f64 = 0.1;
 /// What a call is allowed above the latency that nearly all calls keep.
 const TIMEOUT_MARGIN: f64 = 1.5;
+/// What a call is allowed above its 99th percentile at least, where its caller has that time at all: a timeout is for runaways, and one
+/// that is nearer cuts the ordinary tail.
+pub(crate) const LEAST_MARGIN_OVER_P99: f64 = 1.5;
 
 /// What is decided for one edge.
 #[derive(Debug, Clone, PartialEq)]
@@ -193,10 +193,11 @@ fn plan_with(
                 crowded.push(*caller);
             }
             for call in &ground.calls.by_caller[*caller] {
-                if let Some(plan) = &edges[call.edge] {
-                    budget[call.callee] =
-                        budget[call.callee].min(f64::from(plan.per_try_timeout_ms));
-                }
+                // No timeout ends a call to what keeps state; what it calls itself serves its caller all the same.
+                let left = edges[call.edge]
+                    .as_ref()
+                    .map_or(own_budget, |plan| f64::from(plan.per_try_timeout_ms));
+                budget[call.callee] = budget[call.callee].min(left);
             }
         }
     }
@@ -217,7 +218,7 @@ struct Wish {
     usual: f64,
     /// Milliseconds for one attempt.
     wanted: f64,
-    /// Milliseconds below which an attempt is pointless.
+    /// Milliseconds below which an attempt cuts more of the ordinary tail than the error budget has room for.
     least: f64,
     backoff_ms: u32,
     attempts: u32,
@@ -234,11 +235,20 @@ impl Wish {
         let callee = latency.worst[call.callee];
         let observed = ground.edges[call.edge].latency_p99_ms.unwrap_or(0.0);
         let attempts = u32::from(retries[call.edge].granted);
-        let usual = latency.quantile.of(callee).max(observed).max(1.0);
+        let p99 = latency.p99.of(callee);
+        // Where callers were seen to wait longer than the plan's distribution says, its tail is taken to be longer by as much.
+        let longer = if p99 > 0.0 {
+            (observed / p99).max(1.0)
+        } else {
+            1.0
+        };
+        let usual = (latency.quantile.of(callee) * longer)
+            .max(observed)
+            .max(1.0);
         Self {
             usual,
             wanted: TIMEOUT_MARGIN * usual + retrying_ms[call.callee],
-            least: 1.1 * latency.p99.of(callee).max(observed),
+            least: usual.max(LEAST_MARGIN_OVER_P99 * p99.max(observed)),
             backoff_ms: if attempts > 0 {
                 quantise(callee.mean.clamp(5.0, 250.0)).round() as u32
             } else {
@@ -294,35 +304,6 @@ fn retrying_ms(ground: &Ground<'_>, latency: &Latency<'_>, retries: &[Retry]) ->
     retrying_ms
 }
 
-/// The longest that any call may take so that all of them, each at its longest, fit into `room` milliseconds: calls one after the other
-/// add up, of calls beside each other the longest counts. Short calls get all they want and long ones share the rest alike (max-min
-/// fairness), so that one slow callee does not starve the quick ones.
-fn longest_fitting(room: f64, calls: &[Call], wishes: &[Wish]) -> f64 {
-    let mut beside = 0.0f64;
-    let mut items: Vec<(f64, f64)> = Vec::new();
-    for (call, wish) in calls.iter().zip(wishes) {
-        if call.sequential {
-            items.push((wish.rounded(), call.fan_out.ceil().max(1.0)));
-        } else {
-            beside = beside.max(wish.rounded());
-        }
-    }
-    if beside > 0.0 {
-        items.push((beside, 1.0));
-    }
-    items.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let mut times: f64 = items.iter().map(|(_, times)| times).sum();
-    let mut left = room;
-    for (whole, of_item) in items {
-        if whole * times > left {
-            return left.max(0.0) / times;
-        }
-        left -= whole * of_item;
-        times -= of_item;
-    }
-    f64::INFINITY
-}
-
 /// Plans the calls of one service; answers whether they do not fit one after the other.
 #[allow(clippy::too_many_arguments)]
 fn plan_caller(
@@ -336,14 +317,20 @@ fn plan_caller(
     edges: &mut [Option<CallPlan>],
 ) -> bool {
     let worst = latency.worst;
-    let calls = &ground.calls.by_caller[caller];
+    let all_calls = &ground.calls.by_caller[caller];
+    // Nothing bounds a call to what keeps state: it takes its usual time beside the others.
+    let calls: &Vec<Call> = &all_calls
+        .iter()
+        .filter(|call| !ground.stations[call.callee].stateful)
+        .copied()
+        .collect();
     let own_ms = ground.stations[caller].service_ms;
     let room = (budget_ms - own_ms).max(0.5 * budget_ms);
     let mut wishes: Vec<Wish> = calls
         .iter()
         .map(|call| Wish::of(ground, call, latency, retries, retrying_ms))
         .collect();
-    let usual: f64 = calls
+    let usual: f64 = all_calls
         .iter()
         .filter(|call| call.sequential)
         .map(|call| call.fan_out * worst[call.callee].mean)
@@ -357,24 +344,11 @@ fn plan_caller(
         };
         (room - others).max(0.5 * room)
     };
-    let allowed = |call: &Call, wish: &Wish, longest: f64| {
-        let alone = alone(call);
-        wish.rounded()
-            .min(longest)
-            .max(wish.least.min(alone))
-            .min(alone)
-    };
-    // Second attempts that find no time are given up, the longest first: what they leave may suffice for the others.
-    let mut longest = longest_fitting(room, calls, &wishes);
-    while let Some(index) = (0..wishes.len())
-        .filter(|i| wishes[*i].attempts > 0)
-        .filter(|i| {
-            wishes[*i].per_try(allowed(&calls[*i], &wishes[*i], longest)) < wishes[*i].least
-        })
-        .max_by(|a, b| wishes[*a].whole().total_cmp(&wishes[*b].whole()))
-    {
-        wishes[index].give_up_retries();
-        longest = longest_fitting(room, calls, &wishes);
+    // A second attempt that leaves both less than the ordinary tail takes is given up.
+    for (call, wish) in calls.iter().zip(&mut wishes) {
+        if wish.attempts > 0 && wish.per_try(wish.rounded().min(alone(call))) < wish.least {
+            wish.give_up_retries();
+        }
     }
     let (mut added, mut beside) = (0.0, 0.0f64);
     for (call, wish) in calls.iter().zip(&wishes) {
@@ -401,7 +375,7 @@ fn plan_caller(
             edges[call.edge] = Some(plan);
             continue;
         }
-        let allowed = allowed(call, wish, longest);
+        let allowed = wish.rounded().min(alone(call));
         let timeout = if wish.rounded() > allowed {
             round_ms_down(allowed)
         } else {
@@ -424,85 +398,4 @@ fn plan_caller(
         edges[call.edge] = Some(plan);
     }
     added + beside > room * 1.000_001
-}
-
-/// Whether an edge is tried again.
-#[derive(Debug, Clone, Copy)]
-struct Retry {
-    granted: bool,
-    cause: &'static str,
-}
-
-fn grant_retries(ground: &Ground<'_>) -> Vec<Retry> {
-    let mut retries: Vec<Retry> = vec![
-        Retry {
-            granted: false,
-            cause: "no_errors_seen"
-        };
-        ground.edges.len()
-    ];
-    let mut wishes: Vec<(u8, f64, usize)> = Vec::new();
-    for (i, edge) in ground.edges.iter().enumerate() {
-        let (caller, callee) = ground.edge_ends[i];
-        let service = ground.services[callee];
-        let errors = edge.error_rate.unwrap_or(0.0);
-        retries[i].cause = if service.protocol == Protocol::Tcp {
-            "opaque_tcp"
-        } else if ground.calls.group_of[caller] == ground.calls.group_of[callee] {
-            "calls_in_a_circle"
-        } else if service.criticality == Criticality::Deferrable {
-            "callee_may_be_shed"
-        } else if errors > MOST_ERRORS_TO_RETRY {
-            "errors_are_no_accident"
-        } else if errors > 0.0 || service.criticality == Criticality::Critical {
-            let rank = u8::from(service.criticality == Criticality::Critical);
-            wishes.push((rank, errors, i));
-            "amplification_bounded"
-        } else {
-            "no_errors_seen"
-        };
-    }
-    wishes.sort_by(|a, b| b.0.cmp(&a.0).then(b.1.total_cmp(&a.1)).then(a.2.cmp(&b.2)));
-    let factor = 1.0 + RETRY_BUDGET_PERCENT / 100.0;
-    let groups = &ground.calls.groups;
-    // The most that retries multiply the load on any way to a group, and from it on.
-    let (mut until, mut after) = (vec![1.0f64; groups.len()], vec![1.0f64; groups.len()]);
-    for (_, _, i) in wishes {
-        let (caller, callee) = ground.edge_ends[i];
-        let (from, to) = (ground.calls.group_of[caller], ground.calls.group_of[callee]);
-        if until[from] * factor * after[to] > MOST_AMPLIFICATION + 1e-9 {
-            continue;
-        }
-        retries[i] = Retry {
-            granted: true,
-            cause: "errors_before_the_request_was_worked_on",
-        };
-        let multiplied = |edge: usize, retries: &[Retry]| {
-            if retries[edge].granted { factor } else { 1.0 }
-        };
-        until.fill(1.0);
-        after.fill(1.0);
-        for group in 0..groups.len() {
-            for member in &groups[group].0 {
-                for call in &ground.calls.by_caller[*member] {
-                    let to = ground.calls.group_of[call.callee];
-                    if to != group {
-                        until[to] = until[to].max(until[group] * multiplied(call.edge, &retries));
-                    }
-                }
-            }
-        }
-        for group in (0..groups.len()).rev() {
-            for member in &groups[group].0 {
-                for call in &ground.calls.by_caller[*member] {
-                    let to = ground.calls.group_of[call.callee];
-                    if to != group {
-                        after[group] =
-                            after[group].max(after[to] * multiplied(call.edge, &retries));
-                    }
-                }
-            }
-        }
-    }
-    retries
 }

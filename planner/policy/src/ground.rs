@@ -299,7 +299,7 @@ fn dispersions(
 const SMALL_RING: u32 = 10;
 
 fn balancing(service: &Service, station: &Station) -> LoadBalancing {
-    if service.protocol == Protocol::Tcp {
+    if service.protocol == Protocol::Tcp || station.stateful {
         // Connections live long and carry unequal loads; the proxy sees no requests to count.
         return LoadBalancing::RoundRobin;
     }

@@ -1,6 +1,8 @@
 //! The invariants that settings must keep, whoever made them: the floor, a learned policy, or an adoption that held some
 //! values of an earlier plan.
 
+mod connections;
+
 use std::collections::BTreeMap;
 
 use foremesh_model::{EdgeName, EdgeSettings, ServiceName, ServiceSettings, Settings};
@@ -56,6 +58,7 @@ pub fn check(settings: &Settings) -> Vec<Violation> {
     for (name, edge) in &settings.edges {
         check_edge(name, edge, settings, &mut found);
     }
+    connections::check(settings, &mut found);
     check_budgets(settings, &mut found);
     check_amplification(settings, &mut found);
     check_entries(settings, &mut found);

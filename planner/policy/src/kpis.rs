@@ -5,6 +5,7 @@ use foremesh_model::{
 };
 
 use crate::{
+    cuts,
     ground::{Ground, warning},
     latency::GammaQuantile,
     queue::Wait,
@@ -33,9 +34,14 @@ pub(crate) fn kpis(
             ServiceKpi {
                 demand_p50_rps: ground.demand.mean_rps[MEDIAN][hour][s],
                 demand_p99_rps: rate,
-                utilisation: (rate / (f64::from(instances.max(1)) * station.saturation_rps))
-                    .min(1.0),
-                mean_wait_ms: Wait::of(&ground.workers(s), instances, rate).moments().mean,
+                utilisation: (!station.is_boundless()).then(|| {
+                    (rate / (f64::from(instances.max(1)) * station.saturation_rps)).min(1.0)
+                }),
+                mean_wait_ms: if station.is_boundless() {
+                    0.0
+                } else {
+                    Wait::of(&ground.workers(s), instances, rate).moments().mean
+                },
             },
         );
         let hours: u64 = sized
@@ -51,6 +57,12 @@ pub(crate) fn kpis(
     }
     let p99 = GammaQuantile::at(0.99);
     let worst = sizing.worst_latency(ground);
+    let hardest: Vec<(usize, f64)> = (0..ground.entries.len())
+        .map(|e| hardest_of(sizing, e))
+        .collect();
+    let hours: Vec<usize> = hardest.iter().map(|(hour, _)| *hour).collect();
+    let cuts = cuts::cuts(ground, sizing, settings, &hours);
+    cuts::warn(ground, settings, &worst, &cuts, warnings);
     for (i, name) in ground.edge_names.iter().enumerate() {
         let (caller, callee) = ground.edge_ends[i];
         kpis.edges.insert(
@@ -59,24 +71,13 @@ pub(crate) fn kpis(
                 calls_rps: hardest_hour(&ground.demand, BOUGHT, caller).1
                     * ground.edges[i].fan_out(),
                 latency_p99_ms: p99.of(worst[callee]),
+                cut_by_timeout: cuts.iter().map(|cut| cut.edges[i]).fold(0.0, f64::max),
             },
         );
     }
     for (e, entry) in ground.entries.iter().enumerate() {
-        let (hardest_hour, latency_ms) = sizing
-            .expected
-            .entry_ms
-            .iter()
-            .map(|latencies| latencies[e])
-            .enumerate()
-            .fold((0, 0.0), |best, (hour, latency)| {
-                if latency > best.1 {
-                    (hour, latency)
-                } else {
-                    best
-                }
-            });
-        // A call that fails fails the request; retries are granted only where the request was not worked on, and not counted.
+        let (hardest_hour, latency_ms) = hardest[e];
+        // A call that fails or is cut fails the request; retries are granted only where the request was not worked on, and not counted.
         let errors: f64 = (0..ground.edges.len())
             .map(|i| {
                 let edge = ground.edges[i];
@@ -85,7 +86,7 @@ pub(crate) fn kpis(
                     * edge.error_rate.unwrap_or(0.0)
             })
             .sum();
-        let availability = (-errors).exp();
+        let availability = (-errors - cuts[e].for_each_request).exp();
         let name = ground.name(entry.node);
         let in_time = latency_ms <= entry.slo.latency_ms;
         let available = availability >= entry.slo.availability;
@@ -95,21 +96,13 @@ pub(crate) fn kpis(
                 "objective_missed",
                 name,
                 format!(
-                    "the {}th percentile is expected at {} ms in hour {hardest_hour}, the objective is {} ms: a service on its way has reached max_instances or gains nothing from more instances",
+                    "the {}th percentile is expected at {} ms in hour {hardest_hour}, the objective is {} ms: a service on its way has reached max_instances, keeps state and is not scaled, or gains nothing from more instances",
                     show(entry.slo.percentile), show(latency_ms), show(entry.slo.latency_ms)
                 ),
             ));
         }
         if !available {
-            warnings.push(warning(
-                Severity::Severe,
-                "availability_missed",
-                name,
-                format!(
-                    "the error rates that were observed on its calls leave {}% of the requests whole, the objective is {}%: no setting of the mesh mends errors; lower them or slo.availability",
-                    show(availability * 100.0), show(entry.slo.availability * 100.0)
-                ),
-            ));
+            warnings.push(cuts::missed(ground, e, availability, errors, &cuts[e]));
         }
         kpis.holds &= in_time && available;
         kpis.entries.insert(
@@ -118,13 +111,30 @@ pub(crate) fn kpis(
                 latency_ms,
                 objective_ms: entry.slo.latency_ms,
                 availability,
+                cut_by_timeouts: 1.0 - (-cuts[e].for_each_request).exp(),
                 holds: in_time && available,
                 hardest_hour: hardest_hour as u32,
             },
         );
     }
-    debug_assert_eq!(settings.services.len(), kpis.services.len());
+    debug_assert_eq!(
+        settings.services.len() + settings.stateful_services.len(),
+        kpis.services.len()
+    );
     kpis
+}
+
+/// The hour in which an entry's latency is highest, and that latency in milliseconds.
+fn hardest_of(sizing: &Sizing, entry: usize) -> (usize, f64) {
+    let by_hour = sizing
+        .expected
+        .entry_ms
+        .iter()
+        .map(|of_hour| of_hour[entry]);
+    by_hour.enumerate().fold(
+        (0, 0.0),
+        |best, next| if next.1 > best.1 { next } else { best },
+    )
 }
 
 /// The floor beside other ways of sizing. Each is scored by −(cost of its instances + cost of the minutes in which demand is

@@ -8,7 +8,7 @@
 
 use foremesh_model::{ServiceGraph, graph::Visits};
 use petgraph::visit::EdgeRef;
-use statrs::function::gamma::{gamma_lr, ln_gamma};
+use statrs::function::gamma::{gamma_lr, gamma_ur, ln_gamma};
 
 use crate::draw::normal_score;
 
@@ -49,6 +49,62 @@ impl Moments {
             mean: self.mean + other.mean,
             variance: self.variance + other.variance,
             third: self.third + other.third,
+        }
+    }
+
+    /// As a shifted gamma distribution: its shape, where it begins and the scale of its gamma part. None where it does not vary.
+    fn shifted_gamma(self) -> Option<(f64, f64, f64)> {
+        let deviation = self.variance.max(0.0).sqrt();
+        if deviation.is_nan() || deviation <= 1e-9 * self.mean.max(1e-9) {
+            return None;
+        }
+        let skewness = self.third / (self.variance * deviation);
+        // The bounds of the table of quantiles: nearly normal below, a level before what makes the skewness above.
+        let skewness = if skewness.is_nan() {
+            0.005
+        } else {
+            skewness.clamp(0.005, 10.0)
+        };
+        let shape = 4.0 / (skewness * skewness);
+        let scale = deviation / shape.sqrt();
+        Some((shape, self.mean - shape * scale, scale))
+    }
+
+    /// The share of times above `limit_ms`.
+    pub(crate) fn tail(self, limit_ms: f64) -> f64 {
+        match self.shifted_gamma() {
+            None => f64::from(u8::from(self.mean > limit_ms)),
+            Some((shape, start, scale)) => {
+                let at = (limit_ms - start) / scale;
+                if at > 0.0 { gamma_ur(shape, at) } else { 1.0 }
+            }
+        }
+    }
+
+    /// The times that are not above `limit_ms`: the moments of E\[Xⁿ; X ≤ limit\] ÷ P(X ≤ limit), with the incomplete gamma function's
+    /// recursion. What a timeout cuts is counted where it is cut, and makes no call above it longer.
+    pub(crate) fn below(self, limit_ms: f64) -> Moments {
+        let Some((shape, start, scale)) = self.shifted_gamma() else {
+            return self;
+        };
+        let at = (limit_ms - start) / scale;
+        let kept = if at > 0.0 { gamma_lr(shape, at) } else { 0.0 };
+        if kept < 1e-6 {
+            return Moments {
+                mean: limit_ms.max(0.0),
+                ..Moments::default()
+            };
+        }
+        // E[Gⁿ; G ≤ at] = shape·(shape + 1)…(shape + n − 1) · P(shape + n, at), around the mean shape.
+        let raw = |n: u32| {
+            let rising: f64 = (0..n).map(|k| shape + f64::from(k)).product();
+            rising * gamma_lr(shape + f64::from(n), at) / kept
+        };
+        let powers = Moments::from_powers(raw(1), raw(2), raw(3));
+        Moments {
+            mean: start + scale * powers.mean,
+            variance: scale * scale * powers.variance,
+            third: (scale.powi(3) * powers.third).max(0.0),
         }
     }
 
@@ -213,6 +269,15 @@ impl Calls {
 
     /// Latency at each service with everything it calls, from each service's own time.
     pub(crate) fn compose(&self, own: &[Moments]) -> Vec<Moments> {
+        self.compose_as(own, |_, callee| callee)
+    }
+
+    /// The same, with what a caller sees of each call in place of what the callee takes.
+    pub(crate) fn compose_as(
+        &self,
+        own: &[Moments],
+        seen: impl Fn(&Call, Moments) -> Moments,
+    ) -> Vec<Moments> {
         let mut whole = vec![Moments::default(); own.len()];
         for (members, circle) in self.groups.iter().rev() {
             if *circle {
@@ -223,7 +288,7 @@ impl Calls {
                 for _ in 0..200 {
                     let mut moved = 0.0f64;
                     for member in members {
-                        let next = self.one(*member, own, &whole);
+                        let next = self.one(*member, own, &whole, &seen);
                         moved = moved
                             .max((next.mean - whole[*member].mean).abs() / next.mean.max(1e-9));
                         whole[*member] = next;
@@ -234,24 +299,30 @@ impl Calls {
                 }
             } else {
                 for member in members {
-                    whole[*member] = self.one(*member, own, &whole);
+                    whole[*member] = self.one(*member, own, &whole, &seen);
                 }
             }
         }
         whole
     }
 
-    fn one(&self, service: usize, own: &[Moments], whole: &[Moments]) -> Moments {
+    fn one(
+        &self,
+        service: usize,
+        own: &[Moments],
+        whole: &[Moments],
+        seen: &impl Fn(&Call, Moments) -> Moments,
+    ) -> Moments {
         let calls = &self.by_caller[service];
         let mut sum = own[service];
         for call in calls.iter().filter(|call| call.sequential) {
-            sum = sum.plus(whole[call.callee].repeated(call.fan_out));
+            sum = sum.plus(seen(call, whole[call.callee]).repeated(call.fan_out));
         }
         if calls.iter().any(|call| !call.sequential) {
             let beside: Vec<(Moments, f64)> = calls
                 .iter()
                 .filter(|call| !call.sequential && call.fan_out > 0.0)
-                .map(|call| (whole[call.callee], call.fan_out))
+                .map(|call| (seen(call, whole[call.callee]), call.fan_out))
                 .filter(|(moments, _)| moments.mean > 0.0)
                 .collect();
             sum = sum.plus(slowest(&beside));
@@ -429,6 +500,46 @@ mod tests {
         assert!((p99.of(Moments::gamma(2.0, 0.5)) - 6.638).abs() < 1e-2);
         assert!((p99.of(Moments::gamma(100.0, 1e-8)) - 100.023).abs() < 1e-3);
         assert_eq!(p99.of(Moments::default()), 0.0);
+    }
+
+    #[test]
+    fn what_is_cut_and_what_is_left_are_those_of_the_distribution() {
+        let gamma = Moments::gamma(100.0, 1.0);
+        // Exponential: e^(−t/mean), and the mean of what is below.
+        assert!((gamma.tail(300.0) - (-3.0f64).exp()).abs() < 1e-9);
+        let below = gamma.below(300.0);
+        let mean = 100.0 - 300.0 * (-3.0f64).exp() / (1.0 - (-3.0f64).exp());
+        assert!((below.mean - mean).abs() < 1e-6, "{below:?}");
+        assert!(below.variance < gamma.variance && below.third < gamma.third);
+        let all = gamma.below(1e5);
+        assert!((all.mean - 100.0).abs() < 1e-6 && (all.variance / 1e4 - 1.0).abs() < 1e-6);
+        // The tail is the quantile's own inverse, also where the distribution begins late or never varies.
+        for moments in [
+            Moments {
+                mean: 50.0,
+                variance: 400.0,
+                third: 20_000.0,
+            },
+            Moments {
+                mean: 10.0,
+                variance: 1.0,
+                third: 0.001,
+            },
+            Moments::gamma(20.0, 4.0),
+        ] {
+            for level in [0.9, 0.99, 0.9995] {
+                let tail = moments.tail(GammaQuantile::at(level).of(moments));
+                assert!(
+                    (tail / (1.0 - level) - 1.0).abs() < 0.05,
+                    "{moments:?} {level}: {tail}"
+                );
+            }
+        }
+        let constant = Moments {
+            mean: 5.0,
+            ..Moments::default()
+        };
+        assert_eq!((constant.tail(4.0), constant.tail(6.0)), (1.0, 0.0));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod adopt;
 mod calls;
 mod counts;
+mod cuts;
 mod draw;
 mod error;
 mod ground;

@@ -20,7 +20,10 @@ pub(crate) fn leaves(settings: &Settings) -> Vec<(String, Value)> {
 
 /// Whether the fields of this object are names of things and not of fields.
 fn is_map(path: &str) -> bool {
-    matches!(path, "services" | "edges" | "entries")
+    matches!(
+        path,
+        "services" | "edges" | "stateful_services" | "connections" | "entries"
+    )
 }
 
 fn walk(path: String, value: Value, leaves: &mut Vec<(String, Value)>) {

@@ -111,7 +111,12 @@ impl Requirements {
                         let rate =
                             ground.demand.mean_rps[BOUGHT][hour][s] * ground.demand.peak[hour][s];
                         let unbounded = (rate / sized.limit_rps).ceil().clamp(1.0, 1e9) as u32;
-                        let instances = sized.needs[hour].max(unbounded);
+                        // As many as keep state run anyway: what the demand needs of them is a matter of its size alone.
+                        let instances = if ground.stations[s].stateful {
+                            unbounded
+                        } else {
+                            sized.needs[hour].max(unbounded)
+                        };
                         let instance_rps = rate / f64::from(instances.max(1));
                         let time_s = sizing.expected.whole[hour][s].mean / 1000.0;
                         HourRequirement {

@@ -96,7 +96,11 @@ impl Ground<'_> {
 
     /// A service's own time at a rate with so many instances.
     pub(crate) fn own(&self, service: usize, instances: u32, rate_rps: f64) -> Moments {
-        let still = service_moments(&self.stations[service]);
+        let station = &self.stations[service];
+        let still = service_moments(station);
+        if station.is_boundless() {
+            return still;
+        }
         let wait = Wait::of(&self.workers(service), instances, rate_rps).moments();
         still.plus(wait)
     }

@@ -88,7 +88,9 @@ pub(crate) fn size(ground: &Ground<'_>, warnings: &mut Vec<Warning>) -> Sizing {
         .collect();
     for (s, sized) in services.iter().enumerate() {
         let station = &ground.stations[s];
-        if sized.wanted > station.max_instances {
+        if station.stateful {
+            // What is to say of these stands with their settings.
+        } else if sized.wanted > station.max_instances {
             warnings.push(warning(
                 Severity::Severe,
                 "max_instances_reached",
@@ -110,7 +112,7 @@ pub(crate) fn size(ground: &Ground<'_>, warnings: &mut Vec<Warning>) -> Sizing {
                 format!("max_instances {} leaves no instance on standby: a lost instance is missed until another has started", station.max_instances),
             ));
         }
-        if !ground.reached[s] {
+        if !ground.reached[s] && !station.stateful {
             warnings.push(warning(
                 Severity::Note,
                 "no_demand",

@@ -29,6 +29,10 @@ pub(crate) struct Station {
     pub warm_up_s: f64,
     pub cost_per_hour: f64,
     pub cache_affinity: bool,
+    /// It keeps state: as many instances run as there are, whatever is asked of them.
+    pub stateful: bool,
+    /// Somebody said what one instance can do. What keeps state and of which nobody did is taken to bear whatever comes.
+    pub capacity_known: bool,
     /// The own time was derived from observed latencies of calls to it.
     pub from_observed_latency: bool,
     /// Fields that nobody gave, with what was assumed.
@@ -36,11 +40,19 @@ pub(crate) struct Station {
 }
 
 impl Station {
+    /// Whether it is taken to bear whatever comes, because it keeps state and nobody says what it can do.
+    pub(crate) fn is_boundless(&self) -> bool {
+        self.stateful && !self.capacity_known
+    }
+
     /// From placing an order until an instance is warm.
     pub(crate) fn lead_s(&self) -> f64 {
         self.startup_s + self.warm_up_s
     }
 }
+
+/// Workers of an instance that is taken to bear whatever comes: requests wait for none.
+const BOUNDLESS_WORKERS: u32 = 100_000;
 
 /// The stations of all services, in order of name.
 pub(crate) fn stations(graph: &ServiceGraph, cost: &Cost) -> Result<Vec<Station>, PolicyError> {
@@ -69,7 +81,13 @@ fn station(service: &Service, observed_own_ms: Option<f64>, cost: &Cost) -> Stat
         .service_time_mean_ms
         .or(observed_own_ms)
         .unwrap_or_else(|| capacity.service_time_mean_ms());
-    let workers_given = capacity.concurrency();
+    let stateful = service.is_stateful();
+    let capacity_known = capacity.capacity_rps.is_some() || capacity.concurrency.is_some();
+    let workers_given = if stateful && !capacity_known {
+        BOUNDLESS_WORKERS
+    } else {
+        capacity.concurrency()
+    };
     let (workers, saturation_rps) = match capacity.capacity_rps {
         // A measured capacity says how many requests the instance really works on at once (Little's law).
         Some(measured) => (
@@ -84,16 +102,23 @@ fn station(service: &Service, observed_own_ms: Option<f64>, cost: &Cost) -> Stat
         ),
     };
     let holding_ms = f64::from(workers) * 1000.0 / saturation_rps;
-    let min_instances = capacity.min_instances().max(1);
+    let (min_instances, max_instances) = if stateful {
+        let there_are = service.instances.unwrap_or(1).max(1);
+        (there_are, there_are)
+    } else {
+        let fewest = capacity.min_instances().max(1);
+        (fewest, capacity.max_instances().max(fewest))
+    };
     let assumed = capacity
         .assumed()
         .into_iter()
         .filter(|d| match d.field {
             "service_time_mean_ms" => !from_observed_latency,
-            "concurrency" => capacity.capacity_rps.is_none(),
+            "concurrency" => capacity.capacity_rps.is_none() && !stateful,
             // The request states the cost of an instance hour, and the size of answers moves nothing here.
             "instance_cost_per_hour" | "response_bytes" => false,
-            _ => true,
+            // Nothing starts, warms up or is added where state is kept.
+            _ => !stateful,
         })
         .map(|d| (d.field, d.value))
         .collect();
@@ -104,13 +129,15 @@ fn station(service: &Service, observed_own_ms: Option<f64>, cost: &Cost) -> Stat
         cv2: capacity.service_time_cv2(),
         saturation_rps,
         min_instances,
-        max_instances: capacity.max_instances().max(min_instances),
+        max_instances,
         startup_s: capacity.startup_s(),
         warm_up_s: capacity.warm_up_s(),
         cost_per_hour: capacity
             .instance_cost_per_hour
             .unwrap_or(cost.instance_per_hour),
         cache_affinity: capacity.cache_affinity(),
+        stateful,
+        capacity_known,
         from_observed_latency,
         assumed,
     }

@@ -264,6 +264,7 @@ fn balancers_follow_affinity_and_protocol() {
     let with = |affinity, protocol, max| {
         let mut s = service("a/in", 5.0, 16);
         s.capacity.cache_affinity = affinity;
+        s.stateful = Some(false);
         s.capacity.max_instances = max;
         s.protocol = protocol;
         s.criticality = Criticality::Critical;
@@ -427,4 +428,102 @@ fn a_slow_callee_does_not_starve_the_quick_ones_of_their_caller() {
         let (timeout, wanted) = timeout(quick);
         assert!(timeout >= wanted, "{quick}: {timeout} of {wanted}");
     }
+}
+
+#[test]
+fn what_timeouts_cut_is_counted_and_said() {
+    // A slow callee with a long tail behind a caller whose entry has little time.
+    let graph = ServiceGraph::new(
+        vec![service("a/in", 5.0, 64), service("a/mid", 10.0, 64), {
+            let mut slow = service("a/slow", 100.0, 64);
+            slow.capacity.service_time_cv2 = Some(2.0);
+            slow
+        }],
+        // Seen to take longer than the catalogue says.
+        [("a/in", "a/mid", 1600.0), ("a/mid", "a/slow", 1500.0)]
+            .map(|(caller, callee, p99)| {
+                let mut call = edge(caller, callee, 1.0);
+                call.latency_p99_ms = Some(p99);
+                call
+            })
+            .into(),
+    )
+    .unwrap();
+    let demand = demand(vec![("a/in", entry(50.0, 0.1, 24))]);
+    let with = |latency_ms: f64, availability: f64| {
+        let mut request = request();
+        request.slo.latency_ms = latency_ms;
+        request.slo.availability = availability;
+        planned(&graph, &demand, &request)
+    };
+    // Time enough: the margin keeps what is cut far below the budget.
+    let roomy = with(9000.0, 0.999);
+    let kpi = &roomy.kpis.entries[&name("a/in")];
+    assert!(
+        kpi.cut_by_timeouts < 1e-4 && kpi.availability > 0.9999,
+        "{kpi:?}"
+    );
+    assert!(
+        !roomy
+            .warnings
+            .iter()
+            .any(|w| w.code == "timeout_cuts_calls")
+    );
+    // Little: what is cut is said with the edge, and counted against the objective.
+    let tight = with(400.0, 0.9999);
+    let kpi = &tight.kpis.entries[&name("a/in")];
+    let edge = EdgeName::new(name("a/mid"), name("a/slow"));
+    let cut = tight.kpis.edges[&edge].cut_by_timeout;
+    assert!(
+        cut > 1e-4 && kpi.cut_by_timeouts >= cut * 0.99,
+        "{cut} {kpi:?}"
+    );
+    assert!((kpi.availability - (1.0 - kpi.cut_by_timeouts)).abs() < 1e-9);
+    assert!(!kpi.holds && !tight.kpis.holds);
+    has(
+        &tight,
+        Severity::Caution,
+        "timeout_cuts_calls",
+        "a/mid->a/slow",
+    );
+    has(
+        &tight,
+        Severity::Severe,
+        "availability_missed",
+        "timeouts cut",
+    );
+}
+
+#[test]
+fn a_call_keeps_its_ordinary_tail_where_its_caller_has_the_time() {
+    // Two slow calls one after the other: both at their longest would not fit, either alone does.
+    let graph = ServiceGraph::new(
+        vec![
+            service("a/in", 5.0, 64),
+            service("a/left", 90.0, 64),
+            service("a/right", 90.0, 64),
+        ],
+        vec![edge("a/in", "a/left", 1.0), edge("a/in", "a/right", 1.0)],
+    )
+    .unwrap();
+    let demand = demand(vec![("a/in", entry(50.0, 0.1, 24))]);
+    let mut request = request();
+    request.slo.latency_ms = 700.0;
+    request.slo.availability = 0.999;
+    let output = planned(&graph, &demand, &request);
+    for callee in ["a/left", "a/right"] {
+        let edge = EdgeName::new(name("a/in"), name(callee));
+        let (timeout, p99) = (
+            f64::from(output.settings.edges[&edge].timeout_ms),
+            output.kpis.edges[&edge].latency_p99_ms,
+        );
+        assert!(timeout >= 1.5 * p99, "{callee}: {timeout} ms for {p99} ms");
+        assert!(output.kpis.edges[&edge].cut_by_timeout < 1e-4);
+    }
+    assert!(
+        !output
+            .warnings
+            .iter()
+            .any(|w| w.code == "timeout_cuts_calls")
+    );
 }

@@ -36,33 +36,42 @@ fn capacities() -> impl Strategy<Value = Capacity> {
                 min_instances: min,
                 max_instances: max,
                 cache_affinity: affinity,
+                max_connections: max,
                 response_bytes: None,
             },
         )
 }
 
 fn services(n: usize) -> impl Strategy<Value = Vec<Service>> {
-    proptest::collection::vec((capacities(), 0u8..4, 0u8..3, any::<bool>()), n).prop_map(|all| {
-        all.into_iter()
-            .enumerate()
-            .map(|(i, (capacity, protocol, criticality, port))| Service {
-                capacity,
-                protocol: [
-                    Protocol::Http,
-                    Protocol::Http2,
-                    Protocol::Grpc,
-                    Protocol::Tcp,
-                ][protocol as usize],
-                criticality: [
-                    Criticality::Deferrable,
-                    Criticality::Standard,
-                    Criticality::Critical,
-                ][criticality as usize],
-                port: port.then_some(9000),
-                ..Service::named(name(&format!("ns/s{i}")))
-            })
-            .collect()
-    })
+    let state = (any::<Option<bool>>(), proptest::option::of(0u32..9));
+    proptest::collection::vec((capacities(), 0u8..4, 0u8..3, any::<bool>(), state), n).prop_map(
+        |all| {
+            all.into_iter()
+                .enumerate()
+                .map(
+                    |(i, (capacity, protocol, criticality, port, (stateful, instances)))| Service {
+                        capacity,
+                        // Most keep none, so that most of a graph is planned.
+                        stateful: stateful.or((i % 2 == 0).then_some(false)),
+                        instances,
+                        protocol: [
+                            Protocol::Http,
+                            Protocol::Http2,
+                            Protocol::Grpc,
+                            Protocol::Tcp,
+                        ][protocol as usize],
+                        criticality: [
+                            Criticality::Deferrable,
+                            Criticality::Standard,
+                            Criticality::Critical,
+                        ][criticality as usize],
+                        port: port.then_some(9000),
+                        ..Service::named(name(&format!("ns/s{i}")))
+                    },
+                )
+                .collect()
+        },
+    )
 }
 
 fn edges(n: usize) -> impl Strategy<Value = Vec<Edge>> {
@@ -231,8 +240,14 @@ proptest! {
                 prop_assert_eq!(needed, row.instances);
             }
         }
+        for (edge, connection) in &output.settings.connections {
+            let callee = case.graph.service(edge.callee()).unwrap();
+            prop_assert!(callee.is_stateful());
+            prop_assert_eq!(connection.max_connections.is_some(), callee.capacity.max_connections.is_some());
+        }
         for (edge, settings) in &output.settings.edges {
-            let caller = &output.settings.services[edge.caller()];
+            prop_assert!(!case.graph.service(edge.callee()).unwrap().is_stateful());
+            let Some(caller) = output.settings.services.get(edge.caller()) else { continue };
             for row in &requirements.edges[edge] {
                 // All proxies of the hour, and one of them lost.
                 let all = caller.instances.at(row.hour) + caller.standby_instances;

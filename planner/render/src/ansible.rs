@@ -58,7 +58,22 @@ pub(crate) fn render(
         .filter(|(_, service)| service.proxy_mode == ProxyMode::None)
         .map(|(name, _)| name.as_str())
         .collect();
+    let stateful: Map<String, Value> = settings
+        .stateful_services
+        .iter()
+        .map(|(name, service)| {
+            let value = json!({ "port": service.port, "protocol": service.protocol, "instances": service.instances });
+            (name.to_string(), value)
+        })
+        .collect();
     let mut notes = Vec::new();
+    if !stateful.is_empty() {
+        let names: Vec<&str> = stateful.keys().map(String::as_str).collect();
+        notes.push(format!(
+            "what keeps state is left as it is, so no proxy is installed for {}: callers' proxies reach it directly",
+            names.join(", ")
+        ));
+    }
     if !without.is_empty() {
         notes.push(format!(
             "no proxy handles {}, so nothing is installed for it",
@@ -81,6 +96,7 @@ pub(crate) fn render(
         "foremesh_envoy_source": "{{ inventory_dir }}/envoy",
         "foremesh_envoy_files": hashes,
         "foremesh_services": services,
+        "foremesh_stateful_services": stateful,
     });
     let text = yaml(VARIABLES, &header(settings, ramp, &notes), &[variables])?;
     files.insert(VARIABLES.into(), text);

@@ -2,7 +2,8 @@
 //! that people edit.
 
 use foremesh_model::{
-    CallerLimits, EdgeSettings, EntrySettings, Protocol, ServiceSettings, Settings,
+    CallerLimits, ConnectionSettings, EdgeSettings, EntrySettings, Protocol, ServiceSettings,
+    Settings,
 };
 
 use crate::RenderError;
@@ -28,6 +29,27 @@ pub(crate) fn check(settings: &Settings) -> Result<(), RenderError> {
             });
         }
         check_edge(&path, edge)?;
+    }
+    for (name, service) in &settings.stateful_services {
+        let path = format!("stateful_services[{:?}]", name.as_str());
+        positive(&format!("{path}.port"), service.port.into())?;
+        if settings.services.contains_key(name) {
+            return Err(refuse(
+                &path,
+                name.as_str(),
+                "a service that services does not name too: it is planned or left as it is",
+            ));
+        }
+    }
+    for (name, connection) in &settings.connections {
+        let path = format!("connections[{:?}]", name.to_string());
+        if !settings.stateful_services.contains_key(name.callee()) {
+            return Err(RenderError::UnknownService {
+                path,
+                service: name.callee().to_string(),
+            });
+        }
+        check_connection(&path, *connection)?;
     }
     for (name, entry) in &settings.entries {
         let path = format!("entries[{:?}]", name.as_str());
@@ -137,6 +159,19 @@ fn check_edge(path: &str, edge: &EdgeSettings) -> Result<(), RenderError> {
         ));
     }
     check_limits(&at("caller_limits"), edge.caller_limits)
+}
+
+fn check_connection(path: &str, connection: ConnectionSettings) -> Result<(), RenderError> {
+    let at = |field: &str| format!("{path}.{field}");
+    positive(
+        &at("connect_timeout_ms"),
+        connection.connect_timeout_ms.into(),
+    )?;
+    positive(&at("idle_timeout_s"), connection.idle_timeout_s.into())?;
+    match connection.max_connections {
+        Some(limit) => positive(&at("max_connections"), limit.into()),
+        None => Ok(()),
+    }
 }
 
 fn check_limits(path: &str, limits: CallerLimits) -> Result<(), RenderError> {

@@ -83,8 +83,10 @@ impl Objects<'_> {
             "foremesh.io/region".into(),
             label_value(self.settings.region.as_str()).into(),
         );
-        if let Some(service) = self.settings.services.get(service) {
-            labels.insert("foremesh.io/criticality".into(), json!(service.criticality));
+        let planned = self.settings.services.get(service).map(|s| s.criticality);
+        let stateful = self.settings.stateful_services.get(service);
+        if let Some(criticality) = planned.or(stateful.map(|s| s.criticality)) {
+            labels.insert("foremesh.io/criticality".into(), json!(criticality));
         }
         json!({
             "apiVersion": api_version,

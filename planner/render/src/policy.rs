@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use foremesh_model::{
-    CallerLimits, EdgeSettings, LoadBalancing, Protocol, ProxyMode, Retries, ServiceName,
-    ServiceSettings, Settings,
+    CallerLimits, ConnectionSettings, EdgeSettings, LoadBalancing, Protocol, ProxyMode, Retries,
+    ServiceName, ServiceSettings, Settings,
 };
 
 use crate::RenderOptions;
@@ -118,10 +118,39 @@ pub(crate) fn callees<'a>(
 
 /// Where a service's traffic is handled; a caller that is no service of the plan (a gateway) has a proxy.
 pub(crate) fn proxy_mode(settings: &Settings, service: &ServiceName) -> ProxyMode {
+    let planned = settings.services.get(service).map(|s| s.proxy_mode);
+    let stateful = || {
+        settings
+            .stateful_services
+            .get(service)
+            .map(|s| s.proxy_mode)
+    };
+    planned.or_else(stateful).unwrap_or(ProxyMode::Sidecar)
+}
+
+/// The callers of a service that keeps state.
+pub(crate) fn connections_to<'a>(
+    settings: &'a Settings,
+    callee: &'a ServiceName,
+) -> impl Iterator<Item = (&'a ServiceName, &'a ConnectionSettings)> + 'a {
     settings
-        .services
-        .get(service)
-        .map_or(ProxyMode::Sidecar, |service| service.proxy_mode)
+        .connections
+        .iter()
+        .filter(move |(name, _)| name.callee() == callee)
+        .map(|(name, connection)| (name.caller(), connection))
+}
+
+/// The services that keep state and that a service calls.
+pub(crate) fn connections_of<'a>(
+    settings: &'a Settings,
+    caller: &'a ServiceName,
+) -> BTreeMap<&'a ServiceName, &'a ConnectionSettings> {
+    settings
+        .connections
+        .iter()
+        .filter(|(name, _)| name.caller() == caller)
+        .map(|(name, connection)| (name.callee(), connection))
+        .collect()
 }
 
 /// Why a service that is to be balanced by hash has nothing to hash; none where it has, or where it is balanced otherwise.

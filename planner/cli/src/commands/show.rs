@@ -147,6 +147,7 @@ pub fn text(plan: &RegionPlan) -> String {
             rows.collect(),
         );
     }
+    text += &left_as_they_are(plan);
     text += "\nObjectives\n";
     let rows = plan
         .kpis
@@ -158,6 +159,8 @@ pub fn text(plan: &RegionPlan) -> String {
                 name.to_string(),
                 format!("{} ms", number(entry.latency_ms)),
                 format!("{} ms", number(entry.objective_ms)),
+                format!("{:.3}%", entry.availability * 100.0),
+                format!("{:.3}%", entry.cut_by_timeouts * 100.0),
                 if entry.holds {
                     "holds".into()
                 } else {
@@ -166,7 +169,14 @@ pub fn text(plan: &RegionPlan) -> String {
             ]
         });
     text += &table(
-        &["entry", "expected", "objective", "verdict"],
+        &[
+            "entry",
+            "expected",
+            "objective",
+            "available",
+            "cut by timeouts",
+            "verdict",
+        ],
         rows.collect(),
     );
     text += &format!(
@@ -174,5 +184,36 @@ pub fn text(plan: &RegionPlan) -> String {
         number(plan.kpis.instance_cost),
         number(plan.kpis.instance_hours)
     );
+    text
+}
+
+/// The services that keep state, with what is expected of them and what is set for connections to them.
+fn left_as_they_are(plan: &RegionPlan) -> String {
+    let settings = &plan.settings;
+    if settings.stateful_services.is_empty() {
+        return String::new();
+    }
+    let or_unknown = |value: Option<String>| value.unwrap_or_else(|| "?".into());
+    let rows = settings.stateful_services.iter().take(MOST_ROWS);
+    let rows = rows.map(|(name, service)| {
+        let kpi = plan.kpis.services.get(name);
+        let busy = kpi.and_then(|kpi| kpi.utilisation);
+        vec![
+            name.to_string(),
+            or_unknown(service.instances.map(|n| n.to_string())),
+            kpi.map_or_else(String::new, |kpi| number(kpi.demand_p99_rps)),
+            or_unknown(busy.map(|busy| format!("{:.0}%", busy * 100.0))),
+            or_unknown(service.max_connections.map(|n| n.to_string())),
+        ]
+    });
+    let header = ["service", "instances", "demand p99", "busy", "connections"];
+    let mut text = String::from("\nLeft as they are (they keep state)\n");
+    text += &table(&header, rows.collect());
+    if settings.stateful_services.len() > MOST_ROWS {
+        text += &format!(
+            "… and {} more services\n",
+            settings.stateful_services.len() - MOST_ROWS
+        );
+    }
     text
 }

@@ -47,6 +47,12 @@ pub struct Service {
     /// What one instance can do and costs.
     #[serde(default)]
     pub capacity: Capacity,
+    /// Whether it keeps state (a database, a cache, a broker) and is left as it is; null: it does when it speaks opaque TCP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stateful: Option<bool>,
+    /// Instances that run as manifests or the catalogue say, where no autoscaler moves them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instances: Option<u32>,
     /// Whether requests enter the mesh here; null: it does when demand is known for it, or when no other service calls it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entry: Option<bool>,
@@ -64,9 +70,17 @@ impl Service {
             port: None,
             criticality: Criticality::default(),
             capacity: Capacity::default(),
+            stateful: None,
+            instances: None,
             entry: None,
             provenance: Vec::new(),
         }
+    }
+
+    /// Whether it keeps state: as somebody says, else whether it speaks opaque TCP. What speaks TCP is nearly always a database, a
+    /// cache or a broker, and one that is taken for stateless is scaled and ejected into an outage.
+    pub fn is_stateful(&self) -> bool {
+        self.stateful.unwrap_or(self.protocol == Protocol::Tcp)
     }
 }
 

@@ -11,6 +11,10 @@ pub(crate) struct ServiceFacts {
     pub port: Option<u16>,
     pub criticality: Option<Criticality>,
     pub capacity: Capacity,
+    /// Whether it keeps state.
+    pub stateful: Option<bool>,
+    /// Instances that run, where no autoscaler moves them.
+    pub instances: Option<u32>,
     pub entry: Option<bool>,
     /// Other names under which sources may know it: its workload, its label `app`.
     pub aliases: BTreeSet<String>,

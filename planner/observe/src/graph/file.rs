@@ -44,6 +44,8 @@ pub(crate) fn parse(bytes: &[u8], file: &str) -> Result<Fragment, ObserveError> 
         facts.port = service.port;
         facts.criticality = given.criticality;
         facts.capacity = service.capacity;
+        facts.stateful = service.stateful;
+        facts.instances = service.instances;
         facts.entry = service.entry;
         facts.provenance = service.provenance;
         if facts.provenance.is_empty() {

@@ -6,7 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use foremesh_model::{Capacity, Edge, Protocol, Service, ServiceName, SourceKind, Warning};
 
 use super::facts::{Fragment, ServiceFacts};
-use crate::observed::{caution, count};
+use crate::{
+    observed::{caution, count, note},
+    stores,
+};
 
 /// Requests after which a call that traces never show is worth a word.
 const WELL_OBSERVED_VISITS: u64 = 50;
@@ -26,6 +29,8 @@ pub(crate) fn merge(mut fragments: Vec<Fragment>) -> (Vec<Service>, Vec<Edge>, V
             known.port = facts.port.or(known.port);
             known.criticality = facts.criticality.or(known.criticality);
             known.capacity = facts.capacity.or(&known.capacity);
+            known.stateful = facts.stateful.or(known.stateful);
+            known.instances = facts.instances.or(known.instances);
             known.entry = facts.entry.or(known.entry);
             known.provenance.extend(facts.provenance);
         }
@@ -48,6 +53,9 @@ pub(crate) fn merge(mut fragments: Vec<Fragment>) -> (Vec<Service>, Vec<Edge>, V
             known.provenance.extend(edge.provenance);
         }
     }
+    for (name, facts) in &mut services {
+        warnings.extend(store_by_name(name, facts, &edges));
+    }
     let services = services
         .into_iter()
         .map(|(name, facts)| Service {
@@ -55,12 +63,39 @@ pub(crate) fn merge(mut fragments: Vec<Fragment>) -> (Vec<Service>, Vec<Edge>, V
             port: facts.port,
             criticality: facts.criticality.unwrap_or_default(),
             capacity: sound(facts.capacity),
+            stateful: facts.stateful,
+            instances: facts.instances,
             entry: facts.entry,
             provenance: facts.provenance,
             ..Service::named(name)
         })
         .collect();
     (services, edges.into_values().collect(), warnings)
+}
+
+/// A service of which nothing is known but who calls it, and that is named as databases, caches and brokers are, is taken for one.
+fn store_by_name(
+    name: &ServiceName,
+    facts: &mut ServiceFacts,
+    edges: &BTreeMap<(ServiceName, ServiceName), Edge>,
+) -> Option<Warning> {
+    if facts.stateful.is_some() || facts.protocol.is_some() {
+        return None;
+    }
+    let store = stores::by_name(name.short())?;
+    if edges.keys().any(|(caller, _)| caller == name) {
+        return None;
+    }
+    facts.stateful = Some(true);
+    facts.protocol = store.protocol;
+    Some(note(
+        "stateful_by_name",
+        name.to_string(),
+        format!(
+            "taken for {} by its name, as no source says what it is: it keeps state and is left as it is; if that is wrong, set stateful: false in the catalogue",
+            store.kind
+        ),
+    ))
 }
 
 /// Measured capacity that no service can have is dropped: it would stop a plan for the fault of one odd trace.

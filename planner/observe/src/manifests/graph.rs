@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use foremesh_model::{Protocol, ServiceName, SourceKind, Warning};
+use foremesh_model::{Protocol, Provenance, ServiceName, SourceKind, Warning};
 
 use super::{
     addresses::{hosts, is_telemetry, names_an_address},
@@ -10,6 +10,7 @@ use super::{
     objects::{Object, Objects},
     ports::main_port,
     services::{ServiceIndex, labels, pod},
+    stateful,
 };
 use crate::{graph::facts::Fragment, observed::note, traces::cluster_host, yaml::Node};
 
@@ -126,7 +127,17 @@ fn add_services(objects: &Objects, index: &ServiceIndex<'_>, fragment: &mut Frag
                 facts.entry = Some(true);
             }
         }
+        facts.instances = stateful::instances(objects, entry);
         for workload in &entry.workloads {
+            if let Some(found) = stateful::recognise(workload) {
+                facts.stateful = Some(true);
+                facts.protocol = facts.protocol.or(found.protocol);
+                facts.provenance.extend(found.image.map(|image| Provenance {
+                    source: SourceKind::Manifest,
+                    detail: format!("{}: runs {image}", place(workload)),
+                    confidence: 0.9,
+                }));
+            }
             facts.aliases.insert(workload.name.clone());
             for (key, value) in labels(workload) {
                 if matches!(

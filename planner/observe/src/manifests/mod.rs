@@ -7,6 +7,7 @@ mod helm;
 pub(crate) mod objects;
 mod ports;
 pub(crate) mod services;
+mod stateful;
 
 pub(crate) use graph::fragment;
 pub(crate) use objects::Objects;

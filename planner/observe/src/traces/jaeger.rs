@@ -158,6 +158,7 @@ fn push(trace: &Trace, span: &JaegerSpan, spans: &mut Spans) {
         error: tags.error(),
         peer: tags.peer(),
         protocol: tags.protocol(),
+        store: tags.store(),
         response_bytes: tags.response_bytes(),
     });
 }

@@ -164,6 +164,7 @@ fn push<'a>(span: &'a OtlpSpan, resource: &dyn Fn(&str) -> Option<&'a str>, span
             || tags.error(),
         peer: tags.peer(),
         protocol: tags.protocol(),
+        store: tags.store(),
         response_bytes: tags.response_bytes(),
     });
 }

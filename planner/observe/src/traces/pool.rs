@@ -1,10 +1,13 @@
 //! Spans of all files, interned: what every format is read into.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use foremesh_model::{Protocol, ServiceName, Timestamp};
 
-use crate::graph::facts::foreign_name;
+use crate::{
+    graph::facts::foreign_name,
+    stores::{self, Store},
+};
 
 /// What a span did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -61,6 +64,8 @@ pub(crate) struct RawSpan<'a> {
     /// The other side, where the span names it.
     pub peer: Option<(Option<&'a str>, &'a str)>,
     pub protocol: Option<Protocol>,
+    /// The database or broker that the other side is, by its system's word.
+    pub store: Option<&'a str>,
     pub response_bytes: Option<f64>,
 }
 
@@ -109,6 +114,8 @@ pub(crate) struct Spans {
     pub(super) services: Vec<ServiceName>,
     service_index: HashMap<ServiceName, u32>,
     ids: Interner,
+    /// What keeps state, by service, as those who call it say.
+    pub(super) stores: BTreeMap<u32, Store>,
     /// Spans that name no service.
     pub(super) without_service: usize,
 }
@@ -162,6 +169,14 @@ impl Spans {
         let peer = raw
             .peer
             .and_then(|(namespace, name)| self.service(namespace, name));
+        if let (Some(peer), Some(system)) = (peer, raw.store)
+            && raw.kind != SpanKind::Server
+            && service != Some(peer)
+        {
+            self.stores
+                .entry(peer)
+                .or_insert_with(|| stores::by_system(system));
+        }
         // Tracers pad identifiers with zeros or not; a root is written as an empty or zero parent.
         let bare = |id: &'_ str| -> String { id.trim_start_matches('0').to_ascii_lowercase() };
         let trace = self.ids.intern(&bare(raw.trace));
@@ -248,6 +263,11 @@ impl<'a, F: Fn(&str) -> Option<&'a str>> Tags<'a, F> {
             "http.status_code",
         ])
         .map(|_| Protocol::Http)
+    }
+
+    /// The database or broker that is called, by its system's word.
+    pub(super) fn store(&self) -> Option<&'a str> {
+        self.first(&["db.system.name", "db.system", "messaging.system"])
     }
 
     pub(super) fn response_bytes(&self) -> Option<f64> {

@@ -132,6 +132,13 @@ impl Spans {
                 .iter()
                 .max_by_key(|(_, times)| **times)
                 .map(|(protocol, _)| *protocol);
+            if let Some(store) = self.stores.get(service) {
+                facts.stateful = Some(true);
+                facts.protocol = facts.protocol.or(store.protocol);
+                if let Some(said) = facts.provenance.last_mut() {
+                    said.detail.push_str(&format!(", called as {}", store.kind));
+                }
+            }
             let (mean, variation) = moments(&statistics.self_times_ms);
             facts.capacity.service_time_mean_ms = mean.filter(|m| *m > 0.0).map(rounded);
             facts.capacity.service_time_cv2 = variation

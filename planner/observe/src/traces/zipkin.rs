@@ -82,6 +82,7 @@ fn push(span: &ZipkinSpan, spans: &mut Spans) {
             .map(|name| (None, name))
             .or_else(|| tags.peer()),
         protocol: tags.protocol(),
+        store: tags.store(),
         response_bytes: tags.response_bytes(),
     });
 }

@@ -7,6 +7,7 @@ mod assumed;
 mod calls;
 mod replicas;
 mod retries;
+mod stateful;
 mod yardstick;
 
 use std::path::{Path, PathBuf};
@@ -195,6 +196,7 @@ pub async fn audit(request: &AuditRequest, base: &Path) -> Result<Audit, Pipelin
             horizon_hours: request.horizon_hours,
             donors: Default::default(),
             donor_timezones: Default::default(),
+            share_uncertainty: None,
             events: Vec::new(),
             seed: 1,
         },
@@ -219,6 +221,7 @@ pub async fn audit(request: &AuditRequest, base: &Path) -> Result<Audit, Pipelin
     };
     let mut findings = replicas::compare(&yardstick);
     findings.extend(calls::compare(&yardstick));
+    findings.extend(stateful::compare(&yardstick, &sources.graph));
     // What retries multiply rests on no capacity and on no rate.
     assumed::soften(&mut findings, &sources.graph, &yardstick);
     findings.extend(retries::compare(&yardstick));

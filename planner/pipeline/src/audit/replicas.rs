@@ -72,8 +72,13 @@ fn instances(
             1 => String::new(),
             short => format!(" ({short} of {} hours need more than it has)", needs.len()),
         };
+        let mend = if yardstick.is_stateful(service) {
+            "; it keeps state, so neither the mesh nor an autoscaler can add to it: make it larger"
+        } else {
+            ""
+        };
         let text = format!(
-            "{} needs {}, has {has}{hours}",
+            "{} needs {}, has {has}{hours}{mend}",
             yardstick.when(busiest.hour),
             count(busiest.instances, "instance"),
         );

@@ -415,3 +415,51 @@ async fn an_empty_history_is_refused_without_an_instant_that_nobody_gave() {
     let error = audit(&request, folder.path()).await.unwrap_err();
     assert!(error.to_string().contains("was found"), "{error}");
 }
+
+#[tokio::test]
+async fn what_harms_a_store_is_named() {
+    let store = workload("cart", 3)
+        + &workload("orders", 1)
+            .replace("kind: Deployment", "kind: StatefulSet")
+            .replace("image: orders", "image: docker.io/library/postgres:16")
+            .replace("name: http, port: 8080", "name: postgres, port: 5432")
+        + &rule("orders", "100", 50)
+        + &AUTOSCALER
+            .replace("name: frontend", "name: orders")
+            .replace("kind: Deployment", "kind: StatefulSet")
+        + &workload("index", 2).replace("kind: Deployment", "kind: StatefulSet")
+        + &route("index", "1s", 3);
+    let graph = GRAPH
+        .replace(
+            "\"edges\": [",
+            "\"edges\": [ { \"caller\": \"shop/cart\", \"callee\": \"shop/orders\" }, { \"caller\": \"shop/cart\", \"callee\": \"shop/index\" },",
+        )
+        .replace(
+            "\"services\": [",
+            "\"services\": [ { \"name\": \"shop/orders\" }, { \"name\": \"shop/index\", \"capacity\": { \"service_time_mean_ms\": 10, \"capacity_rps\": 40 } },",
+        );
+    let (found, text) = audited_with(&store, &graph).await;
+    let of = |service: &str, field: &str| {
+        found
+            .findings
+            .iter()
+            .find(|f| f.subject == service && f.field == field)
+            .map(|f| f.text.as_str())
+    };
+    assert!(
+        of("shop/orders", "consecutive5xxErrors").is_some_and(|t| t.contains("outage")),
+        "{text}"
+    );
+    assert!(
+        of("shop/orders", "maxReplicas").is_some_and(|t| t.contains("keeps state")),
+        "{text}"
+    );
+    assert!(
+        of("shop/index", "retries.attempts").is_some_and(|t| t.contains("done twice")),
+        "{text}"
+    );
+    assert!(
+        of("shop/index", "replicas").is_some_and(|t| t.contains("make it larger")),
+        "{text}"
+    );
+}

@@ -54,6 +54,12 @@ impl<'a> Yardstick<'a> {
         self.plan.settings.services.get(service)
     }
 
+    /// Whether a plan leaves a service as it is, because it keeps state.
+    pub fn is_stateful(&self, service: &ServiceName) -> bool {
+        let stateful = &self.plan.settings.stateful_services;
+        stateful.contains_key(service)
+    }
+
     /// What a plan would set at one proxy of a caller; none as the caller stands for the ingress gateway.
     pub fn planned_caller_limits(
         &self,

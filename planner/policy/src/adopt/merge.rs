@@ -16,24 +16,24 @@ use super::{
 use crate::guards::{self, Violation};
 
 pub(super) struct Merge<'a> {
-    prior: &'a Settings,
-    proposed: &'a Settings,
-    tolerance: f64,
+    pub(super) prior: &'a Settings,
+    pub(super) proposed: &'a Settings,
+    pub(super) tolerance: f64,
     released: &'a BTreeMap<Unit, String>,
     pub(super) adopted: Settings,
     /// The units that keep a prior value against the proposal.
     pub(super) held: BTreeSet<Unit>,
     /// Units that are near but cannot be held, found while merging.
-    unfit: BTreeMap<Unit, String>,
+    pub(super) unfit: BTreeMap<Unit, String>,
     /// Hours between the starts of prior and proposal; None: no whole hours, or no common hour.
     shift: Option<i64>,
 }
 
-fn capacity_unit(name: &ServiceName) -> Unit {
+pub(super) fn capacity_unit(name: &ServiceName) -> Unit {
     Unit(format!("services[\"{name}\"].instances"))
 }
 
-fn standby_unit(name: &ServiceName) -> Unit {
+pub(super) fn standby_unit(name: &ServiceName) -> Unit {
     Unit(format!("services[\"{name}\"].standby_instances"))
 }
 
@@ -89,6 +89,7 @@ impl<'a> Merge<'a> {
                 merge.adopted.edges.insert(name.clone(), edge);
             }
         }
+        merge.all_connections();
         for (name, after) in &proposed.entries {
             if let Some(before) = prior.entries.get(name) {
                 let entry = merge.entry(name, before, after);
@@ -99,7 +100,7 @@ impl<'a> Merge<'a> {
     }
 
     /// Whether a unit may be held, and remembers that it is.
-    fn hold(&mut self, unit: Unit, near: bool, differs: bool) -> bool {
+    pub(super) fn hold(&mut self, unit: Unit, near: bool, differs: bool) -> bool {
         if !near || self.released.contains_key(&unit) {
             return false;
         }
@@ -472,6 +473,7 @@ impl<'a> Merge<'a> {
             .filter(|unit| violation.path.starts_with(&unit.0))
             .cloned()
             .collect();
+        causes.extend(self.causes_of_connections(violation));
         if let Some(name) = self
             .adopted
             .services

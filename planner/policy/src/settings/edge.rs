@@ -24,26 +24,19 @@ pub(super) fn all(
 ) -> BTreeMap<EdgeName, EdgeSettings> {
     let ground = parts.ground;
     let mut settings = BTreeMap::new();
-    let (mut assumed, mut cut) = (Vec::new(), Vec::new());
+    let mut assumed = Vec::new();
     // By callee: what its callers together may hold open in their widest hour.
     let mut held_open: BTreeMap<usize, u64> = BTreeMap::new();
     for (i, name) in ground.edge_names.iter().enumerate() {
         let (caller, callee) = ground.edge_ends[i];
-        let mut why = reasons.under("edges", name);
-        let plan = &parts.calls.edges[i];
         if ground.edges[i].fan_out.is_none() && ground.reached[caller] {
             assumed.push((name.clone(), String::new()));
         }
-        if f64::from(plan.timeout_ms) < plan.p99_ms && ground.reached[caller] {
-            cut.push((
-                name.clone(),
-                format!(
-                    "{} ms for a 99th percentile of {} ms",
-                    plan.timeout_ms,
-                    show(plan.p99_ms)
-                ),
-            ));
+        if ground.stations[callee].stateful {
+            continue;
         }
+        let mut why = reasons.under("edges", name);
+        let plan = &parts.calls.edges[i];
         timeouts(parts, i, &mut why);
         let retries = retries(parts, i, &mut why);
         let proxies: Vec<u32> = parts.sizing.services[caller]
@@ -84,12 +77,6 @@ pub(super) fn all(
         "fan_out_assumed",
         &assumed,
         |edges| format!("one call for each request is assumed on {edges}; give traces, or `calls` in the catalogue"),
-    ));
-    warnings.extend(about_edges(
-        Severity::Caution,
-        "timeout_cuts_calls",
-        &cut,
-        |edges| format!("the callers' own timeouts leave less than one call in a hundred takes: {edges}; raise the objective of the entry or make the callees faster"),
     ));
     crowded(parts, warnings);
     for (callee, open) in held_open {

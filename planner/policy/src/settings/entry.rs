@@ -50,6 +50,16 @@ pub(super) fn all(
     let mut settings = BTreeMap::new();
     for (e, entry) in parts.ground.entries.iter().enumerate() {
         let name = parts.ground.name(entry.node);
+        if parts.ground.stations[entry.node].stateful {
+            warnings.push(warning(
+                Severity::Caution,
+                "entry_is_stateful",
+                name,
+                "requests enter at a service that keeps state: its demand and latency are planned with, but no timeout, limit or failover is set in front of it; \
+                 if it keeps none, set stateful: false in the catalogue",
+            ));
+            continue;
+        }
         let mut why = reasons.under("entries", name);
         let given = if request.slos.is_empty() {
             "As slo says."

@@ -3,6 +3,7 @@
 mod edge;
 mod entry;
 mod service;
+mod stateful;
 
 use foremesh_model::{
     EdgeName, Executor, RampStage, Reason, SETTINGS_FORMAT_VERSION, Settings, Severity, Warning,
@@ -76,12 +77,15 @@ pub(crate) fn assemble(
         ),
     );
     let services = (0..ground.services.len())
+        .filter(|s| !ground.stations[*s].stateful)
         .map(|s| {
             let settings = service::settings(&parts, s, reasons, warnings);
             (ground.name(s).clone(), settings)
         })
         .collect();
     let edges = edge::all(&parts, reasons, warnings);
+    let stateful_services = stateful::services(&parts, reasons, warnings);
+    let connections = stateful::connections(&parts, reasons, warnings);
     let entries = entry::all(&parts, reasons, warnings);
     let ramp = ramp(input, reasons, warnings);
     first_launch(ground, sizing, demand.region.as_str(), warnings);
@@ -93,6 +97,8 @@ pub(crate) fn assemble(
         horizon_hours,
         services,
         edges,
+        stateful_services,
+        connections,
         entries,
         ramp,
     }
@@ -160,7 +166,7 @@ fn ramp(
 /// With all instances new, no proxy has one to prefer: slow start does nothing.
 fn first_launch(ground: &Ground<'_>, sizing: &Sizing, region: &str, warnings: &mut Vec<Warning>) {
     let lead = (0..ground.stations.len())
-        .filter(|s| ground.reached[*s])
+        .filter(|s| ground.reached[*s] && !ground.stations[*s].stateful)
         .map(|s| ground.stations[s].lead_s())
         .fold(0.0, f64::max);
     let standby: u32 = sizing.services.iter().map(|s| s.standby).sum();

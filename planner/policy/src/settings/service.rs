@@ -53,7 +53,7 @@ pub(super) fn settings(
     let mut why = reasons.under("services", &service.name);
     let load = load(parts, s);
     assumptions(parts, s, warnings);
-    identity(parts, s, &mut why);
+    let port = identity(parts, s, &mut why);
     instances(parts, &load, &mut why);
 
     let needs_most = sized.needs.iter().copied().max().unwrap_or(1);
@@ -179,7 +179,7 @@ pub(super) fn settings(
 
     ServiceSettings {
         protocol: service.protocol,
-        port: service.port.unwrap_or(ASSUMED_PORT),
+        port,
         criticality: service.criticality,
         instances: Schedule::from_hours(&sized.schedule),
         standby_instances: sized.standby,
@@ -256,7 +256,8 @@ fn assumptions(parts: &Parts<'_>, s: usize, warnings: &mut Vec<Warning>) {
     }
 }
 
-fn identity(parts: &Parts<'_>, s: usize, why: &mut Under<'_>) {
+/// Explains protocol, port and criticality; answers the port.
+pub(super) fn identity(parts: &Parts<'_>, s: usize, why: &mut Under<'_>) -> u16 {
     let service = parts.ground.services[s];
     why.set(
         "protocol",
@@ -285,6 +286,7 @@ fn identity(parts: &Parts<'_>, s: usize, why: &mut Under<'_>) {
             [],
         ),
     );
+    service.port.unwrap_or(ASSUMED_PORT)
 }
 
 fn instances(parts: &Parts<'_>, load: &Load, why: &mut Under<'_>) {

@@ -61,8 +61,23 @@ pub(crate) fn render(
         let text = yaml(&file, &header(settings, ramp, &notes), &[object])?;
         files.insert(file, text);
     }
+    let stateful: Vec<&str> = settings
+        .stateful_services
+        .keys()
+        .map(ServiceName::as_str)
+        .collect();
+    let notes = (!stateful.is_empty()).then(|| {
+        format!(
+            "nothing scales what keeps state: {} stay as their manifests say",
+            stateful.join(", ")
+        )
+    });
     let list = kustomization(files.keys());
-    let text = yaml("kustomization.yaml", &header(settings, ramp, &[]), &[list])?;
+    let text = yaml(
+        "kustomization.yaml",
+        &header(settings, ramp, notes.as_slice()),
+        &[list],
+    )?;
     files.insert("kustomization.yaml".into(), text);
     Ok(files)
 }

@@ -1,6 +1,6 @@
 //! Clusters: the limits, ejection and balancing of one upstream.
 
-use foremesh_model::{LoadBalancing, Protocol, ServiceSettings};
+use foremesh_model::{ConnectionSettings, LoadBalancing, Protocol, ServiceSettings};
 use serde_json::{Map, Value, json};
 
 use super::filters::socket;
@@ -91,6 +91,38 @@ pub(super) fn remote(upstream: &Upstream<'_>, options: &RenderOptions) -> Map<St
         );
     }
     cluster
+}
+
+/// A service that keeps state: how connections are opened to it, and how many where that is known. Envoy's own limit of 1024 is
+/// lifted elsewhere, because nobody chose it.
+pub(super) fn left_alone(
+    name: &str,
+    address: &Address,
+    region: &str,
+    connection: &ConnectionSettings,
+) -> Value {
+    let limit = connection.max_connections.unwrap_or(u32::MAX);
+    let group = Group {
+        address: address.clone(),
+        locality: region.into(),
+        weight: None,
+        priority: 0,
+    };
+    json!({
+        "name": name,
+        "type": "STRICT_DNS",
+        "dns_lookup_family": "V4_PREFERRED",
+        "connect_timeout": protobuf_seconds(connection.connect_timeout_ms.into()),
+        "circuit_breakers": { "thresholds": [{
+            "priority": "DEFAULT",
+            "max_connections": limit,
+            "max_pending_requests": limit,
+            "max_requests": u32::MAX,
+            "max_retries": 1,
+            "track_remaining": true,
+        }] },
+        "load_assignment": { "cluster_name": name, "endpoints": endpoints(&[group]) },
+    })
 }
 
 fn circuit_breakers(upstream: &Upstream<'_>) -> Value {

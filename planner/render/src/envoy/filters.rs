@@ -83,6 +83,16 @@ pub(super) fn tcp_proxy(stat_prefix: &str, destination: (&str, Value)) -> Value 
     json!({ "name": "envoy.filters.network.tcp_proxy", "typed_config": config })
 }
 
+/// A proxy of opaque connections to a cluster of its own name, which closes those on which nothing is sent.
+pub(super) fn idle_tcp_proxy(name: &str, idle_timeout_s: u32) -> Value {
+    let mut proxy = tcp_proxy(name, ("cluster", json!(name)));
+    if let Some(config) = proxy["typed_config"].as_object_mut() {
+        let idle = protobuf_seconds(u64::from(idle_timeout_s) * 1000);
+        config.insert("idle_timeout".into(), json!(idle));
+    }
+    proxy
+}
+
 /// A listener.
 pub(super) fn listener(name: &str, host: &str, port: u16, filter: Value) -> Value {
     json!({

@@ -11,7 +11,7 @@ use super::{
     filters, hash_policy,
 };
 use crate::{
-    RenderError,
+    Address, RenderError,
     document::{protobuf_seconds, slug},
     policy::{self, Pool, RetryBudget},
 };
@@ -24,10 +24,9 @@ const RETRY_HOST_ATTEMPTS: u32 = 3;
 /// One port for each callee, in order of name.
 pub(super) fn ports(context: &Context<'_>) -> Result<BTreeMap<ServiceName, u16>, RenderError> {
     let mut ports = BTreeMap::new();
-    for (index, callee) in policy::callees(context.settings, context.name)
-        .into_keys()
-        .enumerate()
-    {
+    let callees = policy::callees(context.settings, context.name).into_keys();
+    let stateful = policy::connections_of(context.settings, context.name).into_keys();
+    for (index, callee) in callees.chain(stateful).enumerate() {
         let port = u16::try_from(index)
             .ok()
             .and_then(|index| context.options.outbound_port.checked_add(index))
@@ -74,6 +73,33 @@ pub(super) fn render(
             },
             context.options,
         )));
+    }
+    for (callee, connection) in policy::connections_of(context.settings, context.name) {
+        let (Some(service), Some(port)) = (
+            context.settings.stateful_services.get(callee),
+            ports.get(callee),
+        ) else {
+            continue;
+        };
+        let name = format!("outbound.{}", slug(callee.as_str()));
+        // Whatever it speaks passes as it is.
+        let filter = filters::idle_tcp_proxy(&name, connection.idle_timeout_s);
+        listeners.push(filters::listener(&name, "127.0.0.1", *port, filter));
+        let address = context
+            .options
+            .addresses
+            .get(callee)
+            .cloned()
+            .unwrap_or_else(|| Address {
+                host: callee.short().into(),
+                port: service.port,
+            });
+        clusters.push(cluster::left_alone(
+            &name,
+            &address,
+            context.settings.region.as_str(),
+            connection,
+        ));
     }
     (listeners, clusters)
 }

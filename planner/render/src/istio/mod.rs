@@ -10,6 +10,7 @@ mod destination_rule;
 mod envoy_filter;
 mod locality;
 mod sidecar;
+mod stateful;
 mod virtual_service;
 
 use std::collections::BTreeMap;
@@ -109,6 +110,23 @@ pub(crate) fn render(
         documents.extend(virtual_service::render(&context)?);
         let text = yaml(&file, &header(settings, ramp, &notes(&context)), &documents)?;
         files.insert(file, text);
+    }
+    for (name, service) in &settings.stateful_services {
+        let place = Place::of(name, options)?;
+        let file = place.file();
+        if let Some(first) = owners.insert(file.clone(), name) {
+            return Err(RenderError::Collision {
+                first: first.to_string(),
+                second: name.to_string(),
+                file,
+            });
+        }
+        let objects = Objects { settings, options };
+        let (documents, notes) = stateful::render(&objects, name, service, &place)?;
+        if !documents.is_empty() {
+            let text = yaml(&file, &header(settings, ramp, &notes), &documents)?;
+            files.insert(file, text);
+        }
     }
     let mut all_notes = Vec::new();
     if !without_proxy.is_empty() {

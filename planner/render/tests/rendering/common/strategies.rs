@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 
 use foremesh_model::{
-    CallerLimits, Criticality, EdgeName, EdgeSettings, EntrySettings, LoadBalancing,
-    LocalityWeight, OutlierEjection, Protocol, ProxyMode, RampStage, RateLimit, Retries, Schedule,
-    ServiceNeeds, ServiceSettings, Settings, Slo, WarmUp, quantise,
+    CallerLimits, ConnectionSettings, Criticality, EdgeName, EdgeSettings, EntrySettings,
+    LoadBalancing, LocalityWeight, OutlierEjection, Protocol, ProxyMode, RampStage, RateLimit,
+    Retries, Schedule, ServiceNeeds, ServiceSettings, Settings, Slo, StatefulSettings, WarmUp,
+    quantise,
 };
 use proptest::prelude::*;
 
@@ -174,6 +175,39 @@ fn entry() -> impl Strategy<Value = EntrySettings> {
     )
 }
 
+/// Services that keep state, by an index into their names.
+const STATEFUL_NAMES: [&str; 3] = ["shop/orders-db", "queue", "b/search"];
+
+fn stateful() -> impl Strategy<Value = StatefulSettings> {
+    (
+        prop::sample::select(vec![Protocol::Tcp, Protocol::Http, Protocol::Grpc]),
+        1u16..9000,
+        prop::option::of(0u32..9),
+        prop::option::of(1u32..5000),
+    )
+        .prop_map(
+            |(protocol, port, instances, max_connections)| StatefulSettings {
+                protocol,
+                port,
+                criticality: Criticality::Critical,
+                instances,
+                max_connections,
+                proxy_mode: ProxyMode::Sidecar,
+            },
+        )
+}
+
+fn connection() -> impl Strategy<Value = ConnectionSettings> {
+    (1u32..10_000, 1u32..100_000, prop::option::of(1u32..5000)).prop_map(
+        |(connect_timeout_ms, idle_timeout_s, max_connections)| ConnectionSettings {
+            connect_timeout_ms,
+            idle_timeout_s,
+            max_connections,
+            most_caller_proxies: 3,
+        },
+    )
+}
+
 /// Settings with proxies of the given modes.
 pub fn settings(modes: Vec<ProxyMode>) -> impl Strategy<Value = Settings> {
     let services = prop::collection::btree_map(
@@ -184,7 +218,12 @@ pub fn settings(modes: Vec<ProxyMode>) -> impl Strategy<Value = Settings> {
     let pairs = prop::collection::btree_map((0usize..6, 0usize..6), edge(), 0..8);
     let entries = prop::collection::btree_map(0usize..6, entry(), 0..3);
     let ramp = prop::sample::subsequence(vec![0u32, 10, 50, 100], 0..=4);
+    let stateful = (
+        prop::collection::btree_map(0usize..3, stateful(), 0..3),
+        prop::collection::btree_map((0usize..6, 0usize..3), connection(), 0..5),
+    );
     (
+        stateful,
         services,
         pairs,
         entries,
@@ -192,44 +231,60 @@ pub fn settings(modes: Vec<ProxyMode>) -> impl Strategy<Value = Settings> {
         prop::sample::select(ZONES.to_vec()),
         0i64..400,
     )
-        .prop_map(|(services, pairs, entries, ramp, timezone, days)| {
-            let services: BTreeMap<_, _> = services
-                .into_iter()
-                .map(|(name, service)| (name.parse().unwrap(), service))
-                .collect();
-            let name = |index: usize| {
-                services
-                    .keys()
-                    .nth(index % services.len())
-                    .cloned()
-                    .unwrap()
-            };
-            Settings {
-                format_version: 1,
-                region: "eu-west-3".parse().unwrap(),
-                timezone: timezone.into(),
-                starts: jiff::Timestamp::from_second(1_790_000_000 + days * 86_400).unwrap(),
-                horizon_hours: 30,
-                edges: pairs
+        .prop_map(
+            |(stateful, services, pairs, entries, ramp, timezone, days)| {
+                let stateful_services: BTreeMap<usize, StatefulSettings> = stateful.0;
+                let services: BTreeMap<_, _> = services
                     .into_iter()
-                    .map(|((caller, callee), edge)| {
-                        (EdgeName::new(name(caller), name(callee)), edge)
-                    })
-                    .collect(),
-                entries: entries
-                    .into_iter()
-                    .map(|(index, entry)| (name(index), entry))
-                    .collect(),
-                ramp: ramp
-                    .into_iter()
-                    .zip(1..)
-                    .map(|(percent, stage)| RampStage {
-                        stage,
-                        percent,
-                        starts_minute: stage * 30,
-                    })
-                    .collect(),
-                services,
-            }
-        })
+                    .map(|(name, service)| (name.parse().unwrap(), service))
+                    .collect();
+                let name = |index: usize| {
+                    services
+                        .keys()
+                        .nth(index % services.len())
+                        .cloned()
+                        .unwrap()
+                };
+                Settings {
+                    format_version: 1,
+                    region: "eu-west-3".parse().unwrap(),
+                    timezone: timezone.into(),
+                    starts: jiff::Timestamp::from_second(1_790_000_000 + days * 86_400).unwrap(),
+                    horizon_hours: 30,
+                    edges: pairs
+                        .into_iter()
+                        .map(|((caller, callee), edge)| {
+                            (EdgeName::new(name(caller), name(callee)), edge)
+                        })
+                        .collect(),
+                    connections: stateful
+                        .1
+                        .into_iter()
+                        .filter(|((_, callee), _)| stateful_services.contains_key(callee))
+                        .map(|((caller, callee), connection)| {
+                            let callee = STATEFUL_NAMES[callee].parse().unwrap();
+                            (EdgeName::new(name(caller), callee), connection)
+                        })
+                        .collect(),
+                    stateful_services: stateful_services
+                        .into_iter()
+                        .map(|(index, service)| (STATEFUL_NAMES[index].parse().unwrap(), service))
+                        .collect(),
+                    entries: entries
+                        .into_iter()
+                        .map(|(index, entry)| (name(index), entry))
+                        .collect(),
+                    ramp: ramp
+                        .into_iter()
+                        .zip(1..)
+                        .map(|(percent, stage)| RampStage {
+                            stage,
+                            percent,
+                            starts_minute: stage * 30,
+                        })
+                        .collect(),
+                    services,
+                }
+            },
+        )
 }
