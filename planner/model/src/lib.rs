@@ -23,6 +23,7 @@ mod request;
 mod schedule;
 mod settings;
 pub mod shape;
+pub mod station;
 mod time;
 
 pub use capacity::{Capacity, CapacityDefault};

@@ -1,6 +1,6 @@
 //! Why no settings could be computed at all. What can be planned around is a warning instead.
 
-use foremesh_model::{GraphError, ServiceName};
+use foremesh_model::{GraphError, station::CapacityFault};
 use thiserror::Error;
 
 /// Why no settings could be computed at all.
@@ -31,15 +31,8 @@ pub enum PolicyError {
         known: String,
     },
     /// A capacity that no service can have.
-    #[error("services[\"{service}\"].capacity.{field} {cause}")]
-    Capacity {
-        /// The service.
-        service: ServiceName,
-        /// The field.
-        field: &'static str,
-        /// What is wrong with it.
-        cause: &'static str,
-    },
+    #[error(transparent)]
+    Capacity(#[from] CapacityFault),
     /// An objective that cannot be.
     #[error("{place}.{field} {cause}")]
     Objective {

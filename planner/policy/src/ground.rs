@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use foremesh_model::{
     Demand, EdgeName, LoadBalancing, ProfileRequest, Protocol, Service, ServiceGraph, ServiceName,
-    Severity, Slo, Warning, graph::Visits,
+    Severity, Slo, Warning,
+    graph::Visits,
+    station::{Station, stations},
 };
 
 use crate::{
@@ -12,7 +14,6 @@ use crate::{
     latency::{Calls, GammaQuantile},
     queue::Workers,
     sampling::{BOUGHT, HourlyDemand, MEDIAN, Source, hourly_demand},
-    station::{Station, stations},
 };
 
 /// An entry with its objective.

@@ -24,7 +24,6 @@ mod schedule;
 mod settings;
 mod size;
 mod sizing;
-mod station;
 
 pub use adopt::{Adoption, adopt};
 pub use calls::MOST_AMPLIFICATION;

@@ -4,12 +4,13 @@
 //! Means come from Little's law (requests in flight = rate × time), limits from a quantile of the count: a service-wide
 //! limit divided by the proxies is exceeded a third of the time when two calls are expected.
 
-use foremesh_model::{CallerLimits, OutlierEjection, Protocol, RateLimit, quantise, quantise_up};
+use foremesh_model::{
+    CallerLimits, OutlierEjection, Protocol, RateLimit, quantise, quantise_up, station::Station,
+};
 
 use crate::{
     counts::{consecutive_errors, count_quantile},
     size::ADMITTED_UTILISATION,
-    station::Station,
 };
 
 /// The level that an instance's own limits pass.

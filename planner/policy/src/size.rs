@@ -273,7 +273,7 @@ pub(crate) fn excess_probability(highest_held: Option<usize>) -> f64 {
     }
 }
 
-fn service_moments(station: &crate::station::Station) -> Moments {
+fn service_moments(station: &foremesh_model::station::Station) -> Moments {
     Moments::gamma(station.service_ms, station.cv2)
 }
 

@@ -1,5 +1,6 @@
 //! Why something cannot be simulated.
 
+use foremesh_model::station::CapacityFault;
 use thiserror::Error;
 
 /// Why a mesh, a load or a fault was refused.
@@ -47,6 +48,9 @@ pub enum SimulateError {
         /// How long is simulated.
         horizon_s: f64,
     },
+    /// A capacity that no service can have.
+    #[error(transparent)]
+    Capacity(CapacityFault),
     /// Nothing enters.
     #[error("no entry has any demand: there is nothing to simulate")]
     NoDemand,

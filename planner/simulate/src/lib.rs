@@ -9,6 +9,7 @@ pub mod baselines;
 mod controller;
 mod engine;
 mod error;
+mod from_plan;
 mod mesh;
 mod outcome;
 mod quantiles;
@@ -18,6 +19,7 @@ mod stats;
 pub use controller::{Controller, EntryView, Order, ServiceView, View};
 pub use engine::{RunOptions, simulate, simulate_with};
 pub use error::SimulateError;
+pub use from_plan::{EntryLoad, PlanAssumptions, from_plan};
 pub use mesh::{
     Arrivals, Connections, EdgeModel, EntryModel, InstanceStep, LimitsModel, Mesh, RetryModel,
     ServiceModel, Stage,

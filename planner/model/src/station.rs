@@ -1,9 +1,9 @@
 //! What one instance of a service can do, as the queue sees it, and where that knowledge comes from.
 
-use foremesh_model::{Cost, Service, ServiceGraph};
 use petgraph::{Direction, visit::EdgeRef};
+use thiserror::Error;
 
-use crate::PolicyError;
+use crate::{Cost, Service, ServiceGraph, ServiceName};
 
 /// p99 ÷ mean of an exponential time.
 const P99_OF_EXPONENTIAL: f64 = 4.605;
@@ -12,7 +12,7 @@ const MEDIAN_OF_EXPONENTIAL: f64 = std::f64::consts::LN_2;
 
 /// One instance of a service.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Station {
+pub struct Station {
     /// Requests worked on at once.
     pub workers: u32,
     /// Mean milliseconds that a request holds a worker.
@@ -23,11 +23,17 @@ pub(crate) struct Station {
     pub cv2: f64,
     /// Requests a second at which no worker is idle.
     pub saturation_rps: f64,
+    /// Fewest instances ever.
     pub min_instances: u32,
+    /// Most instances ever.
     pub max_instances: u32,
+    /// Seconds from the order of an instance until it is ready.
     pub startup_s: f64,
+    /// Seconds from ready until warm.
     pub warm_up_s: f64,
+    /// Cost of an instance for an hour.
     pub cost_per_hour: f64,
+    /// Whether the same key should reach the same instance.
     pub cache_affinity: bool,
     /// It keeps state: as many instances run as there are, whatever is asked of them.
     pub stateful: bool,
@@ -41,12 +47,12 @@ pub(crate) struct Station {
 
 impl Station {
     /// Whether it is taken to bear whatever comes, because it keeps state and nobody says what it can do.
-    pub(crate) fn is_boundless(&self) -> bool {
+    pub fn is_boundless(&self) -> bool {
         self.stateful && !self.capacity_known
     }
 
-    /// From placing an order until an instance is warm.
-    pub(crate) fn lead_s(&self) -> f64 {
+    /// Seconds from placing an order until an instance is warm.
+    pub fn lead_s(&self) -> f64 {
         self.startup_s + self.warm_up_s
     }
 }
@@ -54,15 +60,30 @@ impl Station {
 /// Workers of an instance that is taken to bear whatever comes: requests wait for none.
 const BOUNDLESS_WORKERS: u32 = 100_000;
 
-/// The stations of all services, in order of name.
-pub(crate) fn stations(graph: &ServiceGraph, cost: &Cost) -> Result<Vec<Station>, PolicyError> {
+/// A capacity that no service can have.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("services[\"{service}\"].capacity.{field} {cause}")]
+pub struct CapacityFault {
+    /// The service.
+    pub service: ServiceName,
+    /// The field.
+    pub field: &'static str,
+    /// What is wrong with it.
+    pub cause: &'static str,
+}
+
+/// The stations of all services, in order of name. `cost` holds where a service's own is not known.
+///
+/// # Errors
+/// [`CapacityFault`] for the first capacity that cannot be.
+pub fn stations(graph: &ServiceGraph, cost: &Cost) -> Result<Vec<Station>, CapacityFault> {
     graph
         .petgraph()
         .node_indices()
         .map(|node| {
             let service = &graph.petgraph()[node];
             if let Some((field, cause)) = service.capacity.fault() {
-                return Err(PolicyError::Capacity {
+                return Err(CapacityFault {
                     service: service.name.clone(),
                     field,
                     cause,
@@ -146,7 +167,7 @@ fn station(service: &Service, observed_own_ms: Option<f64>, cost: &Cost) -> Stat
 /// The service's own share of the latency that its callers observe: the observed mean less that of the calls it makes
 /// itself. None where nobody observed it.
 fn observed_own_ms(graph: &ServiceGraph, node: petgraph::graph::NodeIndex) -> Option<f64> {
-    let mean = |edge: &foremesh_model::Edge| match (edge.latency_p50_ms, edge.latency_p99_ms) {
+    let mean = |edge: &crate::Edge| match (edge.latency_p50_ms, edge.latency_p99_ms) {
         (Some(p50), Some(p99)) if p50 > 0.0 && p99 > p50 => {
             // Log-normal through both, kept to a sane spread.
             let scale = ((p99 / p50).ln() / 2.326_347_874).min(1.5);
@@ -190,7 +211,7 @@ fn observed_own_ms(graph: &ServiceGraph, node: petgraph::graph::NodeIndex) -> Op
 #[cfg(test)]
 mod tests {
     use super::*;
-    use foremesh_model::{Capacity, Edge, ServiceName};
+    use crate::{Capacity, Edge};
 
     fn name(n: &str) -> ServiceName {
         ServiceName::new(n).unwrap()

@@ -1,0 +1,333 @@
+//! From a plan to what is simulated: the service graph says what services do, the settings what their proxies do.
+
+use std::collections::BTreeMap;
+
+use foremesh_model::{
+    CallerLimits, Cost, EdgeName, EdgeSettings, Fault, Protocol, ProxyMode, Retries, Schedule,
+    ServiceGraph, ServiceName, ServiceSettings, Settings,
+    station::{Station, stations},
+};
+
+use crate::{
+    Arrivals, Connections, EdgeModel, EntryModel, InstanceStep, LimitsModel, Mesh, RetryModel,
+    ServiceModel, SimulateError, Stage, Times,
+};
+
+/// What enters at an entry.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EntryLoad {
+    /// The entry service.
+    pub entry: ServiceName,
+    /// When its requests come, from the start of what is simulated.
+    pub arrivals: Arrivals,
+}
+
+/// What a plan does not say.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PlanAssumptions {
+    /// Milliseconds that a request spends on its way in network and two proxies, and the answer on its way back. Default 0.5: what two
+    /// sidecars and a zone's network take together.
+    pub one_way_ms: f64,
+    /// Milliseconds until a connection with mutual TLS is open. Default 2.
+    pub connect_ms: f64,
+    /// How many times longer work takes on an instance that has just become ready. Default 2.
+    pub cold_factor: f64,
+}
+
+impl Default for PlanAssumptions {
+    fn default() -> Self {
+        Self {
+            one_way_ms: 0.5,
+            connect_ms: 2.0,
+            cold_factor: 2.0,
+        }
+    }
+}
+
+/// Builds what is simulated of a plan from an hour of its schedule on. At the start all instances of that hour are ready and warm.
+///
+/// # Errors
+/// [`SimulateError`] when a capacity cannot be, or a load names an entry that the settings do not have.
+pub fn from_plan(
+    graph: &ServiceGraph,
+    settings: &Settings,
+    loads: &[EntryLoad],
+    faults: &[Fault],
+    starts_hour: u32,
+    assumptions: &PlanAssumptions,
+) -> Result<Mesh, SimulateError> {
+    let stations = stations(graph, &Cost::default()).map_err(SimulateError::Capacity)?;
+    let place: BTreeMap<&ServiceName, usize> = graph
+        .services()
+        .enumerate()
+        .map(|(i, s)| (&s.name, i))
+        .collect();
+    let own_errors = own_errors(graph);
+    let mut mesh = Mesh {
+        faults: faults.to_vec(),
+        ..Mesh::default()
+    };
+    for ((service, station), error_rate) in graph.services().zip(&stations).zip(own_errors) {
+        let set = settings.services.get(&service.name);
+        let instances = match (set, settings.stateful_services.get(&service.name)) {
+            (Some(set), _) => steps(
+                &set.instances,
+                set.standby_instances,
+                starts_hour,
+                settings.horizon_hours,
+            ),
+            (None, stateful) => {
+                let there_are = stateful
+                    .and_then(|s| s.instances)
+                    .unwrap_or(station.min_instances);
+                vec![InstanceStep {
+                    starts_s: 0.0,
+                    instances: there_are.max(1),
+                }]
+            }
+        };
+        mesh.services.push(service_model(
+            service.name.as_str(),
+            station,
+            set,
+            instances,
+            error_rate,
+            service.protocol,
+            assumptions,
+        ));
+    }
+    for edge in graph.edges() {
+        let (Some(caller), Some(callee)) = (place.get(&edge.caller), place.get(&edge.callee))
+        else {
+            continue;
+        };
+        let set = settings
+            .edges
+            .get(&EdgeName::new(edge.caller.clone(), edge.callee.clone()));
+        let bypassed = settings
+            .services
+            .get(&edge.caller)
+            .is_some_and(|s| s.proxy_mode == ProxyMode::None);
+        let called = settings.services.get(&edge.callee);
+        let at = mesh.edges.len();
+        let mut model = edge_model(
+            Some(*caller),
+            *callee,
+            called,
+            protocol(graph, *callee),
+            assumptions,
+        );
+        model.calls = edge.fan_out();
+        if let Some(set) = set.filter(|_| !bypassed) {
+            apply(&mut model, set);
+        }
+        mesh.edges.push(model);
+        // Calls that wait for each other make a stage each; those made beside others share the first.
+        let stages = &mut mesh.services[*caller].stages;
+        if edge.sequential.unwrap_or(true) {
+            stages.push(Stage {
+                edges: vec![at],
+                parallel: false,
+            });
+        } else if let Some(beside) = stages.iter_mut().find(|stage| stage.parallel) {
+            beside.edges.push(at);
+        } else {
+            stages.insert(
+                0,
+                Stage {
+                    edges: vec![at],
+                    parallel: true,
+                },
+            );
+        }
+    }
+    for load in loads {
+        let (Some(set), Some(callee)) = (settings.entries.get(&load.entry), place.get(&load.entry))
+        else {
+            let known: Vec<&str> = settings.entries.keys().map(ServiceName::as_str).collect();
+            return Err(SimulateError::Unknown {
+                field: "loads".into(),
+                name: load.entry.to_string(),
+                kind: "entries",
+                known: known.join(", "),
+            });
+        };
+        let called = settings.services.get(&load.entry);
+        let mut model = edge_model(None, *callee, called, protocol(graph, *callee), assumptions);
+        model.gateway_proxies = set.gateway_limits.fewest_caller_proxies.max(1);
+        model.limits = limits(&set.gateway_limits);
+        model.timeout_ms = Some(f64::from(set.timeout_ms));
+        mesh.entries.push(EntryModel {
+            name: load.entry.to_string(),
+            edge: mesh.edges.len(),
+            arrivals: load.arrivals.clone(),
+            slo: set.slo,
+        });
+        mesh.edges.push(model);
+    }
+    if mesh.entries.is_empty() {
+        return Err(SimulateError::NoDemand);
+    }
+    Ok(mesh)
+}
+
+fn protocol(graph: &ServiceGraph, service: usize) -> Protocol {
+    graph
+        .services()
+        .nth(service)
+        .map_or(Protocol::Http, |s| s.protocol)
+}
+
+/// The schedule from an hour on, standby included.
+fn steps(
+    schedule: &Schedule,
+    standby: u32,
+    from_hour: u32,
+    horizon_hours: u32,
+) -> Vec<InstanceStep> {
+    let mut steps = vec![InstanceStep {
+        starts_s: 0.0,
+        instances: schedule.at(from_hour) + standby,
+    }];
+    for hour in from_hour + 1..horizon_hours.max(from_hour + 1) {
+        let instances = schedule.at(hour) + standby;
+        if steps.last().is_none_or(|last| last.instances != instances) {
+            steps.push(InstanceStep {
+                starts_s: f64::from(hour - from_hour) * 3600.0,
+                instances,
+            });
+        }
+    }
+    steps
+}
+
+fn service_model(
+    name: &str,
+    station: &Station,
+    set: Option<&ServiceSettings>,
+    instances: Vec<InstanceStep>,
+    error_rate: f64,
+    protocol: Protocol,
+    assumptions: &PlanAssumptions,
+) -> ServiceModel {
+    let proxied = set.filter(|set| set.proxy_mode != ProxyMode::None && protocol != Protocol::Tcp);
+    ServiceModel {
+        name: name.into(),
+        max_instances: 0,
+        instances,
+        workers: station.workers,
+        work: Times::of_moments(station.holding_ms, station.cv2),
+        rate_limit: proxied.map(|set| set.rate_limit),
+        max_concurrent_requests: proxied.map_or(u32::MAX, |set| set.max_concurrent_requests),
+        max_pending_requests: proxied.map_or(u32::MAX, |set| set.max_pending_requests),
+        error_rate,
+        stages: Vec::new(),
+        startup_s: station.startup_s,
+        warm_up_s: station.warm_up_s,
+        cold_factor: if station.stateful {
+            1.0
+        } else {
+            assumptions.cold_factor
+        },
+        drops_abandoned: protocol == Protocol::Grpc,
+        response_bytes: 0.0,
+        cost_per_hour: station.cost_per_hour,
+    }
+}
+
+/// A call with what the called service's settings say of its callers.
+fn edge_model(
+    caller: Option<usize>,
+    callee: usize,
+    called: Option<&ServiceSettings>,
+    protocol: Protocol,
+    assumptions: &PlanAssumptions,
+) -> EdgeModel {
+    let balancing = called.map_or(foremesh_model::LoadBalancing::LeastRequest, |set| {
+        set.load_balancing
+    });
+    let mut model = EdgeModel::plain(caller, callee, balancing);
+    model.one_way_ms = assumptions.one_way_ms;
+    let connect_ms = assumptions.connect_ms;
+    model.connections = match protocol {
+        Protocol::Http => Connections::OneRequest { connect_ms },
+        Protocol::Http2 | Protocol::Grpc => Connections::Multiplexed { connect_ms },
+        Protocol::Tcp => Connections::Open,
+    };
+    if let Some(set) = called.filter(|set| set.proxy_mode != ProxyMode::None) {
+        model.preconnect_ratio = set.preconnect_ratio;
+        model.ejection = Some(set.outlier_ejection);
+        model.slow_start = Some(set.warm_up).filter(|warm_up| warm_up.duration_s > 0);
+    }
+    model
+}
+
+fn apply(model: &mut EdgeModel, set: &EdgeSettings) {
+    model.timeout_ms = Some(f64::from(set.timeout_ms));
+    model.per_try_timeout_ms = Some(f64::from(set.per_try_timeout_ms));
+    model.retries = retries(&set.retries);
+    model.limits = limits(&set.caller_limits);
+}
+
+fn limits(set: &CallerLimits) -> LimitsModel {
+    LimitsModel {
+        max_connections: set.max_connections,
+        max_pending_requests: set.max_pending_requests,
+        max_concurrent_requests: set.max_concurrent_requests,
+        max_concurrent_retries: set.max_concurrent_retries,
+    }
+}
+
+fn retries(set: &Retries) -> RetryModel {
+    let on = |conditions: &[&str]| {
+        set.retry_on
+            .iter()
+            .any(|on| conditions.contains(&on.as_str()))
+    };
+    RetryModel {
+        attempts: set.attempts,
+        on_connect_failure: on(&[
+            "connect-failure",
+            "reset",
+            "reset-before-request",
+            "refused-stream",
+            "unavailable",
+        ]),
+        on_5xx: on(&[
+            "5xx",
+            "gateway-error",
+            "503",
+            "retriable-status-codes",
+            "internal",
+        ]),
+        budget_percent: (set.attempts > 0).then_some(set.budget_percent),
+        budget_min_concurrent: set.budget_min_concurrent,
+        base_backoff_ms: f64::from(set.base_backoff_ms),
+    }
+}
+
+/// What each service fails of itself: the errors that its callers see, less those of the calls it makes.
+fn own_errors(graph: &ServiceGraph) -> Vec<f64> {
+    graph
+        .services()
+        .map(|service| {
+            let (mut seen, mut weight, mut below) = (0.0, 0.0, 0.0);
+            for edge in graph.edges() {
+                let rate = edge.error_rate.unwrap_or(0.0);
+                if edge.callee == service.name && edge.error_rate.is_some() {
+                    let calls = edge.rate_rps.unwrap_or(1.0).max(1e-6);
+                    seen += rate * calls;
+                    weight += calls;
+                }
+                if edge.caller == service.name {
+                    below += rate * edge.fan_out();
+                }
+            }
+            if weight > 0.0 {
+                (seen / weight - below).clamp(0.0, 1.0)
+            } else {
+                0.0
+            }
+        })
+        .collect()
+}
