@@ -107,6 +107,11 @@ pub struct RenderOptions {
     pub gateways: Vec<String>,
     /// Host names under which entries are reached through the gateways.
     pub entry_hosts: BTreeMap<ServiceName, Vec<String>>,
+    /// The Sidecar that a namespace has today, as YAML (`file("sidecar.yaml")`), by namespace; `""` where neither the namespace nor the mesh
+    /// (Istio's root namespace) has one. Services there get a Sidecar each, with the limits of one instance and all that stands in the given
+    /// one, which it takes the place of. Default none: no Sidecar is written, since Istio merges none and the namespace's egress hosts would
+    /// be lost; an instance then lets in what its DestinationRule gives a caller.
+    pub namespace_sidecars: BTreeMap<String, String>,
     /// The request header by whose hash an instance is chosen, where a service balances by hash. Default none: such a service is balanced
     /// by the fewest requests (LEAST_REQUEST) instead, and warms up as such, because the source address would tie each calling pod to one
     /// instance. Opaque TCP has no header and is balanced so in any case.
@@ -150,6 +155,7 @@ impl Default for RenderOptions {
             cluster_domain: "cluster.local".into(),
             gateways: Vec::new(),
             entry_hosts: BTreeMap::new(),
+            namespace_sidecars: BTreeMap::new(),
             hash_header: None,
             autoscaler: Autoscaler::default(),
             prometheus_address: None,
