@@ -10,6 +10,7 @@
 mod ansible;
 mod audit;
 mod bad_input;
+mod clashes;
 mod envoy;
 mod lifecycle;
 mod programs;

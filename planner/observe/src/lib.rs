@@ -24,5 +24,6 @@ pub use limits::{
     ExistingLimit, ExistingLimits, LimitField, LimitUnit, LimitValue, ScalingWindow, parse_limits,
     read_limits,
 };
+pub use manifests::read_manifests;
 pub use observed::Observed;
 pub use prometheus::{parse_prometheus_answer, query_prometheus, query_prometheus_graph};

@@ -1,6 +1,6 @@
 //! Telemetry, graph and catalogue, read together as of an instant.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use foremesh_model::{
     Catalogue, History, METRIC_REQUESTS_PER_SECOND, Service, ServiceGraph, Severity, SourceRequest,
@@ -17,6 +17,8 @@ pub struct Sources {
     pub history: History,
     /// Which service calls which, with what the catalogue says about capacity.
     pub graph: ServiceGraph,
+    /// The texts of the manifests among the sources of the graph, by path: what is rendered is held against them.
+    pub manifests: BTreeMap<String, String>,
     /// What to know about both: gaps, parts that could not be read, what was assumed.
     pub warnings: Vec<Warning>,
 }
@@ -68,8 +70,15 @@ impl Sources {
         Ok(Self {
             history,
             graph,
+            manifests: Self::manifests(request, base),
             warnings,
         })
+    }
+
+    /// The texts of the manifests among the sources of the graph, by path; none where they cannot be read, which [`Sources::load`] says.
+    pub fn manifests(request: &SourceRequest, base: &Path) -> BTreeMap<String, String> {
+        let paths: Vec<_> = request.graph.iter().map(|path| base.join(path)).collect();
+        observe::read_manifests(&paths).unwrap_or_default()
     }
 
     /// Reads graph and catalogue alone. Spans at or after `as_of` are left out.

@@ -7,6 +7,8 @@ mod helm;
 pub(crate) mod objects;
 mod ports;
 pub(crate) mod services;
+mod texts;
 
 pub(crate) use graph::fragment;
 pub(crate) use objects::Objects;
+pub use texts::read_manifests;

@@ -111,7 +111,11 @@ pub(crate) fn render(
         documents.extend(envoy_filter::render(&context)?);
         documents.extend(sidecar::render(&context));
         documents.extend(virtual_service::render(&context)?);
-        let text = yaml(&file, &header(settings, ramp, &notes(&context)?), &documents)?;
+        let text = yaml(
+            &file,
+            &header(settings, ramp, &notes(&context)?),
+            &documents,
+        )?;
         files.insert(file, text);
     }
     let mut all_notes = Vec::new();

@@ -39,7 +39,10 @@ fn spec(text: &str) -> Result<Map<String, Value>, String> {
     }
     let mut object: Value = serde_saphyr::from_str(text).map_err(|cause| {
         let cause = cause.to_string();
-        format!("no YAML object ({})", cause.lines().next().unwrap_or_default())
+        format!(
+            "no YAML object ({})",
+            cause.lines().next().unwrap_or_default()
+        )
     })?;
     if object["kind"] != "Sidecar" {
         return Err(match object["kind"].as_str() {
@@ -52,7 +55,10 @@ fn spec(text: &str) -> Result<Map<String, Value>, String> {
         Value::Null => Map::new(),
         _ => return Err("a Sidecar whose spec is no object".into()),
     };
-    if spec.get("workloadSelector").is_some_and(|selector| !selector.is_null()) {
+    if spec
+        .get("workloadSelector")
+        .is_some_and(|selector| !selector.is_null())
+    {
         return Err("a Sidecar with a workloadSelector".into());
     }
     Ok(spec)
@@ -135,6 +141,10 @@ mod tests {
         assert!(refused("kind: [\n").contains("no YAML object"));
         assert!(refused("egress: []\n").contains("without kind"));
         assert!(spec("\n").unwrap().is_empty());
-        assert!(spec("kind: Sidecar\nmetadata: {name: a}\n").unwrap().is_empty());
+        assert!(
+            spec("kind: Sidecar\nmetadata: {name: a}\n")
+                .unwrap()
+                .is_empty()
+        );
     }
 }

@@ -30,7 +30,10 @@ fn of<'a>(objects: &'a [Value], service: &ServiceName) -> Option<&'a Value> {
 
 #[test]
 fn no_sidecar_is_written_unless_it_is_known_what_it_takes_the_place_of() {
-    assert_eq!(objects(&shop(), &RenderOptions::default(), "Sidecar"), [json!(null); 0]);
+    assert_eq!(
+        objects(&shop(), &RenderOptions::default(), "Sidecar"),
+        [json!(null); 0]
+    );
     let options = RenderOptions {
         namespace_sidecars: BTreeMap::from([("shop".to_owned(), NAMESPACE_SIDECAR.to_owned())]),
         ..RenderOptions::default()
@@ -52,7 +55,10 @@ fn no_sidecar_is_written_unless_it_is_known_what_it_takes_the_place_of() {
             Some(json!({"labels": {"app": name.short()}}))
         );
         let pool = own.remove("inboundConnectionPool").unwrap();
-        assert_eq!(pool["tcp"]["maxConnections"], service.max_concurrent_requests);
+        assert_eq!(
+            pool["tcp"]["maxConnections"],
+            service.max_concurrent_requests
+        );
         // All that is left is what the namespace has.
         assert_eq!(spec, given["spec"]);
     }
@@ -63,7 +69,10 @@ fn no_sidecar_is_written_unless_it_is_known_what_it_takes_the_place_of() {
 fn the_file_says_what_is_not_set() {
     let files = render(&shop(), Target::Istio, &RenderOptions::default()).unwrap();
     let text = &files["shop/frontend.yaml"];
-    assert!(text.contains("# Note: the plan lets one instance work on"), "{text}");
+    assert!(
+        text.contains("# Note: the plan lets one instance work on"),
+        "{text}"
+    );
     assert!(text.contains("option namespace_sidecars"), "{text}");
     let options = RenderOptions {
         namespace_sidecars: sidecars_everywhere(&shop()),

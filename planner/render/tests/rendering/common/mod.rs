@@ -34,7 +34,10 @@ spec:
 
 /// The option that says of each namespace that it has that Sidecar.
 pub fn sidecars_everywhere(settings: &Settings) -> std::collections::BTreeMap<String, String> {
-    let namespaces = settings.services.keys().map(|name| name.namespace().unwrap_or("default"));
+    let namespaces = settings
+        .services
+        .keys()
+        .map(|name| name.namespace().unwrap_or("default"));
     namespaces
         .map(|namespace| (namespace.to_owned(), NAMESPACE_SIDECAR.to_owned()))
         .collect()
