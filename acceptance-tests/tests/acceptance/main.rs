@@ -13,6 +13,7 @@ mod bad_input;
 mod clashes;
 mod envoy;
 mod lifecycle;
+mod measures;
 mod programs;
 mod prometheus;
 mod quiet;

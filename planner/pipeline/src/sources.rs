@@ -67,6 +67,10 @@ impl Sources {
         if graph.is_empty() {
             return Err(PipelineError::NoServices);
         }
+        let source = request.history.as_deref().unwrap_or("prometheus");
+        let mut measured = observe::with_history(&graph, &history, source)?;
+        warnings.append(&mut measured.warnings);
+        graph = measured.value;
         Ok(Self {
             history,
             graph,
@@ -102,13 +106,15 @@ impl Sources {
     }
 }
 
-/// Says which columns of a history move nothing: error rates and latencies are taken from traces.
+/// Says which columns of a history move nothing.
 fn unused_metrics(history: &History) -> Option<Warning> {
     let unused: std::collections::BTreeSet<&str> = history
         .series
         .keys()
         .map(|key| key.metric.as_str())
-        .filter(|metric| *metric != METRIC_REQUESTS_PER_SECOND)
+        .filter(|metric| {
+            *metric != METRIC_REQUESTS_PER_SECOND && !observe::MEASURES.contains(metric)
+        })
         .collect();
     if unused.is_empty() {
         return None;
@@ -119,8 +125,9 @@ fn unused_metrics(history: &History) -> Option<Warning> {
         code: "history_metrics_unused".into(),
         subject: "history".into(),
         text: format!(
-            "{} move no setting: errors and latencies of calls are read from traces",
-            names.join(", ")
+            "{} move no setting: beside requests_per_second only {} are read",
+            names.join(", "),
+            observe::MEASURES.join(", ")
         ),
     })
 }

@@ -85,7 +85,9 @@ pub(crate) fn kpis(
                     * edge.error_rate.unwrap_or(0.0)
             })
             .sum();
-        let availability = (-errors).exp();
+        // What the entry itself shows as failing holds the errors of its calls, and its own.
+        let own = ground.services[entry.node].measured.error_rate;
+        let availability = (-errors).exp().min(1.0 - own.unwrap_or(0.0));
         let name = ground.name(entry.node);
         let in_time = latency_ms <= entry.slo.latency_ms;
         let available = availability >= entry.slo.availability;
@@ -106,7 +108,7 @@ pub(crate) fn kpis(
                 "availability_missed",
                 name,
                 format!(
-                    "the error rates that were observed on its calls leave {}% of the requests whole, the objective is {}%: no setting of the mesh mends errors; lower them or slo.availability",
+                    "the error rates that were observed on its calls and at itself leave {}% of the requests whole, the objective is {}%: no setting of the mesh mends errors; lower them or slo.availability",
                     show(availability * 100.0), show(entry.slo.availability * 100.0)
                 ),
             ));

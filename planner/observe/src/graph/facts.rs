@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use foremesh_model::{Capacity, Criticality, Edge, Protocol, Provenance, ServiceName, SourceKind};
+use foremesh_model::{
+    Capacity, Criticality, Edge, Protocol, Provenance, ServiceMeasures, ServiceName, SourceKind,
+};
 
 /// What a source says about one service.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -12,6 +14,7 @@ pub(crate) struct ServiceFacts {
     pub criticality: Option<Criticality>,
     pub capacity: Capacity,
     pub entry: Option<bool>,
+    pub measured: ServiceMeasures,
     /// Other names under which sources may know it: its workload, its label `app`.
     pub aliases: BTreeSet<String>,
     pub provenance: Vec<Provenance>,

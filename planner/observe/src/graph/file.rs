@@ -45,6 +45,7 @@ pub(crate) fn parse(bytes: &[u8], file: &str) -> Result<Fragment, ObserveError> 
         facts.criticality = given.criticality;
         facts.capacity = service.capacity;
         facts.entry = service.entry;
+        facts.measured = service.measured;
         facts.provenance = service.provenance;
         if facts.provenance.is_empty() {
             facts.provenance.push(said.clone());

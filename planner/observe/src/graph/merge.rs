@@ -27,6 +27,7 @@ pub(crate) fn merge(mut fragments: Vec<Fragment>) -> (Vec<Service>, Vec<Edge>, V
             known.criticality = facts.criticality.or(known.criticality);
             known.capacity = facts.capacity.or(&known.capacity);
             known.entry = facts.entry.or(known.entry);
+            known.measured = facts.measured.or(known.measured);
             known.provenance.extend(facts.provenance);
         }
         for ((caller, callee), edge) in fragment.edges {
@@ -56,6 +57,7 @@ pub(crate) fn merge(mut fragments: Vec<Fragment>) -> (Vec<Service>, Vec<Edge>, V
             criticality: facts.criticality.unwrap_or_default(),
             capacity: sound(facts.capacity),
             entry: facts.entry,
+            measured: facts.measured,
             provenance: facts.provenance,
             ..Service::named(name)
         })
