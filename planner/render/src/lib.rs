@@ -35,7 +35,7 @@ use foremesh_model::Settings;
 
 pub use error::RenderError;
 pub use lint::{Finding, Level, clashes, lint};
-pub use options::{Address, Autoscaler, RenderOptions, Target};
+pub use options::{Address, Autoscaler, Certificate, RenderOptions, Target};
 
 /// Renders `settings` for `target`: texts by path relative to the folder they belong in, with `/` between folders.
 ///

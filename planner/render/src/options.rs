@@ -90,6 +90,19 @@ pub struct Address {
     pub port: u16,
 }
 
+/// The certificate of a service's Envoys, as files on their hosts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Certificate {
+    /// PEM file of the certificate, with those of the authorities between it and the root.
+    pub certificate_file: String,
+    /// PEM file of its private key. Only the path is written; the key is read by Envoy.
+    pub private_key_file: String,
+    /// PEM file, on the hosts of its callers, of the authority by which they check the certificate. Default: Debian's, `/etc/ssl/certs/ca-certificates.crt`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authority_file: Option<String>,
+}
+
 /// What the settings do not know about the place they are rendered for. The default suits a mesh whose workloads carry
 /// the label `app` and whose clusters keep their default domain.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -140,6 +153,13 @@ pub struct RenderOptions {
     /// The first of the ports, on the loopback address, on which an Envoy accepts its service's calls, one for each callee in order
     /// of name. Default 15101.
     pub outbound_port: u16,
+    /// Proxies (a load balancer, a CDN) between the clients and an entry's Envoy whose `x-forwarded-for` and `x-forwarded-proto` are believed. Default 0:
+    /// the Envoy itself is the edge, and what clients say there is replaced.
+    pub trusted_hops: u32,
+    /// Connections that one Envoy of an entry accepts, all listeners together, before it refuses more. Default 50000.
+    pub max_downstream_connections: u32,
+    /// The certificates of services whose Envoys accept TLS, by service. Default none: an inbound listener speaks plain text.
+    pub certificates: BTreeMap<ServiceName, Certificate>,
     /// The port, on the loopback address, of Envoy's administration. Default 9901.
     pub admin_port: u16,
     /// The source of the Terraform module that generated HCL calls. Default none: variables and outputs alone.
@@ -167,6 +187,9 @@ impl Default for RenderOptions {
             failover_addresses: BTreeMap::new(),
             inbound_port: 15006,
             outbound_port: 15101,
+            trusted_hops: 0,
+            max_downstream_connections: 50_000,
+            certificates: BTreeMap::new(),
             admin_port: 9901,
             module_source: None,
         }
