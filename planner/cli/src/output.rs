@@ -148,6 +148,11 @@ pub fn bars(values: &[f64], most: f64) -> String {
     values.iter().map(block).collect()
 }
 
+/// `1 entry`, `2 entries`.
+pub fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
 /// A number with as many digits as matter.
 pub fn number(value: f64) -> String {
     match value.abs() {
