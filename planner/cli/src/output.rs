@@ -12,6 +12,9 @@ use foremesh_pipeline::{PipelineError, condense};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
+/// Warnings of a plan that are shown; of each kind there are at most four. `plan.json` holds all.
+pub const MOST_WARNINGS: usize = 24;
+
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {

@@ -593,8 +593,9 @@ fn note_sources(parts: &[Part], context: &Context<'_>, comparisons: usize, notes
             )
         } else {
             format!(
-                "shares are taken to be off by {:.0}% (standard deviation), read from {comparisons} comparisons of services between regions",
-                100.0 * context.spread
+                "shares are taken to be off by {:.0}% (standard deviation), read from {comparisons} comparison{} of services between regions",
+                100.0 * context.spread,
+                if comparisons == 1 { "" } else { "s" },
             )
         };
         notes.add(Severity::Note, "share_spread", &request.region, text);

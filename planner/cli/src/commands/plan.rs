@@ -33,7 +33,7 @@ pub async fn run(
                 output::count(files.len(), "file", "files"),
                 args.output.display()
             ));
-            output::warnings(&planned.warnings, 12);
+            output::warnings(&planned.warnings, output::MOST_WARNINGS);
         }
     }
     Ok(if planned.kpis.holds {

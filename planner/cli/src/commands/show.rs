@@ -18,7 +18,7 @@ pub fn run(args: &Show, format: Format) -> Result<Outcome, PipelineError> {
         Format::Json => output::print_json(&plan),
         _ => {
             output::print(&text(&plan));
-            output::warnings(&plan.warnings, 12);
+            output::warnings(&plan.warnings, output::MOST_WARNINGS);
         }
     }
     Ok(if plan.kpis.holds {
