@@ -493,9 +493,10 @@ fn one_object_twice<'d, 'a>(documents: &'d [Document<'a>], clashes: &mut Vec<Cla
     for document in documents.iter().filter(|document| !document.is_ours()) {
         if let Some(first) = ours.get(&document.identity()) {
             let text = format!(
-                "{} is the same object: what is applied last takes the place of the other; {}",
+                "{} is the same object: what is applied last takes the place of the other; take it out of {} with what the plan sets too, or leave \
+                 the plan's out (do not delete it in the cluster: the plan's would go with it)",
                 first.place(),
-                cure(document, first, "keep one", "target")
+                document.file
             );
             clashes.push(clash(
                 (document, first),

@@ -482,6 +482,8 @@ fn what_is_rendered_beside_what_is_there() {
         "kind: DestinationRule\nmetadata: {name: cart, namespace: shop}\nspec:\n  host: cart\n  trafficPolicy: {}\n",
         &[
             "DestinationRule shop/cart (istio/shop/cart.yaml:",
+            "take it out of team/mesh.yaml",
+            "do not delete it in the cluster",
             "[one-object-twice]",
         ],
     );
