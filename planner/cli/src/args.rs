@@ -31,7 +31,7 @@ pub enum Format {
     Text,
     /// For machines.
     Json,
-    /// Rows (of a forecast).
+    /// Rows: of `forecast` and `audit` only.
     Csv,
 }
 
@@ -137,8 +137,11 @@ pub struct Audit {
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<String>,
     /// History file, CSV or Parquet.
+    #[arg(long, value_name = "FILE", required_unless_present = "request")]
+    pub history: Option<String>,
+    /// The request of a plan: its provider part says where telemetry (a file or a Prometheus server), graph and catalogue come from.
     #[arg(long, value_name = "FILE")]
-    pub history: String,
+    pub request: Option<PathBuf>,
     /// The region whose demand counts; without it the one with the most history.
     #[arg(long)]
     pub region: Option<String>,
@@ -151,7 +154,7 @@ pub struct Audit {
     /// How far ahead, for example 72h or 14d.
     #[arg(long, default_value = "72h", value_parser = hours)]
     pub horizon: u32,
-    /// The instant (RFC 3339) after which nothing may be known; without it the end of the history.
+    /// The instant (RFC 3339) after which nothing may be known; without it the end of the history, or now for a Prometheus server.
     #[arg(long, value_name = "TIME", value_parser = timestamp)]
     pub as_of: Option<foremesh_model::Timestamp>,
 }

@@ -4,6 +4,7 @@
 //! below it, so both give the same answer to the same question.
 
 mod audit;
+mod clashes;
 mod condense;
 mod error;
 mod explain;
@@ -18,6 +19,7 @@ mod target;
 pub use foremesh_policy::{Adoption, adopt};
 
 pub use audit::{Audit, AuditFinding, AuditRequest, audit};
+pub use clashes::clashes;
 pub use condense::condense;
 pub use error::PipelineError;
 pub use explain::{ExplainedValue, Explanation, explain};

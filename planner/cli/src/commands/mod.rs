@@ -12,12 +12,25 @@ pub mod show;
 use foremesh_pipeline::PipelineError;
 
 use crate::{
-    args::{Cli, Command, Override},
+    args::{Cli, Command, Format, Override},
     output::Outcome,
 };
 
+/// Rows are what a forecast and an audit are made of; any other result has no columns.
+fn refuse_csv(cli: &Cli) -> Result<(), PipelineError> {
+    let rows = matches!(cli.command, Command::Forecast(_) | Command::Audit(_));
+    if cli.format != Format::Csv || rows {
+        return Ok(());
+    }
+    Err(PipelineError::RequestValue {
+        field: "--format csv".into(),
+        cause: "only `foremesh forecast` and `foremesh audit` print rows: use --format json (machines) or text (people)".into(),
+    })
+}
+
 /// Runs a command.
 pub async fn run(cli: &Cli, overrides: &[Override]) -> Result<Outcome, PipelineError> {
+    refuse_csv(cli)?;
     match &cli.command {
         Command::Observe(args) => observe::run(args, cli.format),
         Command::Forecast(args) => forecast::run(args, cli.format),
