@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use foremesh_acceptance_tests::{Terraform, Workspace, need};
 use serde_json::Value;
 
-use crate::shop::{differing, files, leaves, plan, rewrite_history, shop, terraform_in};
+use crate::shop::{differing, files, plan, rewrite_history, shop, terraform_in};
 
 const ADOPTED: &str = "foremesh_adopted_profile.paris";
 const AS_OF: &str = "2026-11-20T00:00:00Z";
