@@ -47,10 +47,21 @@ impl Prometheus {
                 .arg("--storage.tsdb.retention.time=100y")
                 .arg("--web.listen-address=127.0.0.1:0"),
         );
-        let line = process.wait_for(|line| line.contains("msg=\"Listening on\""));
-        let address = line.rsplit_once("address=").expect("an address").1;
-        let url = format!("http://{}", address.trim());
-        process.wait_for(|line| line.contains("Server is ready to receive web requests"));
+        // It says both in either order: the one is the web server's, the other the database's.
+        let (mut address, mut ready) = (None, false);
+        while address.is_none() || !ready {
+            let (listening, is_ready) = (
+                "msg=\"Listening on\"",
+                "Server is ready to receive web requests",
+            );
+            let line = process.wait_for(|line| line.contains(listening) || line.contains(is_ready));
+            ready |= line.contains(is_ready);
+            if line.contains(listening) {
+                let (_, at) = line.rsplit_once("address=").expect("an address");
+                address = Some(at.trim().to_owned());
+            }
+        }
+        let url = format!("http://{}", address.unwrap_or_default());
         Self {
             url,
             _process: process,

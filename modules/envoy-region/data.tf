@@ -3,13 +3,13 @@
 data "foremesh_predictive_region" "this" {
   as_of             = var.as_of
   donor_timezones   = var.donor_timezones
-  share_uncertainty = var.share_uncertainty
   donors            = var.donors
   events            = var.events
   go_live           = var.go_live
   horizon_hours     = var.horizon_hours
   region            = var.region
   seed              = var.seed
+  share_uncertainty = var.share_uncertainty
   timezone          = var.timezone
 }
 

@@ -52,6 +52,12 @@ variable "seed" {
   default     = null
 }
 
+variable "share_uncertainty" {
+  description = "How far off the donors' shares may be, as the standard deviation of their logarithm: 0.1 says that two times in three they are within 10%. Default: what regions show among each other, and 0.3 where nothing shows it."
+  type        = number
+  default     = null
+}
+
 variable "timezone" {
   description = "Its IANA time zone, for example `Europe/Paris`."
   type        = string
@@ -165,6 +171,16 @@ variable "autoscaler" {
   default     = null
 }
 
+variable "certificates" {
+  description = "The certificates of services whose Envoys accept TLS, by service. Default none: an inbound listener speaks plain text."
+  type = map(object({
+    authority_file   = optional(string)
+    certificate_file = string
+    private_key_file = string
+  }))
+  default = null
+}
+
 variable "cluster_domain" {
   description = "The cluster's DNS domain. Default `cluster.local`."
   type        = string
@@ -225,6 +241,12 @@ variable "locality_addresses" {
   default = null
 }
 
+variable "max_downstream_connections" {
+  description = "Connections that one Envoy of an entry accepts, all listeners together, before it refuses more. Default 50000."
+  type        = number
+  default     = null
+}
+
 variable "module_source" {
   description = "The source of the Terraform module that generated HCL calls. Default none: variables and outputs alone."
   type        = string
@@ -234,6 +256,12 @@ variable "module_source" {
 variable "namespace" {
   description = "The namespace of services whose name has none. Default `default`."
   type        = string
+  default     = null
+}
+
+variable "namespace_sidecars" {
+  description = "The Sidecar that a namespace has today, as YAML (`file(\"sidecar.yaml\")`), by namespace; `\"\"` where neither the namespace nor the mesh (Istio's root namespace) has one. Services there get a Sidecar each, with the limits of one instance and all that stands in the given one, which it takes the place of. Default none: no Sidecar is written, since Istio merges none and the namespace's egress hosts would be lost; an instance then lets in what its DestinationRule gives a caller."
+  type        = map(string)
   default     = null
 }
 
@@ -251,6 +279,12 @@ variable "prometheus_address" {
 
 variable "stage" {
   description = "The stage of the go-live ramp, counted from 1; none: the last."
+  type        = number
+  default     = null
+}
+
+variable "trusted_hops" {
+  description = "Proxies (a load balancer, a CDN) between the clients and an entry's Envoy whose `x-forwarded-for` and `x-forwarded-proto` are believed. Default 0: the Envoy itself is the edge, and what clients say there is replaced."
   type        = number
   default     = null
 }

@@ -1,6 +1,10 @@
 //! What the provider block configures: where telemetry comes from. Sources are read on first use, once for each instant.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{Arc, OnceLock},
+};
 
 use foremesh_model::{SourceRequest, Timestamp};
 use foremesh_pipeline::{PipelineError, Sources};
@@ -12,6 +16,7 @@ pub struct Context {
     /// What the provider block says; `None` while parts of it are known only after apply.
     pub request: Option<SourceRequest>,
     read: Mutex<BTreeMap<Timestamp, Arc<Sources>>>,
+    manifests: OnceLock<BTreeMap<String, String>>,
 }
 
 impl Context {
@@ -20,7 +25,18 @@ impl Context {
         Self {
             request,
             read: Mutex::default(),
+            manifests: OnceLock::new(),
         }
+    }
+
+    /// The texts of the manifests among the sources of the graph, by path; none while the provider block is not known.
+    pub fn manifests(&self) -> &BTreeMap<String, String> {
+        self.manifests.get_or_init(|| {
+            self.request
+                .as_ref()
+                .map(|request| Sources::manifests(request, Path::new("")))
+                .unwrap_or_default()
+        })
     }
 
     /// The sources as of an instant. Paths are relative to the folder that Terraform runs in.

@@ -14,6 +14,7 @@ pub fn error(error: &PipelineError) -> Diagnostics {
         PipelineError::Forecast(_) => ("Demand cannot be forecast", None),
         PipelineError::Policy(_) => ("Settings cannot be computed", None),
         PipelineError::Render(_) => ("Settings cannot be rendered", None),
+        PipelineError::Simulate(_) => ("The plan cannot be simulated", None),
         PipelineError::Graph(_) => ("The service graph contradicts itself", None),
         PipelineError::Packed(_) => ("Not a string that Foremesh wrote", None),
         PipelineError::Folder(_) => ("Files cannot be written", None),
@@ -37,6 +38,18 @@ pub fn error(error: &PipelineError) -> Diagnostics {
 
 /// Warnings, the worst first. Notes stay out of Terraform's output: a plan that is well says nothing.
 pub fn warnings(warnings: &[Warning]) -> Diagnostics {
+    shown(warnings, "The attribute `warnings` holds all of them.")
+}
+
+/// As [`warnings`], of what no attribute holds.
+pub fn passing_warnings(warnings: &[Warning]) -> Diagnostics {
+    shown(
+        warnings,
+        "`foremesh lint` over the manifests and the folder lists all of them.",
+    )
+}
+
+fn shown(warnings: &[Warning], rest_is: &str) -> Diagnostics {
     let told: Vec<&Warning> = warnings
         .iter()
         .filter(|warning| warning.severity != Severity::Note)
@@ -50,7 +63,7 @@ pub fn warnings(warnings: &[Warning]) -> Diagnostics {
         let rest = told.len() - MOST_WARNINGS;
         diagnostics.push(Diagnostic::warning(
             format!("{rest} more warnings"),
-            "The attribute `warnings` holds all of them.",
+            rest_is,
         ));
     }
     diagnostics

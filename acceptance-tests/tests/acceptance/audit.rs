@@ -17,6 +17,30 @@ const AUDIT: [&str; 8] = [
     "telemetry/catalogue.yaml",
 ];
 
+/// The sources of a plan serve an audit: the same telemetry, graph and catalogue without naming them again.
+#[test]
+fn a_plans_request_names_the_sources() {
+    let workspace = shop();
+    let named = foremesh(workspace.path(), &AUDIT).expect_code(2);
+    let arguments = ["audit", "telemetry/manifests", "--request", "request.yaml"];
+    let request = foremesh(workspace.path(), &arguments).expect_code(2);
+    assert_eq!(named.stdout, request.stdout);
+    let neither = foremesh(workspace.path(), &["audit", "telemetry/manifests"]).expect_code(1);
+    assert!(neither.stderr.contains("--history"), "{neither}");
+}
+
+#[test]
+fn rows_are_refused_where_there_are_none() {
+    let workspace = shop();
+    let arguments = ["--format", "csv", "plan", "request.yaml", "-o", "plan"];
+    let run = foremesh(workspace.path(), &arguments).expect_code(1);
+    assert_eq!(
+        run.stderr.trim(),
+        "error: --format csv: only `foremesh forecast` and `foremesh audit` print rows: use --format json (machines) or text (people)"
+    );
+    assert!(!workspace.join("plan").exists());
+}
+
 #[test]
 fn the_quickstarts_own_limits_do_not_fit_its_demand() {
     let workspace = shop();

@@ -10,8 +10,10 @@
 mod ansible;
 mod audit;
 mod bad_input;
+mod clashes;
 mod envoy;
 mod lifecycle;
+mod measures;
 mod programs;
 mod prometheus;
 mod quiet;

@@ -61,7 +61,7 @@ output "connections" {{
 }}
 
 output "needs" {{
-  value = {{ for name, service in foremesh_adopted_profile.this.adopted.services : name => service.needs.demand_rps }}
+  value = {{ for name, line in data.foremesh_mesh_profile.this.summary : name => tonumber(regex("demand ([0-9.]+) requests/s", line)[0]) }}
 }}
 "#
     )

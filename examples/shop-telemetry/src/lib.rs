@@ -76,6 +76,10 @@ pub fn generate(seed: u64, out: &Path) -> Result<(), GenerateError> {
         let path = out.join("manifests").join(format!("{}.yaml", service.name));
         put(&path, manifests::service(service).as_bytes())?;
     }
+    let path = out
+        .join("manifests")
+        .join(format!("{}.yaml", shop::STORE.name));
+    put(&path, manifests::store().as_bytes())?;
     put(
         &out.join("manifests/limits.yaml"),
         manifests::limits().as_bytes(),

@@ -158,6 +158,36 @@ pub const SERVICES: [Service; 8] = [
     },
 ];
 
+/// Where carts are kept: a store that a plan leaves as it is. Its one caller is `cart`.
+pub const STORE: Store = Store {
+    name: "carts",
+    image: "redis:7.4",
+    system: "redis",
+    port: 6379,
+    caller: "cart",
+    capacity_rps: 20_000,
+    max_connections: 1000,
+};
+
+/// A store of the shop.
+#[derive(Debug, Clone, Copy)]
+pub struct Store {
+    /// Its name without the namespace.
+    pub name: &'static str,
+    /// The image that runs.
+    pub image: &'static str,
+    /// What traces call it.
+    pub system: &'static str,
+    /// The port it listens on.
+    pub port: u16,
+    /// The service that calls it, once for each request.
+    pub caller: &'static str,
+    /// Requests a second that it sustains.
+    pub capacity_rps: u32,
+    /// Connections that it accepts.
+    pub max_connections: u32,
+}
+
 /// A service by its name.
 pub fn find(name: &str) -> Option<&'static Service> {
     SERVICES.iter().find(|service| service.name == name)

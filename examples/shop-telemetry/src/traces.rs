@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::{
     GenerateError,
     random::Draws,
-    shop::{Region, Service, find},
+    shop::{Region, STORE, Service, find},
 };
 
 /// Traces of one region.
@@ -80,6 +80,9 @@ impl Trace<'_> {
         for callee in callees {
             now = self.call(service, callee, id, now);
         }
+        if service.name == STORE.caller {
+            self.ask_store(service, id, now, own_ms);
+        }
         let ends = now + (own_ms * 600.0) as i64 + 1;
         let failed = self.draws.uniform() < service.error_rate;
         let mut span = json!({
@@ -103,6 +106,24 @@ impl Trace<'_> {
         }
         self.spans.insert(place, span);
         ends
+    }
+
+    /// Adds a query to the store, within the caller's own time. A store writes no spans: the client's is all there is. Nothing is
+    /// drawn for it, so that the rest of a trace is the same with and without a store.
+    fn ask_store(&mut self, caller: &Service, parent: &str, starts: i64, own_ms: f64) {
+        let id: String = parent.chars().rev().collect();
+        self.spans.push(json!({
+            "traceId": self.id,
+            "id": id,
+            "parentId": parent,
+            "kind": "CLIENT",
+            "name": "GET",
+            "timestamp": starts,
+            "duration": (own_ms * 60.0) as i64 + 1,
+            "localEndpoint": { "serviceName": caller.name },
+            "remoteEndpoint": { "serviceName": STORE.name, "port": STORE.port },
+            "tags": { "db.system": STORE.system },
+        }));
     }
 
     /// Adds a call: the client span in the caller and what the callee does; answers when the caller had its answer (µs).

@@ -44,7 +44,7 @@ fn mean(history: &[u8], region: &str, hours: &[&str]) -> f64 {
 #[test]
 fn the_same_seed_gives_the_same_bytes_and_another_seed_others() {
     let (first, again, other) = (generated(7), generated(7), generated(8));
-    assert_eq!(first.len(), 1 + 3 + 8 + 1 + 1);
+    assert_eq!(first.len(), 1 + 3 + 8 + 1 + 1 + 1);
     assert!(first == again);
     assert_ne!(first["history.csv"], other["history.csv"]);
     assert_ne!(

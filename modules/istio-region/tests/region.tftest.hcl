@@ -87,8 +87,8 @@ run "a_fall_in_demand_is_taken_over" {
 
   assert {
     condition = (
-      output.adopted.services["shop/frontend"].needs.demand_rps <
-      run.writes_everything_the_mesh_needs.adopted.services["shop/frontend"].needs.demand_rps * 0.9
+      output.adopted.entries["shop/frontend"].gateway_limits.max_concurrent_requests <
+      run.writes_everything_the_mesh_needs.adopted.entries["shop/frontend"].gateway_limits.max_concurrent_requests * 0.9
     )
     error_message = "half of the demand needs no less"
   }

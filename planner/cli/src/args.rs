@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
-use foremesh_pipeline::{RequestOption, request_options};
+use foremesh_pipeline::{RequestOption, SimulatedPolicy, request_options};
 
 /// Plans a service mesh for a region before the region takes its first request.
 #[derive(Debug, Parser)]
@@ -31,7 +31,7 @@ pub enum Format {
     Text,
     /// For machines.
     Json,
-    /// Rows (of a forecast).
+    /// Rows: of `forecast` and `audit` only.
     Csv,
 }
 
@@ -52,6 +52,8 @@ pub enum Command {
     Explain(Explain),
     /// Hold each limit in existing manifests against the forecast.
     Audit(Audit),
+    /// Try a plan in the simulator: its hardest hour, with faults, beside what others do.
+    Simulate(Simulate),
     /// Show a plan: demand by hour, the profile, warnings.
     Show(Show),
 }
@@ -130,6 +132,37 @@ pub struct Explain {
     pub service: String,
 }
 
+/// `foremesh simulate`
+#[derive(Debug, Args)]
+pub struct Simulate {
+    /// A plan folder, or its plan.json.
+    pub plan: PathBuf,
+    /// Something that goes wrong: kind:service,key=value… with times in seconds, for example crash:shop/cart,share=0.5,at=60,for=120. Kinds:
+    /// latency (added_ms), errors (rate), crash (share), cpu (share, factor), memory (share, factor), packet_loss (rate), partition (share),
+    /// slow_dependency (factor), retry_storm (factor), cold_cache (factor).
+    #[arg(long, value_name = "FAULT")]
+    pub fault: Vec<String>,
+    /// Whose settings run: plan, or in its place istio-defaults, hpa, hpa-tuned, static-headroom, vegas, gradient2, dagor, breakwater, topfull,
+    /// autothrottle.
+    #[arg(long, default_value = "plan", value_name = "NAME")]
+    pub policy: SimulatedPolicy,
+    /// The hour of the plan, from 0; without it the hardest.
+    #[arg(long)]
+    pub hour: Option<u32>,
+    /// The quantile of demand.
+    #[arg(long, default_value_t = 0.99)]
+    pub level: f64,
+    /// Minutes that are measured.
+    #[arg(long, default_value_t = 10)]
+    pub minutes: u32,
+    /// Seed of everything that is drawn.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Runs, each with other random numbers.
+    #[arg(long, default_value_t = 5)]
+    pub replications: u32,
+}
+
 /// `foremesh audit`
 #[derive(Debug, Args)]
 pub struct Audit {
@@ -137,8 +170,11 @@ pub struct Audit {
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<String>,
     /// History file, CSV or Parquet.
+    #[arg(long, value_name = "FILE", required_unless_present = "request")]
+    pub history: Option<String>,
+    /// The request of a plan: its provider part says where telemetry (a file or a Prometheus server), graph and catalogue come from.
     #[arg(long, value_name = "FILE")]
-    pub history: String,
+    pub request: Option<PathBuf>,
     /// The region whose demand counts; without it the one with the most history.
     #[arg(long)]
     pub region: Option<String>,
@@ -151,7 +187,7 @@ pub struct Audit {
     /// How far ahead, for example 72h or 14d.
     #[arg(long, default_value = "72h", value_parser = hours)]
     pub horizon: u32,
-    /// The instant (RFC 3339) after which nothing may be known; without it the end of the history.
+    /// The instant (RFC 3339) after which nothing may be known; without it the end of the history, or now for a Prometheus server.
     #[arg(long, value_name = "TIME", value_parser = timestamp)]
     pub as_of: Option<foremesh_model::Timestamp>,
 }

@@ -12,6 +12,9 @@ use foremesh_pipeline::{PipelineError, condense};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
+/// Warnings of a plan that are shown; of each kind there are at most four. `plan.json` holds all.
+pub const MOST_WARNINGS: usize = 24;
+
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
@@ -146,6 +149,11 @@ pub fn bars(values: &[f64], most: f64) -> String {
         BLOCKS[(level as usize).min(8)]
     };
     values.iter().map(block).collect()
+}
+
+/// `1 entry`, `2 entries`.
+pub fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
 }
 
 /// A number with as many digits as matter.

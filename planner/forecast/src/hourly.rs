@@ -2,13 +2,11 @@
 //!
 //! Series come in any step. They are put on whole hours once, so that methods, donors and events can meet by hour number.
 
-use foremesh_model::{Series, Timestamp};
+use foremesh_model::{MOST_REQUESTS_PER_SECOND, Series, Timestamp};
 use jiff::tz::TimeZone;
 
 /// Hours of history that are looked at: half a year. Older values move no forecast of two weeks.
 pub(crate) const KEPT_HOURS: i64 = 26 * 168;
-/// Requests a second above which a value is taken for a fault of the telemetry.
-const MOST_RPS: f64 = 1e12;
 /// A history that begins with this many hours without a request began with the first one: many exporters report 0 for what does
 /// not serve yet, and a forecast of what does would stay wide for weeks.
 const NOT_YET_HOURS: usize = 24;
@@ -35,7 +33,7 @@ pub(crate) fn start_of(hour: i64) -> Timestamp {
 
 /// Whether a value can be a rate of requests.
 pub(crate) fn is_rate(value: f64) -> bool {
-    (0.0..=MOST_RPS).contains(&value)
+    (0.0..=MOST_REQUESTS_PER_SECOND).contains(&value)
 }
 
 impl Hourly {

@@ -594,7 +594,10 @@ fn note_sources(parts: &[Part], context: &Context<'_>, comparisons: usize, notes
             "an assumption, because no two regions share services from which it could be read"
                 .to_owned()
         } else {
-            format!("read from {comparisons} comparisons of services between regions")
+            format!(
+                "read from {comparisons} comparison{} of services between regions",
+                if comparisons == 1 { "" } else { "s" }
+            )
         };
         let text = format!(
             "the donors' shares are taken to be off by {percent:.0}% (standard deviation, {source}): this alone lifts the 0.99 quantile, for which \

@@ -10,6 +10,9 @@ use crate::{RegionName, ServiceName, Timestamp};
 /// The metric that demand is forecast from.
 pub const METRIC_REQUESTS_PER_SECOND: &str = "requests_per_second";
 
+/// Requests a second above which a value is taken for a fault of the telemetry.
+pub const MOST_REQUESTS_PER_SECOND: f64 = 1e12;
+
 /// What a series measures, where.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SeriesKey {

@@ -31,8 +31,12 @@ pub use catalogue::{Catalogue, CatalogueError, CatalogueService};
 pub use demand::{DEMAND_FORMAT_VERSION, Demand, Dependence, EntryDemand, QUANTILE_LEVELS};
 pub use event::Event;
 pub use fault::{Fault, FaultKind};
-pub use graph::{Edge, GraphError, GraphFile, Provenance, Service, ServiceGraph, SourceKind};
-pub use history::{History, HistoryError, METRIC_REQUESTS_PER_SECOND, Series, SeriesKey};
+pub use graph::{
+    Edge, GraphError, GraphFile, Provenance, Service, ServiceGraph, ServiceMeasures, SourceKind,
+};
+pub use history::{
+    History, HistoryError, METRIC_REQUESTS_PER_SECOND, MOST_REQUESTS_PER_SECOND, Series, SeriesKey,
+};
 pub use names::{Criticality, EdgeName, NameError, Protocol, RegionName, ServiceName};
 pub use objectives::{Cost, Slo};
 pub use packed::PackedError;

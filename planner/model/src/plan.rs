@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Demand, EdgeName, Reason, ServiceName, Settings, Timestamp};
+use crate::{Demand, EdgeName, Reason, ServiceGraph, ServiceName, Settings, Timestamp};
 
 /// The version of a plan file.
 pub const PLAN_FORMAT_VERSION: u32 = 1;
@@ -29,6 +29,8 @@ pub struct RegionPlan {
     pub warnings: Vec<Warning>,
     /// The demand that the plan answers.
     pub demand: Demand,
+    /// The services and calls that it was made for.
+    pub graph: ServiceGraph,
 }
 
 /// What made a plan: equal identities and equal inputs give equal bytes.

@@ -164,10 +164,10 @@ fn station(service: &Service, observed_own_ms: Option<f64>, cost: &Cost) -> Stat
     }
 }
 
-/// The service's own share of the latency that its callers observe: the observed mean less that of the calls it makes
-/// itself. None where nobody observed it.
+/// The service's own share of the latency that its callers observe, or that it shows itself where none does: the observed mean
+/// less that of the calls it makes itself. None where nobody observed it.
 fn observed_own_ms(graph: &ServiceGraph, node: petgraph::graph::NodeIndex) -> Option<f64> {
-    let mean = |edge: &crate::Edge| match (edge.latency_p50_ms, edge.latency_p99_ms) {
+    let mean_of = |p50: Option<f64>, p99: Option<f64>| match (p50, p99) {
         (Some(p50), Some(p99)) if p50 > 0.0 && p99 > p50 => {
             // Log-normal through both, kept to a sane spread.
             let scale = ((p99 / p50).ln() / 2.326_347_874).min(1.5);
@@ -177,6 +177,7 @@ fn observed_own_ms(graph: &ServiceGraph, node: petgraph::graph::NodeIndex) -> Op
         (_, Some(p99)) if p99 > 0.0 => Some(p99 / P99_OF_EXPONENTIAL),
         _ => None,
     };
+    let mean = |edge: &crate::Edge| mean_of(edge.latency_p50_ms, edge.latency_p99_ms);
     let petgraph = graph.petgraph();
     let (mut sum, mut weight) = (0.0, 0.0);
     for edge in petgraph.edges_directed(node, Direction::Incoming) {
@@ -189,10 +190,13 @@ fn observed_own_ms(graph: &ServiceGraph, node: petgraph::graph::NodeIndex) -> Op
             weight += w;
         }
     }
-    if weight <= 0.0 {
-        return None;
-    }
-    let whole = sum / weight;
+    let whole = if weight > 0.0 {
+        sum / weight
+    } else {
+        // Nobody was seen to call it (an entry): what it shows itself.
+        let measured = petgraph[node].measured;
+        mean_of(measured.latency_p50_ms, measured.latency_p99_ms)?
+    };
     let (mut one_by_one, mut beside) = (0.0, 0.0f64);
     for edge in petgraph.edges(node) {
         if let Some(mean) = mean(edge.weight()).filter(|_| edge.target() != node) {
@@ -242,6 +246,33 @@ mod tests {
             narrow.workers == 1 && narrow.service_ms == 100.0,
             "{narrow:?}"
         );
+    }
+
+    #[test]
+    fn an_entry_that_nobody_calls_is_timed_by_what_it_shows_itself() {
+        let measured = |p99| crate::ServiceMeasures {
+            latency_p99_ms: p99,
+            ..Default::default()
+        };
+        let of = |p99| {
+            let entry = Service {
+                measured: measured(p99),
+                ..Service::named(name("a"))
+            };
+            let call = Edge {
+                latency_p99_ms: Some(2.0 * P99_OF_EXPONENTIAL),
+                fan_out: Some(3.0),
+                ..Edge::between(name("a"), name("b"))
+            };
+            let graph = ServiceGraph::new(vec![entry, Service::named(name("b"))], vec![call]);
+            stations(&graph.unwrap(), &Cost::default()).unwrap()[0].clone()
+        };
+        // A mean of 10 ms, of which three calls of 2 ms each are waiting.
+        let known = of(Some(10.0 * P99_OF_EXPONENTIAL));
+        assert!((known.service_ms - 4.0).abs() < 1e-9, "{known:?}");
+        assert!(known.from_observed_latency && known.workers == 8);
+        let unknown = of(None);
+        assert!(unknown.service_ms == 20.0 && !unknown.from_observed_latency);
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod graph;
 pub mod history;
 mod limits;
 mod manifests;
+mod measures;
 mod observed;
 mod prometheus;
 mod stores;
@@ -25,5 +26,7 @@ pub use limits::{
     ExistingLimit, ExistingLimits, LimitField, LimitUnit, LimitValue, ScalingWindow, parse_limits,
     read_limits,
 };
+pub use manifests::read_manifests;
+pub use measures::{MEASURES, with_history};
 pub use observed::Observed;
 pub use prometheus::{parse_prometheus_answer, query_prometheus, query_prometheus_graph};

@@ -53,6 +53,14 @@ fn warning(
     }
 }
 
+/// What is wrong with a file, for a warning whose subject names the file already.
+pub(crate) fn of_file(file: &str, error: &impl ToString) -> String {
+    let text = error.to_string();
+    let behind = text.strip_prefix(file);
+    let rest = behind.and_then(|rest| rest.strip_prefix(", ").or(rest.strip_prefix(": ")));
+    rest.map_or_else(|| text.clone(), str::to_owned)
+}
+
 /// `1 row`, `2 rows`.
 pub(crate) fn count(number: usize, one: &str) -> String {
     if number == 1 {

@@ -81,6 +81,7 @@ fn partial_data_is_used_and_said() {
         let value = match hour {
             3 | 5 => "-1.5".to_owned(),
             7 => "inf".to_owned(),
+            8 => "1e300".to_owned(),
             _ => hour.to_string(),
         };
         writeln!(text, "2026-01-01T{hour:02}:00:00Z,eu,cart,{value},5").unwrap();
@@ -89,12 +90,13 @@ fn partial_data_is_used_and_said() {
     let observed = csv(&text).unwrap();
     let series = &observed.value.series[&key("eu", "cart", "requests_per_second")];
     assert!(series.values.iter().all(|v| v.is_nan() || *v >= 0.0));
-    assert_eq!((series.values.len(), series.gaps()), (10, 3));
+    assert_eq!((series.values.len(), series.gaps()), (10, 4));
     insta::assert_snapshot!(texts(&observed.warnings), @r##"
 Note history_duplicate_rows | history.csv: eu/cart | 2 rows repeated with equal values, first at lines 3 and 12; one of each is kept: remove the others from the export
 Caution history_negative_values | history.csv: eu/cart requests_per_second | 2 values below 0, first at line 5; treated as missing: mend the export (a counter that restarted gives such values: use rate(), not a difference)
 Caution history_not_finite | history.csv: eu/cart requests_per_second | 1 value not finite, first at line 9; treated as missing: mend the export (a division by 0 gives such values)
-Caution history_gaps | history.csv | 1 of 1 series of requests_per_second have missing steps, the worst is eu/cart: 3 of 10 steps (30.0%), the first at 2026-01-01T03:00:00Z; missing steps are gaps and not zeros: fill them in the export if values exist
+Caution history_out_of_range | history.csv: eu/cart requests_per_second | 1 value above 1e12, first at line 10; treated as missing: no service takes so many requests a second; mend the export (a wrong unit or a counter that was not differentiated gives such values)
+Caution history_gaps | history.csv | 1 of 1 series of requests_per_second have missing steps, the worst is eu/cart: 4 of 10 steps (40.0%), the first at 2026-01-01T03:00:00Z; missing steps are gaps and not zeros: fill them in the export if values exist
 "##);
 }
 

@@ -7,6 +7,7 @@ use foremesh_model::{GraphError, PackedError};
 use foremesh_observe::ObserveError;
 use foremesh_policy::PolicyError;
 use foremesh_render::RenderError;
+use foremesh_simulate::SimulateError;
 use thiserror::Error;
 
 use crate::FolderError;
@@ -26,6 +27,9 @@ pub enum PipelineError {
     /// The settings could not be rendered.
     #[error(transparent)]
     Render(#[from] RenderError),
+    /// The plan could not be simulated.
+    #[error(transparent)]
+    Simulate(#[from] SimulateError),
     /// The graph contradicts itself.
     #[error(transparent)]
     Graph(#[from] GraphError),

@@ -4,6 +4,7 @@
 //! below it, so both give the same answer to the same question.
 
 mod audit;
+mod clashes;
 mod condense;
 mod error;
 mod explain;
@@ -11,6 +12,7 @@ mod folder;
 mod options;
 mod plan;
 mod request;
+mod simulate;
 mod sources;
 mod summary;
 mod target;
@@ -18,6 +20,7 @@ mod target;
 pub use foremesh_policy::{Adoption, adopt};
 
 pub use audit::{Audit, AuditFinding, AuditRequest, audit};
+pub use clashes::clashes;
 pub use condense::condense;
 pub use error::PipelineError;
 pub use explain::{ExplainedValue, Explanation, explain};
@@ -25,9 +28,11 @@ pub use folder::{FileHashes, Folder, FolderError, OWNED_FILE, hash_files};
 pub use foremesh_forecast::SeriesForecast;
 pub use foremesh_observe::Observed;
 pub use foremesh_render::{Autoscaler, Finding, RenderError, RenderOptions, Target};
+pub use foremesh_simulate::{Estimate, Report};
 pub use options::{RequestOption, request_options};
 pub use plan::{compute_profile, entries, forecast_history, plan, predict_region, read_plan};
 pub use request::{PlanRequest, RequestFormat};
+pub use simulate::{SimulateRequest, SimulatedPolicy, Simulation, parse_fault, simulate_plan};
 pub use sources::Sources;
 pub use summary::{EntrySummary, ServiceSummary, demand_summary, entry_line, settings_summary};
 pub use target::{lint_paths, render_all, render_target};

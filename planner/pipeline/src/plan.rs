@@ -15,7 +15,9 @@ use foremesh_model::{
 use foremesh_observe::Observed;
 use foremesh_policy::PolicyInput;
 
-use crate::{PipelineError, PlanRequest, Sources, request::check_profile};
+use foremesh_render::Target;
+
+use crate::{PipelineError, PlanRequest, Sources, clashes::clashes, request::check_profile};
 
 /// The services where requests enter: those that the graph marks, else those with telemetry in the region or its donors
 /// that no other service calls, else all with telemetry.
@@ -116,6 +118,7 @@ pub fn compute_profile(
         candidates: output.candidates,
         warnings: in_order(output.warnings),
         demand: demand.clone(),
+        graph: graph.clone(),
     })
 }
 
@@ -130,6 +133,12 @@ pub async fn plan(request: &PlanRequest, base: &Path) -> Result<RegionPlan, Pipe
     let mut plan = compute_profile(&sources.graph, &forecast.demand, &request.mesh_profile)?;
     plan.warnings.extend(sources.warnings);
     plan.warnings.extend(forecast.warnings);
+    plan.warnings.extend(clashes(
+        &plan.settings,
+        &Target::ALL,
+        &request.bundle,
+        &sources.manifests,
+    ));
     plan.warnings = in_order(plan.warnings);
     Ok(plan)
 }

@@ -1,6 +1,6 @@
 //! Telemetry, graph and catalogue, read together as of an instant.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use foremesh_model::{
     Catalogue, History, METRIC_REQUESTS_PER_SECOND, Service, ServiceGraph, Severity, SourceRequest,
@@ -17,6 +17,8 @@ pub struct Sources {
     pub history: History,
     /// Which service calls which, with what the catalogue says about capacity.
     pub graph: ServiceGraph,
+    /// The texts of the manifests among the sources of the graph, by path: what is rendered is held against them.
+    pub manifests: BTreeMap<String, String>,
     /// What to know about both: gaps, parts that could not be read, what was assumed.
     pub warnings: Vec<Warning>,
 }
@@ -65,11 +67,22 @@ impl Sources {
         if graph.is_empty() {
             return Err(PipelineError::NoServices);
         }
+        let source = request.history.as_deref().unwrap_or("prometheus");
+        let mut measured = observe::with_history(&graph, &history, source)?;
+        warnings.append(&mut measured.warnings);
+        graph = measured.value;
         Ok(Self {
             history,
             graph,
+            manifests: Self::manifests(request, base),
             warnings,
         })
+    }
+
+    /// The texts of the manifests among the sources of the graph, by path; none where they cannot be read, which [`Sources::load`] says.
+    pub fn manifests(request: &SourceRequest, base: &Path) -> BTreeMap<String, String> {
+        let paths: Vec<_> = request.graph.iter().map(|path| base.join(path)).collect();
+        observe::read_manifests(&paths).unwrap_or_default()
     }
 
     /// Reads graph and catalogue alone. Spans at or after `as_of` are left out.
@@ -93,13 +106,15 @@ impl Sources {
     }
 }
 
-/// Says which columns of a history move nothing: error rates and latencies are taken from traces.
+/// Says which columns of a history move nothing.
 fn unused_metrics(history: &History) -> Option<Warning> {
     let unused: std::collections::BTreeSet<&str> = history
         .series
         .keys()
         .map(|key| key.metric.as_str())
-        .filter(|metric| *metric != METRIC_REQUESTS_PER_SECOND)
+        .filter(|metric| {
+            *metric != METRIC_REQUESTS_PER_SECOND && !observe::MEASURES.contains(metric)
+        })
         .collect();
     if unused.is_empty() {
         return None;
@@ -110,8 +125,9 @@ fn unused_metrics(history: &History) -> Option<Warning> {
         code: "history_metrics_unused".into(),
         subject: "history".into(),
         text: format!(
-            "{} move no setting: errors and latencies of calls are read from traces",
-            names.join(", ")
+            "{} move no setting: beside requests_per_second only {} are read",
+            names.join(", "),
+            observe::MEASURES.join(", ")
         ),
     })
 }

@@ -2,9 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use foremesh_model::{
-    Demand, EntryKpi, QUANTILE_LEVELS, RegionPlan, ServiceName, Timestamp, quantise,
-};
+use foremesh_model::{Demand, EntryDemand, EntryKpi, RegionPlan, ServiceName, Timestamp, quantise};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -76,28 +74,18 @@ pub fn entry_line(kpi: &EntryKpi) -> String {
 
 /// The summary of every entry.
 pub fn demand_summary(demand: &Demand) -> BTreeMap<ServiceName, EntrySummary> {
-    let median = QUANTILE_LEVELS
-        .iter()
-        .position(|level| *level == 0.5)
-        .unwrap_or(0);
-    let high = QUANTILE_LEVELS
-        .iter()
-        .position(|level| *level == 0.99)
-        .unwrap_or(0);
-    let summarise = |quantiles: &Vec<Vec<f64>>| {
-        let at = |level: usize| {
-            quantiles
-                .iter()
-                .map(move |step| step.get(level).copied().unwrap_or(0.0))
-        };
-        let (peak_step, peak) =
-            at(high).enumerate().fold(
+    let summarise = |entry: &EntryDemand| {
+        let (peak_step, peak) = entry
+            .by_step(0.99)
+            .enumerate()
+            .fold(
                 (0, 0.0),
                 |best, next| if next.1 > best.1 { next } else { best },
             );
+        let steps = entry.quantiles_rps.len().max(1) as f64;
         EntrySummary {
-            mean_rps: quantise(at(median).sum::<f64>() / quantiles.len().max(1) as f64),
-            peak_p50_rps: quantise(at(median).fold(0.0, f64::max)),
+            mean_rps: quantise(entry.by_step(0.5).sum::<f64>() / steps),
+            peak_p50_rps: quantise(entry.by_step(0.5).fold(0.0, f64::max)),
             peak_p99_rps: quantise(peak),
             peak_at: demand.at(peak_step),
         }
@@ -105,7 +93,7 @@ pub fn demand_summary(demand: &Demand) -> BTreeMap<ServiceName, EntrySummary> {
     demand
         .entries
         .iter()
-        .map(|(name, entry)| (name.clone(), summarise(&entry.quantiles_rps)))
+        .map(|(name, entry)| (name.clone(), summarise(entry)))
         .collect()
 }
 

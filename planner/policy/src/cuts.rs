@@ -203,7 +203,7 @@ pub(crate) fn missed(
     let entry = &ground.entries[entry];
     let (node, slo) = (entry.node, entry.slo);
     let cause = if (-errors).exp() < slo.availability {
-        "the error rates that were observed on its calls alone miss it, and no setting of the mesh mends errors: lower them or slo.availability".to_owned()
+        "the error rates that were observed on its calls and at itself alone miss it, and no setting of the mesh mends errors: lower them or slo.availability".to_owned()
     } else {
         let worst = (0..cut.edges.len())
             .map(|i| (calls_for_each_request(ground, entry, i) * cut.edges[i], i))

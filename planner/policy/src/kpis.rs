@@ -86,6 +86,9 @@ pub(crate) fn kpis(
                     * edge.error_rate.unwrap_or(0.0)
             })
             .sum();
+        // What the entry itself shows as failing holds the errors of its calls, and its own.
+        let own = ground.services[entry.node].measured.error_rate;
+        let errors = errors.max(-(-own.unwrap_or(0.0).clamp(0.0, 1.0 - 1e-12)).ln_1p());
         let availability = (-errors - cuts[e].for_each_request).exp();
         let name = ground.name(entry.node);
         let in_time = latency_ms <= entry.slo.latency_ms;

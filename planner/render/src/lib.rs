@@ -2,7 +2,8 @@
 //!
 //! One module for each [`Target`]. The same settings and options give the same bytes: maps are written in order of their
 //! keys and nothing depends on the clock. Every file begins with a comment that names the region and the stage of the go-live ramp,
-//! and says what the target could not express. [`lint()`] finds what a schema check of such files does not see.
+//! and says what the target could not express. [`lint()`] finds what a schema check of such files does not see,
+//! [`clashes`] what does not go together with files that are there already.
 //!
 //! ```
 //! use foremesh_render::{RenderOptions, Target, render};
@@ -33,8 +34,8 @@ use std::collections::BTreeMap;
 use foremesh_model::Settings;
 
 pub use error::RenderError;
-pub use lint::{Finding, Level, lint};
-pub use options::{Address, Autoscaler, RenderOptions, Target};
+pub use lint::{Finding, Level, clashes, lint};
+pub use options::{Address, Autoscaler, Certificate, RenderOptions, Target};
 
 /// Renders `settings` for `target`: texts by path relative to the folder they belong in, with `/` between folders.
 ///

@@ -90,6 +90,19 @@ pub struct Address {
     pub port: u16,
 }
 
+/// The certificate of a service's Envoys, as files on their hosts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Certificate {
+    /// PEM file of the certificate, with those of the authorities between it and the root.
+    pub certificate_file: String,
+    /// PEM file of its private key. Only the path is written; the key is read by Envoy.
+    pub private_key_file: String,
+    /// PEM file, on the hosts of its callers, of the authority by which they check the certificate. Default: Debian's, `/etc/ssl/certs/ca-certificates.crt`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authority_file: Option<String>,
+}
+
 /// What the settings do not know about the place they are rendered for. The default suits a mesh whose workloads carry
 /// the label `app` and whose clusters keep their default domain.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -107,6 +120,11 @@ pub struct RenderOptions {
     pub gateways: Vec<String>,
     /// Host names under which entries are reached through the gateways.
     pub entry_hosts: BTreeMap<ServiceName, Vec<String>>,
+    /// The Sidecar that a namespace has today, as YAML (`file("sidecar.yaml")`), by namespace; `""` where neither the namespace nor the mesh
+    /// (Istio's root namespace) has one. Services there get a Sidecar each, with the limits of one instance and all that stands in the given
+    /// one, which it takes the place of. Default none: no Sidecar is written, since Istio merges none and the namespace's egress hosts would
+    /// be lost; an instance then lets in what its DestinationRule gives a caller.
+    pub namespace_sidecars: BTreeMap<String, String>,
     /// The request header by whose hash an instance is chosen, where a service balances by hash. Default none: such a service is balanced
     /// by the fewest requests (LEAST_REQUEST) instead, and warms up as such, because the source address would tie each calling pod to one
     /// instance. Opaque TCP has no header and is balanced so in any case.
@@ -135,6 +153,13 @@ pub struct RenderOptions {
     /// The first of the ports, on the loopback address, on which an Envoy accepts its service's calls, one for each callee in order
     /// of name. Default 15101.
     pub outbound_port: u16,
+    /// Proxies (a load balancer, a CDN) between the clients and an entry's Envoy whose `x-forwarded-for` and `x-forwarded-proto` are believed. Default 0:
+    /// the Envoy itself is the edge, and what clients say there is replaced.
+    pub trusted_hops: u32,
+    /// Connections that one Envoy of an entry accepts, all listeners together, before it refuses more. Default 50000.
+    pub max_downstream_connections: u32,
+    /// The certificates of services whose Envoys accept TLS, by service. Default none: an inbound listener speaks plain text.
+    pub certificates: BTreeMap<ServiceName, Certificate>,
     /// The port, on the loopback address, of Envoy's administration. Default 9901.
     pub admin_port: u16,
     /// The source of the Terraform module that generated HCL calls. Default none: variables and outputs alone.
@@ -150,6 +175,7 @@ impl Default for RenderOptions {
             cluster_domain: "cluster.local".into(),
             gateways: Vec::new(),
             entry_hosts: BTreeMap::new(),
+            namespace_sidecars: BTreeMap::new(),
             hash_header: None,
             autoscaler: Autoscaler::default(),
             prometheus_address: None,
@@ -161,6 +187,9 @@ impl Default for RenderOptions {
             failover_addresses: BTreeMap::new(),
             inbound_port: 15006,
             outbound_port: 15101,
+            trusted_hops: 0,
+            max_downstream_connections: 50_000,
+            certificates: BTreeMap::new(),
             admin_port: 9901,
             module_source: None,
         }

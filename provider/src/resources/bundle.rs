@@ -5,8 +5,10 @@
 
 use std::collections::BTreeMap;
 
+use foremesh_model::Settings;
 use foremesh_pipeline::{
-    FileHashes, Folder, RenderError, RenderOptions, Target, hash_files, render_target,
+    FileHashes, Folder, RenderError, RenderOptions, Target, clashes, condense, hash_files,
+    render_target,
 };
 use tfplugin::{
     Attribute, ChangeResponse, CreateRequest, DeleteRequest, Diagnostic, Diagnostics, PlanRequest,
@@ -31,7 +33,9 @@ impl Resource<Context> for Bundle {
             .version(1)
             .description(
                 "Writes the files of one target into a folder, whole or not at all. Altered and missing files are seen and mended; \
-                 only its own files are ever removed; a machine on which the folder was never written shows no change.",
+                 only its own files are ever removed; a machine on which the folder was never written shows no change. Objects in the manifests of the \
+                 provider's `graph` that do not go together with what is rendered (an autoscaler of the same workload, a VirtualService of the same \
+                 host) are named as warnings at each plan.",
             )
             .attribute(
                 Attribute::required("profile", schema::settings())
@@ -65,7 +69,14 @@ impl Resource<Context> for Bundle {
         if !request.config.is_wholly_known() {
             return Ok(PlanResponse::propose(&request).with_planned("files", Value::Unknown));
         }
-        let files = hash_files(&rendered(&request.config)?);
+        let asked = asked(&request.config)?;
+        let files = hash_files(&asked.rendered()?);
+        let warnings = diagnostics::passing_warnings(&condense(&clashes(
+            &asked.settings,
+            &[asked.target],
+            &asked.options,
+            request.context.manifests(),
+        )));
         let unchanged = |prior: &Value| {
             let kept = request
                 .schema
@@ -78,9 +89,11 @@ impl Resource<Context> for Bundle {
                 && hashes(prior) == files
         };
         if request.prior.as_ref().is_some_and(unchanged) {
-            return Ok(PlanResponse::keep_prior(&request));
+            return Ok(PlanResponse::keep_prior(&request).with_diagnostics(warnings));
         }
-        Ok(PlanResponse::propose(&request).with_planned("files", files))
+        Ok(PlanResponse::propose(&request)
+            .with_planned("files", files)
+            .with_diagnostics(warnings))
     }
 
     async fn create(&self, request: CreateRequest<Context>) -> Result<ChangeResponse, Diagnostics> {
@@ -118,7 +131,21 @@ impl Resource<Context> for Bundle {
     }
 }
 
-fn rendered(config: &Value) -> Result<BTreeMap<String, String>, Diagnostics> {
+/// What a configuration asks to be written.
+struct Asked {
+    settings: Settings,
+    target: Target,
+    options: RenderOptions,
+}
+
+impl Asked {
+    fn rendered(&self) -> Result<BTreeMap<String, String>, Diagnostics> {
+        render_target(&self.settings, self.target, &self.options)
+            .map_err(|e| diagnostics::error(&e))
+    }
+}
+
+fn asked(config: &Value) -> Result<Asked, Diagnostics> {
     let settings = settings_of(config.get("profile"), "profile")?;
     let target: Target = config
         .get("target")
@@ -130,7 +157,11 @@ fn rendered(config: &Value) -> Result<BTreeMap<String, String>, Diagnostics> {
         })?;
     let options: RenderOptions =
         schema::only(config, &schema::fields::<RenderOptions>()).deserialize()?;
-    render_target(&settings, target, &options).map_err(|e| diagnostics::error(&e))
+    Ok(Asked {
+        settings,
+        target,
+        options,
+    })
 }
 
 fn written(
@@ -139,7 +170,7 @@ fn written(
     planned: Value,
 ) -> Result<ChangeResponse, Diagnostics> {
     let files = folder(config)
-        .write(&rendered(config)?, owned)
+        .write(&asked(config)?.rendered()?, owned)
         .map_err(|e| diagnostics::error(&e.into()))?;
     Ok(ChangeResponse::new(planned.with("files", files)))
 }

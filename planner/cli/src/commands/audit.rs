@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
-use foremesh_model::{RegionName, Severity};
-use foremesh_pipeline::{Audit as Found, AuditFinding, AuditRequest, PipelineError, audit};
+use foremesh_model::{RegionName, Severity, SourceRequest, Timestamp};
+use foremesh_pipeline::{
+    Audit as Found, AuditFinding, AuditRequest, PipelineError, PlanRequest, audit,
+};
 
 use crate::{
     args::{Audit, Format},
@@ -17,14 +19,15 @@ pub async fn run(args: &Audit, format: Format) -> Result<Outcome, PipelineError>
         field: "--region".into(),
         cause: cause.to_string(),
     })?;
+    let sources = sources(args)?;
     let request = AuditRequest {
         manifests: args.paths.clone(),
-        history: args.history.clone(),
+        as_of: args
+            .as_of
+            .or_else(|| sources.prometheus.is_some().then(Timestamp::now)),
+        sources,
         region,
-        catalogue: args.catalogue.clone(),
-        graph: args.graph.clone(),
         horizon_hours: args.horizon,
-        as_of: args.as_of,
     };
     let progress = output::progress("comparing manifests with the forecast");
     let found = audit(&request, Path::new("")).await;
@@ -47,6 +50,44 @@ pub async fn run(args: &Audit, format: Format) -> Result<Outcome, PipelineError>
     })
 }
 
+/// The sources of the request that is named, with what the options say in place of its parts or beside them.
+fn sources(args: &Audit) -> Result<SourceRequest, PipelineError> {
+    let mut sources = SourceRequest::default();
+    if let Some(file) = &args.request {
+        let base = PlanRequest::base(file);
+        let from_here = |path: &String| base.join(path).display().to_string();
+        sources = PlanRequest::read(file)?.provider;
+        sources.history = sources.history.as_ref().map(from_here);
+        sources.catalogue = sources.catalogue.as_ref().map(from_here);
+        sources.graph = sources.graph.iter().map(from_here).collect();
+        if let Some(prometheus) = &mut sources.prometheus {
+            prometheus.ca_file = prometheus.ca_file.as_ref().map(from_here);
+        }
+    }
+    if args.history.is_some() {
+        sources.history = args.history.clone();
+        sources.prometheus = None;
+    }
+    if args.catalogue.is_some() {
+        sources.catalogue = args.catalogue.clone();
+    }
+    sources.graph.extend(args.graph.iter().cloned());
+    Ok(sources)
+}
+
+/// Services that a line for people names; a row for machines names all.
+const NAMED: usize = 4;
+
+/// The subject, without the many services that a line cannot hold.
+fn short(finding: &AuditFinding) -> String {
+    let names: Vec<&str> = finding.services.iter().map(|s| s.as_str()).collect();
+    if names.len() <= NAMED || finding.subject != names.join(", ") {
+        return finding.subject.clone();
+    }
+    let (named, rest) = names.split_at(NAMED);
+    format!("{}, {} more", named.join(", "), rest.len())
+}
+
 fn word(severity: Severity) -> &'static str {
     match severity {
         Severity::Severe => "severe",
@@ -66,7 +107,7 @@ fn text(found: &Found) -> String {
         text += &format!(
             "{:<8}{}: {}{set}; {}\n",
             word(finding.severity),
-            finding.subject,
+            short(finding),
             finding.field,
             finding.text
         );
@@ -99,10 +140,7 @@ fn text(found: &Found) -> String {
 
 /// `1 note`, `2 notes`.
 fn count(number: usize, noun: &str) -> String {
-    match number {
-        1 => format!("1 {noun}"),
-        number => format!("{number} {noun}s"),
-    }
+    output::count(number, noun, &format!("{noun}s"))
 }
 
 fn csv(found: &Found) -> String {
@@ -128,7 +166,7 @@ fn csv(found: &Found) -> String {
 
 #[cfg(test)]
 mod tests {
-    use foremesh_model::Timestamp;
+    use foremesh_model::ServiceName;
 
     use super::*;
 
@@ -165,5 +203,22 @@ mod tests {
         ), "{text}");
         // A document without a line of its own is named all the same.
         assert!(text.contains("\n        Deployment shop/cart\n"), "{text}");
+
+        // A person reads a few of many services, a machine all of them.
+        let services: Vec<ServiceName> = (1..=6)
+            .map(|i| ServiceName::new(format!("shop/s{i}")).unwrap())
+            .collect();
+        let names: Vec<&str> = services.iter().map(|s| s.as_str()).collect();
+        let many = AuditFinding {
+            subject: names.join(", "),
+            services: services.clone(),
+            ..finding(Severity::Caution)
+        };
+        assert_eq!(short(&many), "shop/s1, shop/s2, shop/s3, shop/s4, 2 more");
+        let found = Found {
+            findings: vec![many],
+            ..found
+        };
+        assert!(csv(&found).contains("\"shop/s1, shop/s2, shop/s3, shop/s4, shop/s5, shop/s6\""));
     }
 }

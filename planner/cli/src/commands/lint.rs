@@ -16,10 +16,8 @@ pub fn run(args: &Lint, format: Format) -> Result<Outcome, PipelineError> {
             for finding in &findings {
                 output::print(&format!("{finding}\n"));
             }
-            output::print(&match findings.len() {
-                1 => "1 finding\n".into(),
-                number => format!("{number} findings\n"),
-            });
+            let number = output::count(findings.len(), "finding", "findings");
+            output::print(&format!("{number}\n"));
         }
     }
     Ok(if findings.iter().any(|finding| finding.is_error()) {

@@ -67,9 +67,9 @@ pub fn run(args: &Observe, format: Format) -> Result<Outcome, PipelineError> {
             ];
             output::print(&output::table(&header, rows));
             output::print(&format!(
-                "\n{} services, {} edges\n",
-                graph.len(),
-                graph.edges().len()
+                "\n{}, {}\n",
+                output::count(graph.len(), "service", "services"),
+                output::count(graph.edges().len(), "edge", "edges")
             ));
             if let Some(output) = &args.output {
                 output::print(&format!("written to {}\n", output.display()));

@@ -29,11 +29,11 @@ pub async fn run(
         _ => {
             output::print(&show::text(&planned));
             output::print(&format!(
-                "\n{} files in {}\n",
-                files.len(),
+                "\n{} in {}\n",
+                output::count(files.len(), "file", "files"),
                 args.output.display()
             ));
-            output::warnings(&planned.warnings, 12);
+            output::warnings(&planned.warnings, output::MOST_WARNINGS);
         }
     }
     Ok(if planned.kpis.holds {

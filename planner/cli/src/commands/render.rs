@@ -20,8 +20,8 @@ pub fn run(args: &Render, format: Format) -> Result<Outcome, PipelineError> {
     match format {
         Format::Json => output::print_json(&hashes),
         _ => output::print(&format!(
-            "{} files in {}\n",
-            files.len(),
+            "{} in {}\n",
+            output::count(files.len(), "file", "files"),
             args.output.display()
         )),
     }

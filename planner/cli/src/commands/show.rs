@@ -1,11 +1,11 @@
 //! `foremesh show`: a plan on one screen, or a little more.
 
-use foremesh_model::{QUANTILE_LEVELS, RegionPlan};
+use foremesh_model::RegionPlan;
 use foremesh_pipeline::{PipelineError, demand_summary, read_plan};
 
 use crate::{
     args::{Format, Show},
-    output::{self, Outcome, bars, number, table},
+    output::{self, Outcome, bars, count, number, table},
 };
 
 /// Services beyond this many are counted, not listed.
@@ -18,7 +18,7 @@ pub fn run(args: &Show, format: Format) -> Result<Outcome, PipelineError> {
         Format::Json => output::print_json(&plan),
         _ => {
             output::print(&text(&plan));
-            output::warnings(&plan.warnings, 12);
+            output::warnings(&plan.warnings, output::MOST_WARNINGS);
         }
     }
     Ok(if plan.kpis.holds {
@@ -32,33 +32,18 @@ pub fn run(args: &Show, format: Format) -> Result<Outcome, PipelineError> {
 pub fn text(plan: &RegionPlan) -> String {
     let settings = &plan.settings;
     let mut text = format!(
-        "Region {} from {} for {} hours, known until {} ({} policy, demand by {})\n\nDemand by hour, requests a second\n",
+        "Region {} from {} for {}, known until {} ({} policy, demand by {})\n\nDemand by hour, requests a second\n",
         settings.region,
         settings.starts,
-        settings.horizon_hours,
+        count(settings.horizon_hours as usize, "hour", "hours"),
         plan.demand.as_of,
         plan.identity.policy,
         plan.identity.forecaster,
     );
-    let median = QUANTILE_LEVELS
-        .iter()
-        .position(|level| *level == 0.5)
-        .unwrap_or(0);
-    let high = QUANTILE_LEVELS
-        .iter()
-        .position(|level| *level == 0.99)
-        .unwrap_or(0);
     let summaries = demand_summary(&plan.demand);
     for (name, entry) in plan.demand.entries.iter().take(8) {
-        let at = |level: usize| -> Vec<f64> {
-            entry
-                .quantiles_rps
-                .iter()
-                .take(72)
-                .map(|step| step.get(level).copied().unwrap_or(0.0))
-                .collect()
-        };
-        let (p50, p99) = (at(median), at(high));
+        let at = |level: f64| -> Vec<f64> { entry.by_step(level).take(72).collect() };
+        let (p50, p99) = (at(0.5), at(0.99));
         let most = p99.iter().copied().fold(0.0, f64::max);
         text += &format!(
             "{name}\n  p50 {}\n  p99 {}\n",
@@ -76,7 +61,8 @@ pub fn text(plan: &RegionPlan) -> String {
         }
     }
     if plan.demand.entries.len() > 8 {
-        text += &format!("… and {} more entries\n", plan.demand.entries.len() - 8);
+        let more = count(plan.demand.entries.len() - 8, "more entry", "more entries");
+        text += &format!("… and {more}\n");
     }
     text += "\nProfile\n";
     let rows = settings
@@ -118,10 +104,12 @@ pub fn text(plan: &RegionPlan) -> String {
     ];
     text += &table(&header, rows.collect());
     if settings.services.len() > MOST_ROWS {
-        text += &format!(
-            "… and {} more services\n",
-            settings.services.len() - MOST_ROWS
+        let more = count(
+            settings.services.len() - MOST_ROWS,
+            "more service",
+            "more services",
         );
+        text += &format!("… and {more}\n");
     }
     if !settings.edges.is_empty() {
         text += "\nCalls\n";

@@ -102,6 +102,11 @@ impl Demand {
 }
 
 impl EntryDemand {
+    /// The demand at a quantile `level` (0 … 1) in each step, in requests a second.
+    pub fn by_step(&self, level: f64) -> impl Iterator<Item = f64> + '_ {
+        (0..self.quantiles_rps.len()).map(move |step| self.at_level(step, level))
+    }
+
     /// The demand at a quantile `level` (0 … 1) of a step, in requests a second: linear between the forecast levels, the outermost
     /// ones beyond them. 0 where the step does not exist.
     pub fn at_level(&self, step: usize, level: f64) -> f64 {
@@ -121,6 +126,9 @@ impl EntryDemand {
             return values[last];
         }
         let (from, to) = (QUANTILE_LEVELS[above - 1], QUANTILE_LEVELS[above]);
+        if to == level {
+            return values[above];
+        }
         values[above - 1] + (values[above] - values[above - 1]) * (level - from) / (to - from)
     }
 }

@@ -9,7 +9,7 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-pub use service::{Edge, Provenance, Service, SourceKind};
+pub use service::{Edge, Provenance, Service, ServiceMeasures, SourceKind};
 pub use traffic::Visits;
 
 use crate::ServiceName;
@@ -51,6 +51,18 @@ pub enum GraphError {
         field: &'static str,
         /// The value as given.
         value: f64,
+    },
+    /// A number that no service can have.
+    #[error("services: {service:?} has measured.{field} = {value}: it must be {must}")]
+    ServiceNumber {
+        /// The service.
+        service: String,
+        /// The field.
+        field: &'static str,
+        /// The value as given.
+        value: f64,
+        /// What it must be.
+        must: &'static str,
     },
     /// Calls feed on themselves: around a cycle each request makes at least one more.
     #[error(
@@ -114,6 +126,18 @@ impl ServiceGraph {
             let name = service.name.clone();
             if index.contains_key(&name) {
                 return Err(GraphError::DuplicateService(name.to_string()));
+            }
+            if let Some((field, value)) = service.measured.fault() {
+                return Err(GraphError::ServiceNumber {
+                    service: name.to_string(),
+                    field,
+                    value,
+                    must: if field == "error_rate" {
+                        "a share, 0 to 1"
+                    } else {
+                        "0 or more"
+                    },
+                });
             }
             index.insert(name, graph.add_node(service));
         }

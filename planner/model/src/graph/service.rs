@@ -29,6 +29,56 @@ pub struct Provenance {
     pub confidence: f64,
 }
 
+/// What was measured of all requests that a service answers, whoever made them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServiceMeasures {
+    /// Median latency in milliseconds, as the service's own side sees it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latency_p50_ms: Option<f64>,
+    /// 99th percentile of that latency in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latency_p99_ms: Option<f64>,
+    /// Share of requests that fail, 0 … 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_rate: Option<f64>,
+}
+
+impl ServiceMeasures {
+    /// Whether nothing was measured.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// These measures, with `other` filling what is unknown here. The latencies are taken from one of the two: percentiles of different
+    /// sources may contradict each other.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        let own = self.latency_p50_ms.is_some() || self.latency_p99_ms.is_some();
+        let latency = if own { self } else { other };
+        Self {
+            latency_p50_ms: latency.latency_p50_ms,
+            latency_p99_ms: latency.latency_p99_ms,
+            error_rate: self.error_rate.or(other.error_rate),
+        }
+    }
+
+    pub(super) fn fault(&self) -> Option<(&'static str, f64)> {
+        [
+            ("latency_p50_ms", self.latency_p50_ms),
+            ("latency_p99_ms", self.latency_p99_ms),
+            ("error_rate", self.error_rate),
+        ]
+        .into_iter()
+        .find_map(|(field, value)| {
+            let most = if field == "error_rate" { 1.0 } else { f64::MAX };
+            value
+                .filter(|v| !(0.0..=most).contains(v))
+                .map(|v| (field, v))
+        })
+    }
+}
+
 /// A service.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -56,6 +106,9 @@ pub struct Service {
     /// Whether requests enter the mesh here; null: it does when demand is known for it, or when no other service calls it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entry: Option<bool>,
+    /// What was measured of its requests as a whole; what was measured of a single call stands with the edge and is surer.
+    #[serde(default, skip_serializing_if = "ServiceMeasures::is_empty")]
+    pub measured: ServiceMeasures,
     /// Who said that it exists.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub provenance: Vec<Provenance>,
@@ -73,6 +126,7 @@ impl Service {
             stateful: None,
             instances: None,
             entry: None,
+            measured: ServiceMeasures::default(),
             provenance: Vec::new(),
         }
     }

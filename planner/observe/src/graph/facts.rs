@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use foremesh_model::{Capacity, Criticality, Edge, Protocol, Provenance, ServiceName, SourceKind};
+use foremesh_model::{
+    Capacity, Criticality, Edge, Protocol, Provenance, ServiceMeasures, ServiceName, SourceKind,
+};
 
 /// What a source says about one service.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -16,6 +18,7 @@ pub(crate) struct ServiceFacts {
     /// Instances that run, where no autoscaler moves them.
     pub instances: Option<u32>,
     pub entry: Option<bool>,
+    pub measured: ServiceMeasures,
     /// Other names under which sources may know it: its workload, its label `app`.
     pub aliases: BTreeSet<String>,
     pub provenance: Vec<Provenance>,

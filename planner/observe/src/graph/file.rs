@@ -47,6 +47,7 @@ pub(crate) fn parse(bytes: &[u8], file: &str) -> Result<Fragment, ObserveError> 
         facts.stateful = service.stateful;
         facts.instances = service.instances;
         facts.entry = service.entry;
+        facts.measured = service.measured;
         facts.provenance = service.provenance;
         if facts.provenance.is_empty() {
             facts.provenance.push(said.clone());

@@ -32,6 +32,7 @@ pub(crate) fn merge(mut fragments: Vec<Fragment>) -> (Vec<Service>, Vec<Edge>, V
             known.stateful = facts.stateful.or(known.stateful);
             known.instances = facts.instances.or(known.instances);
             known.entry = facts.entry.or(known.entry);
+            known.measured = facts.measured.or(known.measured);
             known.provenance.extend(facts.provenance);
         }
         for ((caller, callee), edge) in fragment.edges {
@@ -66,6 +67,7 @@ pub(crate) fn merge(mut fragments: Vec<Fragment>) -> (Vec<Service>, Vec<Edge>, V
             stateful: facts.stateful,
             instances: facts.instances,
             entry: facts.entry,
+            measured: facts.measured,
             provenance: facts.provenance,
             ..Service::named(name)
         })

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     ObserveError, Observed, manifests,
     manifests::Objects,
-    observed::{caution, note},
+    observed::{caution, note, of_file},
     prometheus::{MeshPool, read_exposition},
     traces::{self, DependencyPool, Spans},
 };
@@ -119,7 +119,10 @@ impl Sources {
         self.warnings.push(caution(
             "graph_source_skipped",
             file,
-            format!("{error}; the rest of the sources is used without it"),
+            format!(
+                "{}; the rest of the sources is used without it",
+                of_file(file, &error)
+            ),
         ));
         self.first_refused.get_or_insert(error);
     }

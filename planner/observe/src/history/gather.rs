@@ -9,8 +9,8 @@ use std::{
 };
 
 use foremesh_model::{
-    History, METRIC_REQUESTS_PER_SECOND, NameError, RegionName, Series, SeriesKey, ServiceName,
-    Timestamp, Warning,
+    History, METRIC_REQUESTS_PER_SECOND, MOST_REQUESTS_PER_SECOND, NameError, RegionName, Series,
+    SeriesKey, ServiceName, Timestamp, Warning,
 };
 
 use crate::{
@@ -41,6 +41,8 @@ struct Metric {
     never_negative: bool,
     /// Whether it is a share between 0 and 1.
     share: bool,
+    /// Whether it is the demand.
+    demand: bool,
 }
 
 impl Metric {
@@ -66,6 +68,7 @@ impl Metric {
             name: name.into(),
             never_negative,
             share: name == "error_rate",
+            demand: name == METRIC_REQUESTS_PER_SECOND,
         }
     }
 
@@ -77,6 +80,8 @@ impl Metric {
             Some(Fault::Negative)
         } else if value > 1.0 && self.share {
             Some(Fault::AboveOne)
+        } else if value > MOST_REQUESTS_PER_SECOND && self.demand {
+            Some(Fault::TooMany)
         } else {
             None
         }
@@ -88,6 +93,7 @@ enum Fault {
     Negative,
     NotFinite,
     AboveOne,
+    TooMany,
 }
 
 /// The rows of one region and service.
@@ -342,6 +348,11 @@ impl Gather {
                     "history_share_above_one",
                     "above 1",
                     "write the share of failed requests, 0 to 1, not a percentage or a number of errors",
+                ),
+                Fault::TooMany => (
+                    "history_out_of_range",
+                    "above 1e12",
+                    "no service takes so many requests a second; mend the export (a wrong unit or a counter that was not differentiated gives such values)",
                 ),
             };
             warnings.push(caution(

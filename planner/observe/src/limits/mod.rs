@@ -27,7 +27,7 @@ use crate::{
     graph::kind::{Kind, kind_of},
     graph::promising,
     manifests::{Objects, services::ServiceIndex},
-    observed::{caution, note},
+    observed::{caution, note, of_file},
     yaml,
 };
 use foremesh_model::Warning;
@@ -136,7 +136,10 @@ impl Sources {
         self.warnings.push(caution(
             "limits_source_skipped",
             file,
-            format!("{error}; the rest of the sources is used without it"),
+            format!(
+                "{}; the rest of the sources is used without it",
+                of_file(file, &error)
+            ),
         ));
         self.first_refused.get_or_insert(error);
     }

@@ -8,6 +8,8 @@ pub(crate) mod objects;
 mod ports;
 pub(crate) mod services;
 mod stateful;
+mod texts;
 
 pub(crate) use graph::fragment;
 pub(crate) use objects::Objects;
+pub use texts::read_manifests;

@@ -80,7 +80,7 @@ pub(super) fn read(
         warnings.push(caution(
             "dependency_skipped",
             file,
-            format!("{unusable} entries lack a parent or a child or have a negative callCount; they are not used"),
+            format!("entries without a parent, without a child or with a negative callCount: {unusable}, not used"),
         ));
     }
     Ok(warnings)

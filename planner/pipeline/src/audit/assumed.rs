@@ -43,7 +43,10 @@ fn capacity_assumed(graph: &ServiceGraph, service: &ServiceName) -> bool {
             edge.callee == *service
                 && edge.latency_p50_ms.is_some()
                 && edge.latency_p99_ms.is_some()
-        });
+        })
+        || graph
+            .service(service)
+            .is_some_and(|service| service.measured.latency_p99_ms.is_some());
     !timed || capacity.concurrency.is_none() && capacity.capacity_rps.is_none()
 }
 

@@ -27,14 +27,10 @@ use yardstick::Yardstick;
 pub struct AuditRequest {
     /// Files and folders with the manifests as they are.
     pub manifests: Vec<String>,
-    /// History file, CSV or Parquet.
-    pub history: String,
+    /// Where telemetry, the service graph beside the manifests, and capacities come from: the sources of a plan.
+    pub sources: SourceRequest,
     /// The region whose demand counts; none: the one with the most history.
     pub region: Option<RegionName>,
-    /// Capacities.
-    pub catalogue: Option<String>,
-    /// Sources of the service graph beside the manifests.
-    pub graph: Vec<String>,
     /// Hours ahead.
     pub horizon_hours: u32,
     /// The instant after which nothing may be known; none: the end of the region's history.
@@ -65,7 +61,7 @@ pub struct Audit {
 pub struct AuditFinding {
     /// Severe: the forecast breaks it or it breaks the traffic. Caution: it protects nothing. Note: it costs more than it must.
     pub severity: Severity,
-    /// The service or services in short, or `caller->callee`.
+    /// The service, the services with commas between, or `caller->callee`.
     pub subject: String,
     /// Every service whose limits it is about.
     pub services: Vec<ServiceName>,
@@ -112,18 +108,10 @@ impl AuditFinding {
 
     /// A finding about values that nothing sets.
     fn unset(services: &[&ServiceName], field: &str, text: String) -> Self {
-        const MOST: usize = 4;
-        let mut subject: Vec<String> = services
-            .iter()
-            .take(MOST)
-            .map(|service| service.to_string())
-            .collect();
-        if services.len() > MOST {
-            subject.push(format!("{} more", services.len() - MOST));
-        }
+        let names: Vec<&str> = services.iter().map(|service| service.as_str()).collect();
         Self {
             severity: Severity::Caution,
-            subject: subject.join(", "),
+            subject: names.join(", "),
             services: services.iter().map(|&service| service.clone()).collect(),
             field: field.into(),
             has: None,
@@ -154,10 +142,8 @@ pub async fn audit(request: &AuditRequest, base: &Path) -> Result<Audit, Pipelin
         .collect();
     let limits = read_limits(&paths)?;
     let source = SourceRequest {
-        history: Some(request.history.clone()),
-        graph: [request.manifests.clone(), request.graph.clone()].concat(),
-        catalogue: request.catalogue.clone(),
-        ..SourceRequest::default()
+        graph: [request.manifests.clone(), request.sources.graph.clone()].concat(),
+        ..request.sources.clone()
     };
     let sources = Sources::load(&source, request.as_of.unwrap_or(Timestamp::MAX), base).await?;
     let history = &sources.history;

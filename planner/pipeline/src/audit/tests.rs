@@ -18,6 +18,14 @@ fn history() -> String {
     text
 }
 
+fn sources(graph: &[&str]) -> SourceRequest {
+    SourceRequest {
+        history: Some("history.csv".into()),
+        graph: graph.iter().map(|file| (*file).to_owned()).collect(),
+        ..SourceRequest::default()
+    }
+}
+
 const GRAPH: &str = r#"{
   "services": [
     { "name": "shop/frontend", "capacity": { "service_time_mean_ms": 20, "concurrency": 8 } },
@@ -106,10 +114,8 @@ async fn audited_with(manifests: &str, graph: &str) -> (Audit, String) {
     fs::write(folder.path().join("history.csv"), history()).unwrap();
     let request = AuditRequest {
         manifests: vec!["mesh.yaml".into()],
-        history: "history.csv".into(),
+        sources: sources(&["graph.json"]),
         region: None,
-        catalogue: None,
-        graph: vec!["graph.json".into()],
         horizon_hours: 48,
         as_of: None,
     };
@@ -379,10 +385,8 @@ async fn a_region_that_was_never_measured_is_refused_with_those_that_were() {
     fs::write(folder.path().join("history.csv"), history()).unwrap();
     let request = AuditRequest {
         manifests: vec!["mesh.yaml".into()],
-        history: "history.csv".into(),
+        sources: sources(&[]),
         region: Some(RegionName::new("eu-9").unwrap()),
-        catalogue: None,
-        graph: Vec::new(),
         horizon_hours: 48,
         as_of: None,
     };
@@ -405,10 +409,8 @@ async fn an_empty_history_is_refused_without_an_instant_that_nobody_gave() {
     .unwrap();
     let request = AuditRequest {
         manifests: vec!["mesh.yaml".into()],
-        history: "history.csv".into(),
+        sources: sources(&[]),
         region: None,
-        catalogue: None,
-        graph: Vec::new(),
         horizon_hours: 48,
         as_of: None,
     };

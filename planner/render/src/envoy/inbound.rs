@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{
     Context,
     cluster::{self, CONNECT_TIMEOUT_MS, Group, Upstream},
-    filters, hash_policy, longest_timeout_ms,
+    edge, filters, hash_policy, longest_timeout_ms,
 };
 use crate::{Address, document::protobuf_seconds, policy::Pool};
 
@@ -70,7 +70,7 @@ pub(super) fn render(
         connect_timeout_ms: CONNECT_TIMEOUT_MS,
     }))];
     if let Some((region, address)) = held_back {
-        clusters.push(Value::Object(cluster::remote(
+        let mut cluster = cluster::remote(
             &Upstream {
                 name: FAILOVER,
                 service,
@@ -80,7 +80,10 @@ pub(super) fn render(
                 connect_timeout_ms: CONNECT_TIMEOUT_MS,
             },
             context.options,
-        )));
+        );
+        let hosts = [address.host.clone()];
+        edge::speak_tls(context, (context.name, service), &hosts, &mut cluster);
+        clusters.push(Value::Object(cluster));
     }
     let listener = filters::listener("inbound", "0.0.0.0", port, filter);
     (vec![listener], clusters)

@@ -5,6 +5,7 @@
 //! limits. What the settings do not know (addresses, ports) comes from the options.
 
 mod cluster;
+mod edge;
 pub(crate) mod filters;
 mod inbound;
 mod outbound;
@@ -31,6 +32,11 @@ struct Context<'a> {
 }
 
 impl Context<'_> {
+    /// Whether requests from outside reach the service.
+    fn is_entry(&self) -> bool {
+        self.settings.entries.contains_key(self.name)
+    }
+
     /// Where the proxies of a service are reached, or the service itself where it has none.
     fn address(&self, name: &ServiceName, service: &ServiceSettings) -> Address {
         self.options
@@ -128,21 +134,30 @@ fn host(context: &Context<'_>, slug: String) -> Result<Host, RenderError> {
     check_ports(context, inbound_port, &application, &outbound_ports)?;
     let inbound = inbound::render(context, inbound_port, &application);
     let outbound = outbound::render(context, &outbound_ports);
-    let listeners = [inbound.0, outbound.0].concat();
-    let clusters = [inbound.1, outbound.1].concat();
-    let bootstrap = json!({
+    let mut listeners = [inbound.0, outbound.0].concat();
+    let mut clusters = [inbound.1, outbound.1].concat();
+    edge::accept_tls(context, &mut listeners)?;
+    let mut admin = json!({ "address": filters::socket("127.0.0.1", options.admin_port) });
+    let overload = context
+        .is_entry()
+        .then(|| edge::harden(context, &mut listeners, &mut clusters, &mut admin))
+        .transpose()?;
+    let mut bootstrap = json!({
         "node": {
             "id": context.name.as_str(),
             "cluster": context.name.as_str(),
             "locality": { "region": settings.region.as_str() },
             "metadata": { "foremesh": { "criticality": context.service.criticality } },
         },
-        "admin": { "address": filters::socket("127.0.0.1", options.admin_port) },
+        "admin": admin,
         "static_resources": {
             "listeners": listeners,
             "clusters": clusters,
         },
     });
+    if let (Some(overload), Some(fields)) = (overload, bootstrap.as_object_mut()) {
+        fields.insert("overload_manager".into(), overload);
+    }
     let file = format!("{slug}/envoy.yaml");
     let notes = notes(context);
     let bootstrap = yaml(&file, &header(settings, context.ramp, &notes), &[bootstrap])?;
@@ -201,6 +216,11 @@ fn notes(context: &Context<'_>) -> Vec<String> {
              (DNS, global load balancer)",
             context.ramp.percent, context.name
         ));
+    }
+    if context.is_entry() && !context.options.certificates.contains_key(context.name) {
+        notes.push(
+            "the inbound listener speaks plain text: end TLS in front of it, or name a certificate in the option certificates".into(),
+        );
     }
     let called = policy::callees(context.settings, context.name).into_keys();
     let held_back = (context.ramp.percent < 100 && inbound::failover(context).is_some())

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{
     Context,
     cluster::{self, CONNECT_TIMEOUT_MS, Group, Upstream},
-    filters, hash_policy,
+    edge, filters, hash_policy,
 };
 use crate::{
     Address, RenderError,
@@ -48,7 +48,7 @@ pub(super) fn render(
     ports: &BTreeMap<ServiceName, u16>,
 ) -> (Vec<Value>, Vec<Value>) {
     let (mut listeners, mut clusters) = (Vec::new(), Vec::new());
-    for (callee, edge) in policy::callees(context.settings, context.name) {
+    for (callee, settings) in policy::callees(context.settings, context.name) {
         let (Some(service), Some(port)) =
             (context.settings.services.get(callee), ports.get(callee))
         else {
@@ -58,21 +58,27 @@ pub(super) fn render(
         let filter = if service.protocol == Protocol::Tcp {
             filters::tcp_proxy(&name, ("cluster", json!(name)))
         } else {
-            filters::connection_manager(&name, route(context, &name, service, edge), Vec::new())
+            filters::connection_manager(&name, route(context, &name, service, settings), Vec::new())
         };
-        let budget = (service.protocol != Protocol::Tcp).then(|| RetryBudget::of(&edge.retries));
+        let budget =
+            (service.protocol != Protocol::Tcp).then(|| RetryBudget::of(&settings.retries));
         listeners.push(filters::listener(&name, "127.0.0.1", *port, filter));
-        clusters.push(Value::Object(cluster::remote(
+        let groups = groups(context, callee, service);
+        let mut hosts: Vec<String> = groups.iter().map(|g| g.address.host.clone()).collect();
+        hosts.dedup();
+        let mut cluster = cluster::remote(
             &Upstream {
                 name: &name,
                 service,
-                groups: groups(context, callee, service),
-                pool: Pool::of_caller(&edge.caller_limits),
+                groups,
+                pool: Pool::of_caller(&settings.caller_limits),
                 budget,
-                connect_timeout_ms: CONNECT_TIMEOUT_MS.min(edge.per_try_timeout_ms),
+                connect_timeout_ms: CONNECT_TIMEOUT_MS.min(settings.per_try_timeout_ms),
             },
             context.options,
-        )));
+        );
+        edge::speak_tls(context, (callee, service), &hosts, &mut cluster);
+        clusters.push(Value::Object(cluster));
     }
     for (callee, connection) in policy::connections_of(context.settings, context.name) {
         let (Some(service), Some(port)) = (

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use foremesh_model::{LoadBalancing, Protocol, ProxyMode};
 use serde_json::{Map, Value, json};
 
-use super::{Context, WAVE_LIMITS, locality};
+use super::{Context, WAVE_LIMITS, locality, sidecar};
 use crate::{
     RenderError,
     document::number,
@@ -56,8 +56,25 @@ pub(super) fn render(context: &Context<'_>) -> Result<Vec<Value>, RenderError> {
     Ok(rules)
 }
 
-/// The limits of callers that have no rule of their own. In front of an entry these are the gateway's proxies.
+/// What an instance's proxy lets in where no Sidecar says so: Istio reads the callee's rule without selector there too.
+pub(super) fn inbound(context: &Context<'_>) -> Result<Pool, RenderError> {
+    Ok(common_pool(context, &context.callers()?))
+}
+
+/// The limits of callers that have no rule of their own. In front of an entry these are the gateway's proxies. Where they hold inbound
+/// too they are never below an instance's own, or a service with many callers would refuse what the plan lets through.
 fn common_pool(context: &Context<'_>, callers: &[super::Caller<'_>]) -> Pool {
+    let pool = callers_pool(context, callers);
+    let binds_inbound =
+        context.service.proxy_mode == ProxyMode::Sidecar && !sidecar::is_rendered(context);
+    if binds_inbound {
+        pool.or_greater(Pool::of_instance(context.service))
+    } else {
+        pool
+    }
+}
+
+fn callers_pool(context: &Context<'_>, callers: &[super::Caller<'_>]) -> Pool {
     let of_service = Pool::of_service(context.service);
     if context.service.proxy_mode == ProxyMode::Waypoint {
         return of_service;

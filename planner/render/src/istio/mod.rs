@@ -3,8 +3,9 @@
 //! Who is bound by which object decides its shape. A DestinationRule and a VirtualService act in the *caller's* proxy; one
 //! that selects workloads is honoured only in the namespace where it stands and hides the callee's own rule for the whole namespace, so
 //! a caller with limits of its own gets a complete rule there, and a rule without selector beside it. Inbound,
-//! Istio takes the connection pool of the DestinationRule unless a Sidecar says otherwise, so the limits of an instance stand in a
-//! Sidecar. Rate limits and connections opened ahead have no words but Envoy's own (EnvoyFilter).
+//! Istio takes the connection pool of the callee's own rule without selector unless a Sidecar says otherwise, so that rule never gives less
+//! than one instance needs, and the limits of an instance stand in a Sidecar where one can be written without taking the place of
+//! the namespace's (`sidecar`). Rate limits and connections opened ahead have no words but Envoy's own (EnvoyFilter).
 
 mod destination_rule;
 mod envoy_filter;
@@ -38,6 +39,7 @@ struct Context<'a> {
     service: &'a ServiceSettings,
     place: Place,
     host: String,
+    scopes: &'a sidecar::Scopes,
 }
 
 impl Context<'_> {
@@ -81,6 +83,7 @@ pub(crate) fn render(
     let mut files = BTreeMap::new();
     let mut owners: BTreeMap<String, &ServiceName> = BTreeMap::new();
     let mut without_proxy = Vec::new();
+    let scopes = sidecar::scopes(options)?;
     for (name, service) in &settings.services {
         let place = Place::of(name, options)?;
         let file = place.file();
@@ -102,13 +105,18 @@ pub(crate) fn render(
             service,
             host: place.host(options),
             place,
+            scopes: &scopes,
         };
         let mut documents = destination_rule::render(&context)?;
         documents.extend(locality::service_entries(&context)?);
         documents.extend(envoy_filter::render(&context)?);
         documents.extend(sidecar::render(&context));
         documents.extend(virtual_service::render(&context)?);
-        let text = yaml(&file, &header(settings, ramp, &notes(&context)), &documents)?;
+        let text = yaml(
+            &file,
+            &header(settings, ramp, &notes(&context)?),
+            &documents,
+        )?;
         files.insert(file, text);
     }
     for (name, service) in &settings.stateful_services {
@@ -143,7 +151,7 @@ pub(crate) fn render(
 }
 
 /// What the plan asks of this service and Istio cannot carry out.
-fn notes(context: &Context<'_>) -> Vec<String> {
+fn notes(context: &Context<'_>) -> Result<Vec<String>, RenderError> {
     let mut notes = Vec::new();
     if context.service.proxy_mode == ProxyMode::Waypoint {
         notes.push(
@@ -168,5 +176,6 @@ fn notes(context: &Context<'_>) -> Vec<String> {
         ));
     }
     notes.extend(locality::note(context));
-    notes
+    notes.extend(sidecar::note(context, destination_rule::inbound(context)?));
+    Ok(notes)
 }

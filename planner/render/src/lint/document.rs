@@ -6,10 +6,29 @@ use serde_json::Value;
 
 use super::{Finding, Level, Problem, Problems};
 
+/// What holds for objects that do not say it themselves.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Defaults<'a> {
+    /// The namespace of objects without one.
+    pub(super) namespace: &'a str,
+    /// The cluster's DNS domain.
+    pub(super) cluster_domain: &'a str,
+}
+
+impl Default for Defaults<'_> {
+    fn default() -> Self {
+        Self {
+            namespace: "default",
+            cluster_domain: "cluster.local",
+        }
+    }
+}
+
 /// One object of a file.
 #[derive(Debug)]
 pub(super) struct Document<'a> {
     pub(super) file: &'a str,
+    defaults: Defaults<'a>,
     /// The document's lines with the number of the first.
     lines: Vec<&'a str>,
     first_line: usize,
@@ -28,7 +47,49 @@ impl Document<'_> {
     pub(super) fn namespace(&self) -> &str {
         self.value["metadata"]["namespace"]
             .as_str()
-            .unwrap_or("default")
+            .unwrap_or(self.defaults.namespace)
+    }
+
+    /// Kind, namespace and name.
+    pub(super) fn identity(&self) -> (&str, &str, &str) {
+        (self.kind(), self.namespace(), self.name())
+    }
+
+    /// Whether both describe one object.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self.identity() == other.identity()
+    }
+
+    /// Whether Foremesh rendered it.
+    pub(super) fn is_ours(&self) -> bool {
+        self.value["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "foremesh"
+    }
+
+    /// The object with its file and line, for the text of another one's finding.
+    pub(super) fn place(&self) -> String {
+        match self.line("metadata") {
+            Some(line) => format!("{} ({}:{line})", self.title(), self.file),
+            None => format!("{} ({})", self.title(), self.file),
+        }
+    }
+
+    /// The host in `spec.host`, in full.
+    pub(super) fn host(&self) -> String {
+        self.full_host(&self.value["spec"]["host"])
+    }
+
+    /// A host in full: Istio reads one without a dot as a service of the object's own namespace.
+    pub(super) fn full_host(&self, host: &Value) -> String {
+        let host = host.as_str().unwrap_or_default();
+        if host.contains('.') {
+            host.into()
+        } else {
+            format!(
+                "{host}.{}.svc.{}",
+                self.namespace(),
+                self.defaults.cluster_domain
+            )
+        }
     }
 
     fn title(&self) -> String {
@@ -80,6 +141,16 @@ impl Document<'_> {
 
 /// The objects of a file; the items of a list stand for themselves.
 pub(super) fn read<'a>(file: &'a str, text: &'a str) -> Result<Vec<Document<'a>>, Finding> {
+    read_some(file, text, Defaults::default(), &|_| true)
+}
+
+/// As [`read`], but only the documents whose text is worth parsing.
+pub(super) fn read_some<'a>(
+    file: &'a str,
+    text: &'a str,
+    defaults: Defaults<'a>,
+    worth: &dyn Fn(&str) -> bool,
+) -> Result<Vec<Document<'a>>, Finding> {
     let mut documents = Vec::new();
     let mut lines: Vec<&str> = Vec::new();
     let mut first_line = 1;
@@ -93,6 +164,7 @@ pub(super) fn read<'a>(file: &'a str, text: &'a str) -> Result<Vec<Document<'a>>
         let value: Value = if content
             .lines()
             .all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'))
+            || !worth(&content)
         {
             Value::Null
         } else {
@@ -117,6 +189,7 @@ pub(super) fn read<'a>(file: &'a str, text: &'a str) -> Result<Vec<Document<'a>>
         };
         documents.extend(items.into_iter().map(|value| Document {
             file,
+            defaults,
             lines: lines.clone(),
             first_line,
             value,

@@ -16,7 +16,10 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use document::Document;
+use across::Clash;
+use document::{Defaults, Document};
+
+use crate::RenderOptions;
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -119,7 +122,58 @@ pub fn lint(files: &BTreeMap<String, String>) -> Vec<Finding> {
         one(document, &mut problems);
         findings.extend(document.findings(problems));
     }
-    findings.extend(across::check(&documents));
+    findings.extend(across::check(&documents).into_iter().map(Clash::finding));
+    findings.sort();
+    findings.dedup();
+    findings
+}
+
+/// What does not go together between files that were rendered and files that are there already, by the rules of [`lint()`]. What
+/// Foremesh itself rendered earlier is passed over among the latter, and so is what cannot be read. Each finding is about an object that is
+/// there, and its text names the rendered one.
+pub fn clashes(
+    rendered: &BTreeMap<String, String>,
+    existing: &BTreeMap<String, String>,
+    options: &RenderOptions,
+) -> Vec<Finding> {
+    let defaults = Defaults {
+        namespace: options.namespace.as_deref().unwrap_or("default"),
+        cluster_domain: &options.cluster_domain,
+    };
+    let worth = |text: &str| across::KINDS.iter().any(|kind| text.contains(kind));
+    let read = |files| -> Vec<Document<'_>> {
+        let files: &BTreeMap<String, String> = files;
+        files
+            .iter()
+            .filter_map(|(file, text)| document::read_some(file, text, defaults, &worth).ok())
+            .flatten()
+            .filter(|document| across::KINDS.contains(&document.kind()))
+            .collect()
+    };
+    let mut theirs = read(existing);
+    theirs.retain(|document| !document.is_ours());
+    if theirs.is_empty() {
+        return Vec::new();
+    }
+    // Rendered first: the rules look at the later of two.
+    let mut documents = read(rendered);
+    let ours = documents.len();
+    documents.append(&mut theirs);
+    let is_rendered = |document: &Document<'_>| {
+        documents
+            .iter()
+            .take(ours)
+            .any(|rendered| std::ptr::eq(rendered, document))
+    };
+    let mut findings: Vec<Finding> = across::check(&documents)
+        .into_iter()
+        .filter(|clash| {
+            clash
+                .other
+                .is_some_and(|other| is_rendered(other) != is_rendered(clash.document))
+        })
+        .map(Clash::finding)
+        .collect();
     findings.sort();
     findings.dedup();
     findings

@@ -79,6 +79,11 @@ fn the_shop_is_valid_at_every_stage() {
                 gateways: vec!["istio-system/public".into()],
                 hash_header: Some("x-session".into()),
                 prometheus_address: Some("http://prometheus.monitoring:9090".into()),
+                namespace_sidecars: [
+                    ("shop".into(), crate::common::NAMESPACE_SIDECAR.into()),
+                    ("ads".into(), String::new()),
+                ]
+                .into(),
                 ..RenderOptions::default()
             };
             for options in [
@@ -105,11 +110,13 @@ proptest! {
             foremesh_model::ProxyMode::Sidecar, foremesh_model::ProxyMode::Waypoint, foremesh_model::ProxyMode::None,
         ]),
         keda in any::<bool>(),
+        sidecars in any::<bool>(),
     ) {
         static CRDS: std::sync::OnceLock<Option<Crds>> = std::sync::OnceLock::new();
         let Some(crds) = CRDS.get_or_init(crds) else { return Ok(()) };
         let options = RenderOptions {
             autoscaler: if keda { Autoscaler::Keda } else { Autoscaler::Hpa },
+            namespace_sidecars: if sidecars { crate::common::sidecars_everywhere(&settings) } else { Default::default() },
             ..RenderOptions::default()
         };
         for target in [Target::Istio, Target::Autoscaling] {

@@ -162,7 +162,8 @@ fn warms_up(service: &Value) -> bool {
 fn every_leaf_changes_a_file() {
     let stage_2 = r#"{"stage":2,"prometheus_address":"http://prometheus:9090"}"#;
     let addresses = r#"{"stage":1,"failover_addresses":{"eu-west-1":{"shop/frontend":{"host":"w.example","port":1}}}}"#;
-    let options: Vec<RenderOptions> = ["{}", r#"{"stage":1}"#, stage_2, addresses]
+    let sidecars = r#"{"namespace_sidecars":{"shop":"","ads":""}}"#;
+    let options: Vec<RenderOptions> = ["{}", r#"{"stage":1}"#, stage_2, addresses, sidecars]
         .iter()
         .map(|text| serde_json::from_str(text).unwrap())
         .collect();

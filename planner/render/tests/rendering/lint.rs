@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs};
 
 use crate::common::shared;
-use foremesh_render::{Finding, Level, lint};
+use foremesh_render::{Finding, Level, RenderOptions, Target, clashes, lint, render};
 use serde_json::Value;
 
 fn findings(text: &str) -> Vec<Finding> {
@@ -353,6 +353,200 @@ fn objects_side_by_side() {
         .replace("name: a", "name: b")
         .replace("[cart]", "[cart.shop.svc.cluster.local]");
     rule(&format!("{service}---\n{other}"), "two-virtual-services", 9);
+
+    let policy = "kind: DestinationRule\nmetadata: {name: a, namespace: shop}\nspec:\n  host: cart\n  trafficPolicy: {}\n";
+    let second = policy
+        .replace("name: a", "name: b")
+        .replace("cart", "cart.shop.svc.cluster.local");
+    rule(
+        &format!("{policy}---\n{second}"),
+        "two-destination-rules",
+        10,
+    );
+    // Subsets alone are merged, other workloads and other namespaces are others.
+    for other in [
+        second.replace("trafficPolicy: {}", "subsets: []"),
+        second.replace(
+            "trafficPolicy: {}",
+            "trafficPolicy: {}\n  workloadSelector: {matchLabels: {app: x}}",
+        ),
+        second.replace("namespace: shop", "namespace: ads"),
+        second.replace("name: b", "name: a"),
+    ] {
+        assert_eq!(rules(&format!("{policy}---\n{other}")), [], "{other}");
+    }
+
+    let sidecar = |name: &str, spec: &str| {
+        format!("kind: Sidecar\nmetadata: {{name: {name}, namespace: shop}}\nspec:\n{spec}")
+    };
+    let all = sidecar("default", "  egress: [{hosts: [./*]}]\n");
+    let one = sidecar("cart", "  workloadSelector: {labels: {app: cart}}\n");
+    rule(&format!("{all}---\n{one}"), "sidecar-scope", 9);
+    rule(&format!("{one}---\n{all}"), "sidecar-scope", 4);
+    let alike = format!("{one}  egress: [{{hosts: [./*]}}]\n");
+    assert_eq!(rules(&format!("{all}---\n{alike}")), []);
+    let same = one.replace("name: cart,", "name: other,");
+    rule(&format!("{one}---\n{same}"), "two-sidecars", 9);
+    assert_eq!(
+        rules(&format!(
+            "{one}---\n{}",
+            same.replace("app: cart", "app: other")
+        )),
+        []
+    );
+
+    let filter = |name: &str, selector: &str, value: &str| {
+        format!(
+            "kind: EnvoyFilter\nmetadata: {{name: {name}, namespace: shop}}\nspec:\n{selector}  configPatches:\n  - applyTo: HTTP_FILTER\n    \
+             match: {{context: SIDECAR_INBOUND}}\n    patch: {{operation: INSERT_BEFORE, value: {{name: {value}}}}}\n"
+        )
+    };
+    let (cart, stock) = (
+        "  workloadSelector: {labels: {app: cart}}\n",
+        "  workloadSelector: {labels: {app: stock}}\n",
+    );
+    let limit = "envoy.filters.http.local_ratelimit";
+    let first = filter("a", cart, limit);
+    rule(
+        &format!("{first}---\n{}", filter("b", "", limit)),
+        "two-filters",
+        13,
+    );
+    for other in [
+        filter("b", stock, limit),
+        filter("b", cart, "envoy.filters.http.lua"),
+        filter("b", cart, limit).replace("SIDECAR_INBOUND", "GATEWAY"),
+        filter("b", cart, limit).replace("namespace: shop", "namespace: ads"),
+    ] {
+        assert_eq!(rules(&format!("{first}---\n{other}")), [], "{other}");
+    }
+    let root = filter("b", "", limit).replace("namespace: shop", "namespace: istio-system");
+    rule(&format!("{first}---\n{root}"), "two-filters", 13);
+}
+
+/// What the shop's team has beside what is rendered for it.
+#[test]
+fn what_is_rendered_beside_what_is_there() {
+    let options = RenderOptions::default();
+    let mut rendered = BTreeMap::new();
+    for target in [Target::Istio, Target::Autoscaling] {
+        for (file, text) in render(&crate::common::shop(), target, &options).unwrap() {
+            rendered.insert(format!("{target}/{file}"), text);
+        }
+    }
+    let beside = |text: &str| -> Vec<String> {
+        let existing = BTreeMap::from([("team/mesh.yaml".to_owned(), text.to_owned())]);
+        clashes(&rendered, &existing, &options)
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    };
+    // No line is asserted of the rendered file: each names the object and the file.
+    let only = |text: &str, parts: &[&str]| {
+        let found = beside(text);
+        assert_eq!(found.len(), 1, "{found:#?}");
+        for part in parts {
+            assert!(found[0].contains(part), "{part}: {}", found[0]);
+        }
+    };
+    only(
+        "kind: HorizontalPodAutoscaler\nmetadata: {name: cart-cpu, namespace: shop}\nspec:\n  scaleTargetRef: {kind: Deployment, name: cart}\n",
+        &[
+            "team/mesh.yaml:4: error: HorizontalPodAutoscaler shop/cart-cpu: Deployment cart is scaled by ScaledObject shop/cart (autoscaling/shop/cart.yaml:",
+            "delete HorizontalPodAutoscaler shop/cart-cpu once the plan's is applied",
+            "[two-autoscalers]",
+        ],
+    );
+    only(
+        "kind: Deployment\nmetadata: {name: cart, namespace: shop}\nspec: {replicas: 3}\n",
+        &[
+            "ScaledObject shop/cart (autoscaling/shop/cart.yaml:",
+            "[replicas-beside-autoscaler]",
+        ],
+    );
+    only(
+        "kind: VirtualService\nmetadata: {name: routes, namespace: shop}\nspec:\n  hosts: [cart]\n  http: [{route: [{destination: {host: cart}}]}]\n",
+        &[
+            "VirtualService shop/cart (istio/shop/cart.yaml:",
+            "[two-virtual-services]",
+        ],
+    );
+    only(
+        "kind: DestinationRule\nmetadata: {name: limits, namespace: shop}\nspec:\n  host: cart\n  trafficPolicy: {}\n",
+        &[
+            "DestinationRule shop/cart (istio/shop/cart.yaml:",
+            "[two-destination-rules]",
+        ],
+    );
+    only(
+        "kind: DestinationRule\nmetadata: {name: cart, namespace: shop}\nspec:\n  host: cart\n  trafficPolicy: {}\n",
+        &[
+            "DestinationRule shop/cart (istio/shop/cart.yaml:",
+            "take it out of team/mesh.yaml",
+            "do not delete it in the cluster",
+            "[one-object-twice]",
+        ],
+    );
+    only(
+        "kind: DestinationRule\nmetadata: {name: cart, namespace: web}\nspec:\n  host: cart.shop.svc.cluster.local\n  trafficPolicy: {}\n",
+        &["callers in namespace web", "[hidden-destination-rule]"],
+    );
+    only(
+        "kind: EnvoyFilter\nmetadata: {name: limit, namespace: shop}\nspec:\n  workloadSelector: {labels: {app: cart}}\n  configPatches:\n  - applyTo: HTTP_FILTER\n    \
+         match: {context: SIDECAR_INBOUND}\n    patch: {operation: INSERT_BEFORE, value: {name: envoy.filters.http.local_ratelimit}}\n",
+        &[
+            "EnvoyFilter shop/cart.rate-limit (istio/shop/cart.yaml:",
+            "[two-filters]",
+        ],
+    );
+    // What stands alone is no clash, however odd it is for itself, nor is what Foremesh wrote before, nor what does not meet.
+    let earlier = rendered.values().cloned().collect::<Vec<_>>().join("---\n");
+    assert_eq!(beside(&earlier), [""; 0]);
+    for text in [
+        "kind: Sidecar\nmetadata: {name: default, namespace: shop}\nspec: {egress: [{hosts: [./*]}]}\n",
+        "kind: HorizontalPodAutoscaler\nmetadata: {name: a, namespace: other}\nspec: {scaleTargetRef: {kind: Deployment, name: cart}}\n",
+        "kind: Deployment\nmetadata: {name: cart, namespace: shop}\nspec: {template: {}}\n",
+        "kind: DestinationRule\nmetadata: {name: a, namespace: lone}\nspec:\n  host: x\n  trafficPolicy: {outlierDetection: {maxEjectionPercent: 150}}\n",
+        "kind: [HorizontalPodAutoscaler\n",
+    ] {
+        assert_eq!(beside(text), [""; 0], "{text}");
+    }
+    // With Sidecars rendered, a namespace's own of another scope is named.
+    let options = RenderOptions {
+        namespace_sidecars: BTreeMap::from([("shop".to_owned(), String::new())]),
+        ..options
+    };
+    let rendered = render(&crate::common::shop(), Target::Istio, &options).unwrap();
+    let existing = BTreeMap::from([(
+        "scope.yaml".to_owned(),
+        crate::common::NAMESPACE_SIDECAR.to_owned(),
+    )]);
+    let found = clashes(&rendered, &existing, &options);
+    assert!(!found.is_empty());
+    for finding in found {
+        assert_eq!(finding.rule, "sidecar-scope");
+        assert!(
+            finding.text.contains("Sidecar shop/default (scope.yaml:3)"),
+            "{finding}"
+        );
+    }
+}
+
+/// Objects without a namespace get one from whoever applies them: the one that services without one are rendered into.
+#[test]
+fn objects_without_a_namespace_meet_those_of_the_options() {
+    let options = RenderOptions {
+        namespace: Some("shop".into()),
+        ..RenderOptions::default()
+    };
+    let rendered = render(&crate::common::shop(), Target::Autoscaling, &options).unwrap();
+    let hpa = "kind: HorizontalPodAutoscaler\nmetadata: {name: a}\nspec: {scaleTargetRef: {kind: Deployment, name: cart}}\n";
+    let existing = BTreeMap::from([("hpa.yaml".to_owned(), hpa.to_owned())]);
+    assert_eq!(clashes(&rendered, &existing, &options).len(), 1);
+    assert_eq!(
+        clashes(&rendered, &existing, &RenderOptions::default()).len(),
+        0
+    );
 }
 
 #[test]

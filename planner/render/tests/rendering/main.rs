@@ -7,4 +7,5 @@ mod every_field;
 mod lint;
 mod properties;
 mod real_programs;
+mod sidecars;
 mod snapshots;

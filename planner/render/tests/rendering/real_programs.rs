@@ -78,6 +78,110 @@ fn envoy_accepts_every_bootstrap_and_every_payload_of_an_envoy_filter() {
         }
     }
     payloads_are_accepted(&envoy, folder.path(), &settings);
+
+    // Envoy reads the certificates that a bootstrap names.
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let (certificate, key) = (file("tls.pem"), file("tls.key"));
+    let Some(openssl) = program("OPENSSL", "openssl") else {
+        return;
+    };
+    let (made, text) = said(Command::new(openssl).args([
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=frontend",
+        "-keyout",
+        &key,
+        "-out",
+        &certificate,
+    ]));
+    assert!(made, "{text}");
+    let options: RenderOptions = serde_json::from_value(json!({
+        "trusted_hops": 1,
+        "max_downstream_connections": 1000,
+        "certificates": { "shop/frontend": { "certificate_file": certificate, "private_key_file": key, "authority_file": certificate } },
+        "failover_addresses": { "eu-west-1": { "shop/frontend": { "host": "203.0.113.9", "port": 443 } } },
+        "stage": 1,
+    }))
+    .unwrap();
+    let folder = folder.path().join("tls");
+    for file in write(&folder, &settings, Target::Envoy, &options) {
+        envoy_accepts(&envoy, &folder.join(&file));
+        let text = fs::read_to_string(folder.join(&file)).unwrap();
+        // The entry ends TLS, its caller and its own failover speak it, and nobody else does.
+        let of = |kind: &str| text.matches(kind).count();
+        let expected = match file.as_str() {
+            "shop.frontend/envoy.yaml" => (1, 1),
+            "ads.ranker/envoy.yaml" => (0, 1),
+            _ => (0, 0),
+        };
+        assert_eq!(
+            (of("DownstreamTlsContext"), of("UpstreamTlsContext")),
+            expected,
+            "{file}"
+        );
+    }
+}
+
+/// The guide for edges, at entries alone.
+#[test]
+fn entries_are_hardened_and_others_are_left_alone() {
+    let options = RenderOptions::default();
+    let files = render(&shop(), Target::Envoy, &options).unwrap();
+    let bootstrap = |file: &str| -> Value { serde_saphyr::from_str(&files[file]).unwrap() };
+    let entry = bootstrap("shop.frontend/envoy.yaml");
+    let listeners = entry["static_resources"]["listeners"].as_array().unwrap();
+    let manager = &listeners[0]["filter_chains"][0]["filters"][0]["typed_config"];
+    assert_eq!(manager["use_remote_address"], true);
+    assert_eq!(manager["normalize_path"], true);
+    assert_eq!(manager["merge_slashes"], true);
+    assert_eq!(
+        manager["common_http_protocol_options"]["headers_with_underscores_action"],
+        "REJECT_REQUEST"
+    );
+    assert_eq!(
+        manager["http2_protocol_options"]["max_concurrent_streams"],
+        100
+    );
+    assert_eq!(listeners[0]["per_connection_buffer_limit_bytes"], 32768);
+    let monitor = &entry["overload_manager"]["resource_monitors"][0]["typed_config"];
+    assert_eq!(monitor["max_active_downstream_connections"], 50_000);
+    assert_eq!(entry["admin"]["ignore_global_conn_limit"], true);
+    for own in &listeners[1..] {
+        assert_eq!(own["ignore_global_conn_limit"], true);
+        assert!(
+            own["filter_chains"][0]["filters"][0]["typed_config"]["use_remote_address"].is_null()
+        );
+    }
+    let inner = bootstrap("shop.cart/envoy.yaml");
+    assert!(inner["overload_manager"].is_null());
+    assert!(!files["shop.cart/envoy.yaml"].contains("use_remote_address"));
+    // gRPC has underscores in its metadata and streams that never end.
+    let mut grpc = shop();
+    grpc.services.get_mut("shop/frontend").unwrap().protocol = foremesh_model::Protocol::Grpc;
+    let text = &render(&grpc, Target::Envoy, &options).unwrap()["shop.frontend/envoy.yaml"];
+    assert!(
+        !text.contains("headers_with_underscores_action") && !text.contains("request_timeout"),
+        "{text}"
+    );
+    assert!(text.contains("request_headers_timeout: 10s"), "{text}");
+
+    let refused = RenderOptions {
+        max_downstream_connections: 0,
+        ..RenderOptions::default()
+    };
+    let error = render(&shop(), Target::Envoy, &refused).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("max_downstream_connections is 0"),
+        "{error}"
+    );
 }
 
 /// Puts each payload of an EnvoyFilter where Istio would.
@@ -192,7 +296,7 @@ fn terraform_reads_what_was_meant_and_its_formatter_changes_nothing() {
     assert_eq!(back["stage"], 2);
     assert_eq!(
         serde_json::from_value::<Settings>(Value::Object(back)).unwrap(),
-        settings
+        settings.clone().without_needs()
     );
 
     let called = folder.path().join("called");

@@ -8,7 +8,7 @@ use crate::controller::{Controller, Order, View};
 struct Limited {
     service: usize,
     limit: f64,
-    /// Vegas: least latency without load. Gradient2: long-term latency.
+    /// Vegas: the least mean of a window, taken for latency without load. Gradient2: long-term latency.
     base_ms: f64,
     windows: u32,
 }
@@ -48,8 +48,8 @@ impl Controller for Vegas {
                 continue;
             };
             one.windows += 1;
-            if one.base_ms == 0.0 || seen.least_ms < one.base_ms || one.windows % PROBE == 0 {
-                one.base_ms = seen.least_ms;
+            if one.base_ms == 0.0 || seen.mean_ms < one.base_ms || one.windows % PROBE == 0 {
+                one.base_ms = seen.mean_ms;
             }
             let inside = f64::from(seen.in_flight) / f64::from(seen.ready.max(1));
             if inside * 2.0 < one.limit {

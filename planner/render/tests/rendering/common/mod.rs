@@ -18,6 +18,31 @@ pub fn shop() -> Settings {
     serde_json::from_str(include_str!("../../data/shop.json")).unwrap()
 }
 
+/// A namespace's own Sidecar, with all that a workload's would take the place of.
+pub const NAMESPACE_SIDECAR: &str = "apiVersion: networking.istio.io/v1
+kind: Sidecar
+metadata: {name: default, namespace: shop}
+spec:
+  egress:
+  - hosts: [./*, istio-system/*]
+  - port: {number: 3306, protocol: MYSQL, name: mysql}
+    captureMode: NONE
+    bind: 127.0.0.1
+    hosts: ['*/mysql.example.com']
+  outboundTrafficPolicy: {mode: REGISTRY_ONLY}
+";
+
+/// The option that says of each namespace that it has that Sidecar.
+pub fn sidecars_everywhere(settings: &Settings) -> std::collections::BTreeMap<String, String> {
+    let namespaces = settings
+        .services
+        .keys()
+        .map(|name| name.namespace().unwrap_or("default"));
+    namespaces
+        .map(|namespace| (namespace.to_owned(), NAMESPACE_SIDECAR.to_owned()))
+        .collect()
+}
+
 /// A folder beside the repository, or nothing with a line that says so.
 pub fn shared(path: &str) -> Option<PathBuf> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"))

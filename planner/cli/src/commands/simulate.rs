@@ -1,0 +1,132 @@
+//! `foremesh simulate`: a plan under its hardest hour, with faults, or beside what others do.
+
+use foremesh_pipeline::{
+    PipelineError, SimulateRequest, Simulation, parse_fault, read_plan, simulate_plan,
+};
+
+use crate::{
+    args::{Format, Simulate},
+    output::{self, Outcome, count, number, table},
+};
+
+/// Simulates a plan; one that does not keep its objectives ends with exit code 2.
+pub fn run(args: &Simulate, format: Format) -> Result<Outcome, PipelineError> {
+    let plan = read_plan(&args.plan)?;
+    let seconds = f64::from(args.minutes) * 60.0;
+    let faults = args.fault.iter().map(|text| {
+        parse_fault(text, seconds).map_err(|cause| PipelineError::RequestValue {
+            field: "--fault".into(),
+            cause,
+        })
+    });
+    let request = SimulateRequest {
+        hour: args.hour,
+        level: args.level,
+        minutes: args.minutes,
+        faults: faults.collect::<Result<_, _>>()?,
+        policy: args.policy,
+        seed: args.seed,
+        replications: args.replications,
+    };
+    let progress = output::progress("simulating");
+    let simulation = simulate_plan(&plan, &request);
+    progress.finish_and_clear();
+    let simulation = simulation?;
+    match format {
+        Format::Json => output::print_json(&simulation),
+        _ => output::print(&text(&simulation)),
+    }
+    Ok(if simulation.holds {
+        Outcome::Done
+    } else {
+        Outcome::Broken
+    })
+}
+
+fn text(simulation: &Simulation) -> String {
+    let report = &simulation.report;
+    let mut text = format!(
+        "Hour {} at the {} quantile of demand: {} of {} minutes, {} million requests\n\n",
+        simulation.hour,
+        simulation.level,
+        count(report.replications as usize, "run", "runs"),
+        number(report.measured_s / 60.0),
+        number(report.requests as f64 / 1e6),
+    );
+    let with = |estimate: foremesh_pipeline::Estimate, digits: usize| match estimate.half_width {
+        Some(half) => format!("{:.digits$} ±{half:.digits$}", estimate.mean),
+        None => format!("{:.digits$}", estimate.mean),
+    };
+    let entries = report.entries.iter().map(|(name, entry)| {
+        vec![
+            name.clone(),
+            with(entry.offered_rps, 0),
+            with(entry.good_rps, 0),
+            with(entry.latency_p50_ms, 0),
+            with(entry.latency_objective_percentile_ms, 0),
+            format!("{:.3}%", entry.availability.mean * 100.0),
+            failures(&entry.failures),
+            if entry.holds {
+                "holds"
+            } else {
+                "does not hold"
+            }
+            .into(),
+        ]
+    });
+    text += &table(
+        &[
+            "entry",
+            "requests/s",
+            "good/s",
+            "p50 ms",
+            "objective's percentile, ms",
+            "answered",
+            "failed by",
+            "",
+        ],
+        entries.collect(),
+    );
+    text += "\n";
+    let services = report.services.iter().map(|(name, service)| {
+        vec![
+            name.clone(),
+            number(service.instances.mean),
+            format!("{:.0}%", service.utilisation.mean * 100.0),
+            number(service.requests_rps.mean),
+            number(service.queued.mean),
+            number(service.rate_limited_rps.mean + service.refused_rps.mean),
+        ]
+    });
+    text += &table(
+        &[
+            "service",
+            "instances",
+            "busy",
+            "requests/s",
+            "waiting",
+            "refused/s",
+        ],
+        services.collect(),
+    );
+    for line in &simulation.overloaded {
+        text += &format!("\noverloaded: {line}");
+    }
+    text += &format!(
+        "\nInstances cost {} an hour; {} violated entry-minutes an hour.\n",
+        number(report.cost_per_hour.mean),
+        number(report.violation_minutes_per_hour.mean)
+    );
+    text
+}
+
+/// The two most frequent causes.
+fn failures(shares: &std::collections::BTreeMap<String, foremesh_pipeline::Estimate>) -> String {
+    let mut causes: Vec<_> = shares.iter().collect();
+    causes.sort_by(|a, b| b.1.mean.total_cmp(&a.1.mean));
+    let shown = causes
+        .iter()
+        .take(2)
+        .map(|(word, share)| format!("{word} {:.2}%", share.mean * 100.0));
+    shown.collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,464 @@
+//! A plan in the simulator: in its hardest hour at the demand that was bought, with faults, or with what others do in its place.
+
+use std::str::FromStr;
+
+use foremesh_model::{Fault, FaultKind, RegionPlan};
+use foremesh_simulate::{
+    Arrivals, Controller, EntryLoad, Mesh, PlanAssumptions, Report, RunOptions,
+    baselines::{self, Hpa, HpaService},
+    from_plan, replicate_with,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::PipelineError;
+
+/// What is simulated of a plan.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SimulateRequest {
+    /// The hour of the plan; None: the one in which most requests come at the level.
+    pub hour: Option<u32>,
+    /// The quantile of demand, 0 … 1.
+    pub level: f64,
+    /// Minutes that are measured, after two that are not.
+    pub minutes: u32,
+    /// What goes wrong; times count from the start of what is measured.
+    pub faults: Vec<Fault>,
+    /// What stands in place of the plan's settings.
+    pub policy: SimulatedPolicy,
+    /// Seed of every random number.
+    pub seed: u64,
+    /// Runs, each with random numbers of its own.
+    pub replications: u32,
+}
+
+impl Default for SimulateRequest {
+    fn default() -> Self {
+        Self {
+            hour: None,
+            level: 0.99,
+            minutes: 10,
+            faults: Vec::new(),
+            policy: SimulatedPolicy::Plan,
+            seed: 1,
+            replications: 5,
+        }
+    }
+}
+
+/// Whose settings run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SimulatedPolicy {
+    /// The plan's.
+    Plan,
+    /// The plan's instances with no limit, timeout or ejection: Istio as installed.
+    IstioDefaults,
+    /// Istio as installed, three instances of each service and an autoscaler at 80% utilisation (Kubernetes' default).
+    Hpa,
+    /// The same with a target of 50% and as many instances to begin with as the plan's fewest.
+    HpaTuned,
+    /// Istio as installed, and at all times twice the workers that the highest hour keeps busy.
+    StaticHeadroom,
+    /// The plan's instances, with Vegas limits in place of the plan's.
+    Vegas,
+    /// The plan's instances, with Gradient2 limits.
+    Gradient2,
+    /// The plan's instances, with DAGOR's admission levels.
+    Dagor,
+    /// The plan's instances, with Breakwater's credits.
+    Breakwater,
+    /// The plan's instances, with TopFull's limits at the entries.
+    TopFull,
+    /// The plan's instances, with Autothrottle's captains on their workers.
+    Autothrottle,
+}
+
+impl SimulatedPolicy {
+    /// All of them, with their words.
+    pub const ALL: [(&'static str, Self); 11] = [
+        ("plan", Self::Plan),
+        ("istio-defaults", Self::IstioDefaults),
+        ("hpa", Self::Hpa),
+        ("hpa-tuned", Self::HpaTuned),
+        ("static-headroom", Self::StaticHeadroom),
+        ("vegas", Self::Vegas),
+        ("gradient2", Self::Gradient2),
+        ("dagor", Self::Dagor),
+        ("breakwater", Self::Breakwater),
+        ("topfull", Self::TopFull),
+        ("autothrottle", Self::Autothrottle),
+    ];
+}
+
+impl FromStr for SimulatedPolicy {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        let found = Self::ALL.iter().find(|(name, _)| *name == word);
+        found.map(|(_, policy)| *policy).ok_or_else(|| {
+            let names: Vec<&str> = Self::ALL.iter().map(|(name, _)| *name).collect();
+            format!("{word:?} is no policy: one of {}", names.join(", "))
+        })
+    }
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Simulation {
+    /// The hour of the plan.
+    pub hour: u32,
+    /// The quantile of demand.
+    pub level: f64,
+    /// Whether every entry kept its objective.
+    pub holds: bool,
+    /// Services whose work does not fit their instances, each in a sentence.
+    pub overloaded: Vec<String>,
+    /// What was measured.
+    pub report: Report,
+}
+
+/// Seconds before the measurement: queues and connections find their level.
+const WARM_UP_S: f64 = 120.0;
+
+/// Simulates a plan.
+///
+/// # Errors
+/// [`PipelineError::Simulate`] when a fault or a capacity cannot be; [`PipelineError::RequestValue`] for an hour or a level out of range.
+pub fn simulate_plan(
+    plan: &RegionPlan,
+    request: &SimulateRequest,
+) -> Result<Simulation, PipelineError> {
+    let out_of_range = |field: &str, cause: String| PipelineError::RequestValue {
+        field: field.into(),
+        cause,
+    };
+    if !(0.0..1.0).contains(&request.level) || request.level == 0.0 {
+        return Err(out_of_range("level", "must lie above 0 and below 1".into()));
+    }
+    if request.minutes == 0 || request.replications == 0 {
+        return Err(out_of_range(
+            "minutes and replications",
+            "must be at least 1".into(),
+        ));
+    }
+    let hours = plan.settings.horizon_hours;
+    let hour = request
+        .hour
+        .unwrap_or_else(|| hardest_hour(plan, request.level));
+    if hour >= hours {
+        return Err(out_of_range(
+            "hour",
+            format!("must be below {hours}, the hours of the plan"),
+        ));
+    }
+    let loads: Vec<EntryLoad> = plan
+        .settings
+        .entries
+        .keys()
+        .filter_map(|name| {
+            let demand = plan.demand.entries.get(name)?;
+            let rps = rate(plan, demand, hour, request.level);
+            let arrivals = Arrivals::Poisson {
+                step_s: 3600.0,
+                rates_rps: vec![rps],
+                dispersion: demand.dispersion.max(1.0),
+            };
+            Some(EntryLoad {
+                entry: name.clone(),
+                arrivals,
+            })
+        })
+        .collect();
+    let faults: Vec<Fault> = request
+        .faults
+        .iter()
+        .cloned()
+        .map(|mut fault| {
+            fault.starts_s += WARM_UP_S;
+            fault
+        })
+        .collect();
+    let planned = from_plan(
+        &plan.graph,
+        &plan.settings,
+        &loads,
+        &faults,
+        hour,
+        &PlanAssumptions::default(),
+    )?;
+    let mesh = with_policy(&planned, plan, request.policy, hour);
+    let options = RunOptions {
+        measured_s: f64::from(request.minutes) * 60.0,
+        warm_up_s: WARM_UP_S,
+        seed: request.seed,
+    };
+    let report = replicate_with(&mesh, &options, request.replications, &|| {
+        controllers(&mesh, plan, request.policy)
+    })?;
+    Ok(Simulation {
+        hour,
+        level: request.level,
+        holds: report.entries.values().all(|entry| entry.holds),
+        overloaded: overloaded(&mesh, &report),
+        report,
+    })
+}
+
+/// Requests a second of an entry in an hour: the quantile, at the peak within the hour.
+fn rate(plan: &RegionPlan, demand: &foremesh_model::EntryDemand, hour: u32, level: f64) -> f64 {
+    let steps_of_hour = (3600 / plan.demand.step_s.max(1)).max(1) as usize;
+    let from = hour as usize * 3600 / plan.demand.step_s.max(1) as usize;
+    let highest = (from..from + steps_of_hour).map(|step| demand.at_level(step, level));
+    highest.fold(0.0, f64::max) * demand.peak_to_mean.max(1.0)
+}
+
+fn hardest_hour(plan: &RegionPlan, level: f64) -> u32 {
+    let all = |hour: u32| -> f64 {
+        plan.demand
+            .entries
+            .values()
+            .map(|entry| rate(plan, entry, hour, level))
+            .sum()
+    };
+    (0..plan.settings.horizon_hours)
+        .max_by(|a, b| all(*a).total_cmp(&all(*b)).then(b.cmp(a)))
+        .unwrap_or(0)
+}
+
+/// Requests a second that reach each service when each entry gets its rate: what calls make of it, circle or not.
+fn flows(mesh: &Mesh) -> Vec<f64> {
+    let mut entering = vec![0.0; mesh.services.len()];
+    for entry in &mesh.entries {
+        if let Arrivals::Poisson { rates_rps, .. } = &entry.arrivals {
+            entering[mesh.edges[entry.edge].callee] +=
+                rates_rps.iter().copied().fold(0.0, f64::max);
+        }
+    }
+    let mut flows = entering.clone();
+    // Every round carries calls one step further; gains around circles are below 1, so the rounds converge.
+    for _ in 0..200 {
+        let mut next = entering.clone();
+        for edge in &mesh.edges {
+            if let Some(caller) = edge.caller {
+                next[edge.callee] += flows[caller] * edge.calls;
+            }
+        }
+        let moved = next
+            .iter()
+            .zip(&flows)
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f64::max);
+        flows = next;
+        if moved < 1e-9 {
+            break;
+        }
+    }
+    flows
+}
+
+fn with_policy(planned: &Mesh, plan: &RegionPlan, policy: SimulatedPolicy, hour: u32) -> Mesh {
+    use SimulatedPolicy as P;
+    let at_start = |mesh: &mut Mesh, instances: &dyn Fn(usize) -> u32, most: u32| {
+        for (i, service) in mesh.services.iter_mut().enumerate() {
+            if is_planned(plan, &service.name) {
+                service.instances = vec![foremesh_simulate::InstanceStep {
+                    starts_s: 0.0,
+                    instances: instances(i),
+                }];
+                service.max_instances = most;
+            }
+        }
+    };
+    let fewest = |i: usize| {
+        let set = plan
+            .settings
+            .services
+            .iter()
+            .find(|(name, _)| name.as_str() == planned.services[i].name);
+        set.map_or(1, |(_, set)| set.fewest_instances().max(1))
+    };
+    match policy {
+        P::Plan => planned.clone(),
+        P::Hpa => {
+            let mut mesh = baselines::istio_defaults(planned);
+            at_start(&mut mesh, &|_| 3, 200);
+            mesh
+        }
+        P::HpaTuned => {
+            let mut mesh = baselines::istio_defaults(planned);
+            at_start(&mut mesh, &fewest, 400);
+            mesh
+        }
+        P::StaticHeadroom => {
+            let highest = hardest_hour(plan, 0.5);
+            let scale = |entry: &str| {
+                let demand = plan
+                    .demand
+                    .entries
+                    .iter()
+                    .find(|(name, _)| name.as_str() == entry);
+                demand.map_or(0.0, |(_, demand)| rate(plan, demand, highest, 0.5))
+            };
+            let mut usual = planned.clone();
+            for entry in &mut usual.entries {
+                entry.arrivals = Arrivals::steady(scale(&entry.name));
+            }
+            let fixed = baselines::static_headroom(planned, &flows(&usual), 0.5);
+            let mut mesh = baselines::istio_defaults(planned);
+            for (service, fixed) in mesh.services.iter_mut().zip(fixed.services) {
+                if is_planned(plan, &service.name) {
+                    service.instances = fixed.instances;
+                }
+            }
+            mesh
+        }
+        // The others keep the plan's instances of this hour and put their own law in place of its limits.
+        _ => {
+            let _ = hour;
+            baselines::istio_defaults(planned)
+        }
+    }
+}
+
+fn is_planned(plan: &RegionPlan, service: &str) -> bool {
+    plan.settings
+        .services
+        .keys()
+        .any(|name| name.as_str() == service)
+}
+
+fn controllers(
+    mesh: &Mesh,
+    plan: &RegionPlan,
+    policy: SimulatedPolicy,
+) -> Vec<Box<dyn Controller>> {
+    use SimulatedPolicy as P;
+    let planned: Vec<usize> = (0..mesh.services.len())
+        .filter(|i| is_planned(plan, &mesh.services[*i].name))
+        .collect();
+    let autoscaled = |target: f64, max: u32| -> Vec<Box<dyn Controller>> {
+        let services = planned.iter().map(|service| HpaService {
+            service: *service,
+            target,
+            min: 2,
+            max,
+        });
+        vec![Box::new(Hpa::new(services.collect()))]
+    };
+    match policy {
+        P::Plan | P::IstioDefaults | P::StaticHeadroom => Vec::new(),
+        P::Hpa => autoscaled(0.8, 200),
+        P::HpaTuned => autoscaled(0.5, 400),
+        P::Vegas => vec![Box::new(baselines::Vegas::new(&planned))],
+        P::Gradient2 => vec![Box::new(baselines::Gradient2::new(&planned))],
+        P::Dagor => vec![Box::new(baselines::Dagor::new(&planned))],
+        P::Breakwater => vec![Box::new(baselines::Breakwater::new(
+            &planned, 32, 20.0, 0.1,
+        ))],
+        P::TopFull => {
+            let objectives: Vec<f64> = mesh
+                .entries
+                .iter()
+                .map(|entry| entry.slo.latency_ms)
+                .collect();
+            vec![Box::new(baselines::TopFull::new(&objectives))]
+        }
+        P::Autothrottle => {
+            let workers: Vec<(usize, u32)> = planned
+                .iter()
+                .map(|i| (*i, mesh.services[*i].workers))
+                .collect();
+            vec![Box::new(baselines::Captain::new(&workers, 0.06))]
+        }
+    }
+}
+
+/// Services that more work reaches than their instances can do.
+fn overloaded(mesh: &Mesh, report: &Report) -> Vec<String> {
+    flows(mesh)
+        .iter()
+        .zip(&mesh.services)
+        .filter_map(|(rps, service)| {
+            let one = f64::from(service.workers) * 1e3 / service.work.mean_ms().max(1e-9);
+            let has = report.services.get(&service.name)?.instances.mean;
+            let needs = (rps / one).floor() + 1.0;
+            (rps / one >= has).then(|| {
+                format!("{} gets {rps:.0} requests/s, needs {needs:.0} instances of {one:.0} requests/s, has {has:.1}", service.name)
+            })
+        })
+        .collect()
+}
+
+/// Reads a fault as the command line writes it: `kind:service[,key=value…]`, for example `crash:shop/cart,share=0.5,at=60,for=120`. Times
+/// are seconds; without `at` it begins at once, without `for` it lasts to the end.
+///
+/// # Errors
+/// What is wrong, and how it is written.
+pub fn parse_fault(text: &str, seconds: f64) -> Result<Fault, String> {
+    const FORM: &str =
+        "write kind:service,key=value…, for example crash:shop/cart,share=0.5,at=60,for=120";
+    let (kind, rest) = text
+        .split_once(':')
+        .ok_or_else(|| format!("{text:?} names no service: {FORM}"))?;
+    let mut parts = rest.split(',');
+    let service = parts.next().unwrap_or_default();
+    let (mut starts_s, mut duration_s) = (0.0, None);
+    let mut fields = serde_json::Map::new();
+    fields.insert("kind".into(), kind.into());
+    if !service.is_empty() {
+        fields.insert("service".into(), service.into());
+    }
+    for part in parts {
+        let (key, value) = part
+            .split_once('=')
+            .ok_or_else(|| format!("{part:?} in {text:?} is no key=value: {FORM}"))?;
+        let value: f64 = value
+            .parse()
+            .map_err(|_| format!("{value:?} in {text:?} is no number: {FORM}"))?;
+        match key {
+            "at" => starts_s = value,
+            "for" => duration_s = Some(value),
+            _ => {
+                fields.insert(key.into(), value.into());
+            }
+        }
+    }
+    let kind: FaultKind = serde_json::from_value(fields.into())
+        .map_err(|cause| format!("{text:?}: {cause}; {FORM}"))?;
+    Ok(Fault {
+        name: text.into(),
+        starts_s,
+        duration_s: duration_s.unwrap_or(seconds - starts_s),
+        kind,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_are_read_and_mistakes_named() {
+        let fault = parse_fault("crash:shop/cart,share=0.5,at=60,for=120", 600.0).unwrap();
+        assert_eq!((fault.starts_s, fault.duration_s), (60.0, 120.0));
+        assert_eq!(
+            fault.kind,
+            FaultKind::Crash {
+                service: "shop/cart".into(),
+                share: 0.5
+            }
+        );
+        let whole = parse_fault("latency:shop/cart,added_ms=50", 600.0).unwrap();
+        assert_eq!((whole.starts_s, whole.duration_s), (0.0, 600.0));
+        for (text, wanted) in [
+            ("crash", "names no service"),
+            ("crash:a,share", "is no key=value"),
+            ("crash:a,share=x", "is no number"),
+            ("crash:a", "missing field `share`"),
+            ("flood:a", "unknown variant `flood`"),
+        ] {
+            let said = parse_fault(text, 600.0).unwrap_err();
+            assert!(said.contains(wanted), "{said}");
+        }
+    }
+}
