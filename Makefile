@@ -60,6 +60,7 @@ release: ## Build the binaries that are shipped, small and optimised as a whole,
 .PHONY: bench-plan
 bench-plan: release ## Time `terraform plan`: trivial, and 500 entries × 90 days beside a Python script with statsforecast
 	cargo build --release -p foremesh-shop-telemetry
+	cargo build --profile dist -p tfplugin --example kitchen_sink
 	scripts/bench-plan
 
 -include planner/forecast/bench/bench.mk

@@ -37,6 +37,13 @@ output "region" {
 }
 """
 
+# The floor: a provider on the same protocol layer that knows five small functions and two small schemas.
+FLOOR = TERRAFORM_BLOCK + """
+output "region" {
+  value = provider::foremesh::echo("eu-west-1")
+}
+"""
+
 NOTHING = """output "region" {
   value = trimspace(file("profile.txt")) == "" ? "" : "eu-west-1"
 }
@@ -117,12 +124,13 @@ def folder(work, name, config):
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--provider", type=Path, required=True)
+    arguments.add_argument("--floor", type=Path, required=True)
     arguments.add_argument("--generator", type=Path, required=True)
     arguments.add_argument("--work", type=Path, required=True)
     arguments.add_argument("--terraform", required=True)
     arguments.add_argument("--entries", type=int, default=500)
     arguments.add_argument("--days", type=int, default=90)
-    arguments.add_argument("--trivial-runs", type=int, default=15)
+    arguments.add_argument("--trivial-runs", type=int, default=31)
     arguments.add_argument("--runs", type=int, default=3)
     arguments.add_argument("--without-peer", action="store_true")
     given = arguments.parse_args()
@@ -136,6 +144,8 @@ def main():
         "TF_IN_AUTOMATION": "1",
         "CHECKPOINT_DISABLE": "1",
     }
+    subprocess.run([ROOT / "scripts/mirror", given.floor, work / "floor-mirror"], check=True)
+    floor_environment = environment | {"TF_CLI_CONFIG_FILE": str(work / "floor-mirror/terraform.tfrc")}
     terraform = lambda *words: [given.terraform, *words, "-input=false", "-no-color"]
     lines = []
     say = lambda text="": (print(text, flush=True), lines.append(text))
@@ -177,9 +187,12 @@ def main():
     for place in (nothing, trivial):
         (place / "profile.txt").write_text(text)
         timed(terraform("init"), place, environment)
-    times = {"nothing": [], "trivial": [], "small": []}
+    floor = folder(work, "floor", FLOOR)
+    timed(terraform("init"), floor, floor_environment)
+    times = {"nothing": [], "floor": [], "trivial": [], "small": []}
     for _ in range(given.trivial_runs):
         times["nothing"].append(timed(terraform("plan"), nothing, environment))
+        times["floor"].append(timed(terraform("plan"), floor, floor_environment))
         times["trivial"].append(timed(terraform("plan"), trivial, environment))
         times["small"].append(timed(terraform("plan"), small, environment))
     middle = {name: statistics.median(values) * 1000 for name, values in times.items()}
@@ -187,7 +200,8 @@ def main():
     say(f"| plan (median of {given.trivial_runs}, alternating) | ms | against no provider |")
     say("|---|---:|---:|")
     say(f"| no provider at all | {middle['nothing']:.0f} | 1.0 |")
-    say(f"| provider started, one function called | {middle['trivial']:.0f} | {middle['trivial'] / middle['nothing']:.2f} |")
+    say(f"| a provider of five small functions, one called: what Terraform and the protocol take | {middle['floor']:.0f} | {middle['floor'] / middle['nothing']:.2f} |")
+    say(f"| Foremesh's provider started, one function called | {middle['trivial']:.0f} | {middle['trivial'] / middle['nothing']:.2f} |")
     say(f"| one entry × 28 days hourly planned, state refreshed | {middle['small']:.0f} | {middle['small'] / middle['nothing']:.2f} |")
     say()
     say(f"| {given.entries} entries × {given.days} days hourly | |")
