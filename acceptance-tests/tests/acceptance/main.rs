@@ -19,3 +19,4 @@ mod prometheus;
 mod quiet;
 mod real_data;
 mod shop;
+mod simulate;

@@ -1,0 +1,97 @@
+//! `foremesh simulate` on the plan of the quickstart: it holds where the plan says so, breaks where too much goes wrong, and says why.
+
+use foremesh_acceptance_tests::{Run, Workspace, foremesh};
+use serde_json::Value;
+
+use crate::shop::{plan, shop};
+
+fn simulate(workspace: &Workspace, more: &[&str]) -> Run {
+    let start = [
+        "--format",
+        "json",
+        "simulate",
+        "plan",
+        "--minutes",
+        "3",
+        "--replications",
+        "2",
+    ];
+    foremesh(workspace.path(), &[&start, more].concat())
+}
+
+fn read(run: &Run) -> Value {
+    serde_json::from_str(&run.stdout).unwrap()
+}
+
+fn of(simulation: &Value, entry: &str, field: &str) -> f64 {
+    simulation["report"]["entries"][entry][field]["mean"]
+        .as_f64()
+        .unwrap()
+}
+
+#[test]
+fn the_plan_holds_as_it_says_and_better_than_nothing_when_clients_ask_again() {
+    let workspace = shop();
+    let planned = plan(&workspace, "plan");
+    let run = simulate(&workspace, &[]).expect_code(0);
+    let simulation = read(&run);
+    for entry in ["shop/api", "shop/frontend"] {
+        let expected = planned["kpis"]["entries"][entry]["latency_ms"]
+            .as_f64()
+            .unwrap();
+        let found = of(&simulation, entry, "latency_objective_percentile_ms");
+        assert!(
+            (found / expected - 1.0).abs() < 0.2,
+            "{entry}: {found} ms, {expected} expected"
+        );
+    }
+    assert_eq!(simulation["overloaded"], Value::Array(Vec::new()));
+    assert_eq!(run.stdout, simulate(&workspace, &[]).stdout);
+
+    // Twice the requests: limits keep what the instances can do, and without them nobody is served in time.
+    let storm = ["--fault", "retry_storm:,factor=2"];
+    let limited = read(&simulate(&workspace, &storm).expect_code(2));
+    let open = read(
+        &simulate(
+            &workspace,
+            &[&storm[..], &["--policy", "istio-defaults"]].concat(),
+        )
+        .expect_code(2),
+    );
+    let good = |simulation: &Value| {
+        of(simulation, "shop/api", "good_rps") + of(simulation, "shop/frontend", "good_rps")
+    };
+    assert!(
+        good(&limited) > 5.0 * good(&open),
+        "{} {}",
+        good(&limited),
+        good(&open)
+    );
+}
+
+#[test]
+fn what_cannot_be_simulated_is_named() {
+    let workspace = shop();
+    plan(&workspace, "plan");
+    for (arguments, words) in [
+        (
+            ["--fault", "crash:shop/nobody,share=1"],
+            "there is no \"shop/nobody\"; the services are shop/api",
+        ),
+        (["--fault", "crash:shop/cart"], "missing field `share`"),
+        (
+            ["--fault", "crash:shop/cart,share=1,at=9000,for=5"],
+            "lies outside the simulated",
+        ),
+        (["--hour", "100"], "hour: must be below 72"),
+        (["--level", "1.5"], "level: must lie above 0 and below 1"),
+    ] {
+        let run = simulate(&workspace, &arguments).expect_code(1);
+        assert!(run.stderr.contains(words), "{run}");
+    }
+    let unknown = simulate(&workspace, &["--policy", "hope"]).expect_code(2);
+    assert!(
+        unknown.stderr.contains("one of plan, istio-defaults"),
+        "{unknown}"
+    );
+}
