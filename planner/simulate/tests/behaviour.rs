@@ -82,6 +82,20 @@ fn connections_hold_back_what_does_not_fit() {
 }
 
 #[test]
+fn a_connection_whose_request_gave_up_serves_the_next() {
+    let mut mesh = queue(1, WIDE, 1.0, 100.0);
+    mesh.edges[0].connections = Connections::OneRequest { connect_ms: 50.0 };
+    mesh.edges[0].limits.max_connections = 8;
+    mesh.edges[0].timeout_ms = Some(10.0);
+    let report = run(&mesh, 100.0);
+    assert!(
+        report.entries["s"].availability.mean > 0.95,
+        "{:?}",
+        report.entries["s"]
+    );
+}
+
+#[test]
 fn retries_multiply_attempts_and_thin_failures() {
     let mut mesh = queue(1, WIDE, 2.0, 1000.0);
     mesh.services[0].error_rate = 0.3;

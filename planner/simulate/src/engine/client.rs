@@ -215,8 +215,8 @@ impl Engine<'_> {
         }
     }
 
-    /// Takes a request that gave up out of the line in which it stands, if it stands in one.
-    fn leave_line(&mut self, id: u32, link: usize) {
+    /// Takes a request that gave up out of the line in which it stands; false: it stands in none.
+    fn leave_line(&mut self, id: u32, link: usize) -> bool {
         let mut before = NONE;
         let mut at = self.links[link].waiting.head;
         while at != NONE {
@@ -231,11 +231,12 @@ impl Engine<'_> {
                     self.links[link].waiting.tail = before;
                 }
                 self.links[link].waiting.length -= 1;
-                return;
+                return true;
             }
             before = at;
             at = next;
         }
+        false
     }
 
     /// Opens connections ahead of need, as many as the ratio asks for.
@@ -341,8 +342,15 @@ impl Engine<'_> {
             CallState::Pending => {
                 self.proxies[proxy].pending -= 1;
                 let link = self.link_index(call.edge, call.proxy, call.host);
-                self.leave_line(id, link);
-                // The connection that was being opened for it will be idle when it is open: it is counted as such now.
+                let one_request = matches!(
+                    self.mesh.edges[call.edge as usize].connections,
+                    Connections::OneRequest { .. }
+                );
+                if !self.leave_line(id, link) && one_request {
+                    // The connection that was being opened for it is idle when it is open.
+                    let at = self.now + self.edges[call.edge as usize].connect_ns;
+                    self.agenda.put(at, Kind::Spare, link as u32, call.edge, 0);
+                }
             }
             CallState::Sent => {
                 self.proxies[proxy].in_flight -= 1;
