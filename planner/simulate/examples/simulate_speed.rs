@@ -1,4 +1,6 @@
-//! How fast the simulation is: 20 services with every feature on, and one M/M/4. Prints one line each, for `make bench-simulate`.
+//! How fast the simulation is: 20 services with every feature on, and one M/M/4. Prints one line each, for `cargo run --release -p foremesh-simulate --example simulate_speed`.
+
+#![allow(clippy::print_stdout)]
 
 use std::time::Instant;
 
@@ -32,7 +34,7 @@ fn every_feature(rps: f64) -> Mesh {
             max_concurrent_requests: 400,
             max_concurrent_retries: 20,
         },
-        connections: if callee % 2 == 0 {
+        connections: if callee.is_multiple_of(2) {
             Connections::OneRequest { connect_ms: 1.0 }
         } else {
             Connections::Multiplexed { connect_ms: 1.0 }
@@ -112,7 +114,7 @@ fn every_feature(rps: f64) -> Mesh {
         } else {
             vec![Stage {
                 edges: (from..edges.len()).collect(),
-                parallel: i % 2 == 0,
+                parallel: i.is_multiple_of(2),
             }]
         };
         services.push(service);

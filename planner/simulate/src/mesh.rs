@@ -406,7 +406,11 @@ impl Mesh {
                     .find(|r| !(r.is_finite() && *r >= 0.0));
                 let fault = bad
                     .map(|value| ("rates_rps", value, "must be 0 or more"))
-                    .or((!(*step_s > 0.0)).then_some(("step_s", *step_s, "must be greater than 0")))
+                    .or((*step_s <= 0.0 || !step_s.is_finite()).then_some((
+                        "step_s",
+                        *step_s,
+                        "must be greater than 0",
+                    )))
                     .or(
                         (!(dispersion.is_finite() && *dispersion >= 0.0)).then_some((
                             "dispersion",

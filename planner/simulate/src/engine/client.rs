@@ -337,7 +337,7 @@ impl Engine<'_> {
         let call = self.calls.places[id as usize];
         let proxy = self.proxy_index(call.edge, call.proxy);
         match call.state {
-            CallState::Free => return,
+            CallState::Free => {}
             CallState::BackingOff => {}
             CallState::Pending => {
                 self.proxies[proxy].pending -= 1;

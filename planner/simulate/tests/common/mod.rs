@@ -99,7 +99,7 @@ pub fn invert_cdf(transform: impl Fn(Complex) -> Complex, t: f64) -> f64 {
             im: n as f64 * h,
         })
         .re;
-        if n % 2 == 0 { value } else { -value }
+        if n.is_multiple_of(2) { value } else { -value }
     };
     for n in 1..=TERMS {
         sum += term(n);
