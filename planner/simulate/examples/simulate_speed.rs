@@ -1,4 +1,4 @@
-//! How fast the simulation is: 20 services with every feature on, and one M/M/4. Prints one line each, for `cargo run --release -p foremesh-simulate --example simulate_speed`.
+//! How fast the simulation is: 20 services with every feature on, and one M/M/4. Prints one line each, for `make bench-simulate`.
 
 #![allow(clippy::print_stdout)]
 
