@@ -302,6 +302,107 @@ fn a_crash_loses_what_was_at_work_and_comes_back() {
 }
 
 #[test]
+fn a_fault_that_ends_brings_back_only_what_it_took() {
+    let crash = |name: &str, starts_s: f64, duration_s: f64| Fault {
+        name: name.into(),
+        starts_s,
+        duration_s,
+        kind: FaultKind::Crash {
+            service: "s".into(),
+            share: 1.0,
+        },
+    };
+    let mut mesh = queue(4, WIDE, 5.0, 200.0);
+    // The second finds nobody to take down, and its end wakes nobody.
+    mesh.faults = vec![crash("long", 50.0, 100.0), crash("short", 60.0, 10.0)];
+    let options = RunOptions {
+        measured_s: 200.0,
+        warm_up_s: 0.0,
+        seed: 4,
+    };
+    let run = simulate(&mesh, &options).unwrap();
+    near(
+        run.services[0].offered_s / f64::from(WIDE),
+        4.0 * 100.0,
+        0.1,
+    );
+}
+
+#[test]
+fn instances_that_come_during_a_slowdown_are_slow_as_well() {
+    let mut mesh = queue(2, WIDE, 10.0, 200.0);
+    mesh.services[0].work = Times::Constant { ms: 10.0 };
+    mesh.services[0].instances = vec![
+        InstanceStep {
+            starts_s: 0.0,
+            instances: 1,
+        },
+        InstanceStep {
+            starts_s: 50.0,
+            instances: 2,
+        },
+    ];
+    mesh.faults = vec![Fault {
+        name: "slow".into(),
+        starts_s: 10.0,
+        duration_s: 1000.0,
+        kind: FaultKind::SlowDependency {
+            service: "s".into(),
+            factor: 3.0,
+        },
+    }];
+    let options = RunOptions {
+        measured_s: 50.0,
+        warm_up_s: 60.0,
+        seed: 4,
+    };
+    near(
+        simulate(&mesh, &options).unwrap().entries[0]
+            .latency
+            .mean_ms(),
+        30.0,
+        0.01,
+    );
+}
+
+#[test]
+fn a_storm_multiplies_recorded_requests_too() {
+    let mut mesh = queue(1, WIDE, 5.0, 1.0);
+    mesh.entries[0].arrivals = Arrivals::Replay((0..10_000u64).map(|i| i * 10_000_000).collect());
+    mesh.faults = vec![Fault {
+        name: "storm".into(),
+        starts_s: 50.0,
+        duration_s: 1000.0,
+        kind: FaultKind::RetryStorm {
+            service: String::new(),
+            factor: 2.5,
+        },
+    }];
+    let options = RunOptions {
+        measured_s: 100.0,
+        warm_up_s: 0.0,
+        seed: 4,
+    };
+    let roots = simulate(&mesh, &options).unwrap().roots;
+    near(roots as f64, 5_000.0 + 12_500.0, 150.0);
+}
+
+#[test]
+fn hashing_at_an_entry_does_not_follow_the_gateways_proxy() {
+    let mut mesh = queue(4, WIDE, 5.0, 1000.0);
+    mesh.edges[0].gateway_proxies = 4;
+    mesh.edges[0].load_balancing = LoadBalancing::Maglev;
+    // One connection at once from each proxy to each instance: a proxy that knew only one instance would open a quarter of them.
+    mesh.edges[0].connections = Connections::Multiplexed { connect_ms: 0.0 };
+    let options = RunOptions {
+        measured_s: 20.0,
+        warm_up_s: 0.0,
+        seed: 4,
+    };
+    assert_eq!(simulate(&mesh, &options).unwrap().edges[0].connections, 16);
+}
+
+#[test]
 fn an_autoscaler_follows_the_load() {
     let mut mesh = queue(2, 8, 20.0, 300.0);
     mesh.services[0].max_instances = 20;

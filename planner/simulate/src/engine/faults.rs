@@ -118,16 +118,15 @@ impl Engine<'_> {
         fault.active = self.now < fault.ends_ns;
         let (begins, over) = (!was && fault.active, was && !fault.active);
         let (kind, key, services) = (fault.kind.clone(), fault.key, fault.services.clone());
+        let restarts = !matches!(kind, FaultKind::Partition { .. });
         match kind {
             FaultKind::Crash { share, .. } | FaultKind::Partition { share, .. } => {
                 for service in services {
-                    self.crash(
-                        service,
-                        share,
-                        key,
-                        begins,
-                        matches!(kind, FaultKind::Crash { .. }),
-                    );
+                    if begins {
+                        self.take_down(service, share, key, id, restarts);
+                    } else if over {
+                        self.bring_back(service, id);
+                    }
                 }
             }
             FaultKind::Memory { share, .. } => {
@@ -135,8 +134,8 @@ impl Engine<'_> {
                 if over {
                     // Killed for want of memory, and started again.
                     for service in services {
-                        self.crash(service, share, key, true, true);
-                        self.crash(service, share, key, false, true);
+                        self.take_down(service, share, key, id, restarts);
+                        self.bring_back(service, id);
                     }
                 }
             }
@@ -144,7 +143,7 @@ impl Engine<'_> {
         }
     }
 
-    /// The instances of a service that a fault hits: a share of its places, at least one, the same from begin to end.
+    /// The instances of a service that a fault hits: a share of those that run, at least one; the same ones as long as the same ones run.
     fn hit(&self, service: usize, share: f64, key: u64) -> Vec<u32> {
         let part = &self.services[service];
         let mut in_use: Vec<u32> = (part.first..part.first + part.places)
@@ -158,34 +157,43 @@ impl Engine<'_> {
         in_use
     }
 
-    /// Takes instances down, or lets them start again; `loses_work`: what they were doing is lost (a crash, not a partition).
-    fn crash(&mut self, service: usize, share: f64, key: u64, begins: bool, loses_work: bool) {
+    /// Takes instances down: whoever waits for them is told, be they crashed or out of reach.
+    fn take_down(&mut self, service: usize, share: f64, key: u64, fault: usize, restarts: bool) {
         self.area(service);
-        let first = self.services[service].first;
-        if begins {
-            for i in self.hit(service, share, key) {
-                if self.instances[i as usize].state != InstanceState::Ready {
-                    continue;
-                }
-                self.services[service].ready -= 1;
-                self.instances[i as usize].state = InstanceState::Down;
-                self.instances[i as usize].loses_work = loses_work;
-                self.break_off(i);
+        for i in self.hit(service, share, key) {
+            let instance = &mut self.instances[i as usize];
+            if instance.state != InstanceState::Ready {
+                continue;
             }
-        } else {
-            let startup_ns = self.services[service].startup_ns;
-            let (from, to) = (first, first + self.services[service].places);
-            for i in from..to {
-                let instance = &self.instances[i as usize];
-                if instance.state == InstanceState::Down && instance.loses_work == loses_work {
-                    let at = if loses_work {
-                        self.now + startup_ns
-                    } else {
-                        self.now
-                    };
-                    self.agenda.put(at, Kind::Ready, i, instance.generation, 0);
-                }
+            instance.state = InstanceState::Down;
+            instance.down_by = fault as u32;
+            instance.restarts = restarts;
+            self.services[service].ready -= 1;
+            self.break_off(i);
+        }
+    }
+
+    /// What a fault took down is there again: at once, or after its start-up.
+    fn bring_back(&mut self, service: usize, fault: usize) {
+        let part = &self.services[service];
+        for i in part.first..part.first + part.places {
+            let instance = &self.instances[i as usize];
+            if instance.state == InstanceState::Down && instance.down_by == fault as u32 {
+                let wait = if instance.restarts {
+                    part.startup_ns
+                } else {
+                    0
+                };
+                let at = self.now + wait;
+                self.agenda.put(at, Kind::Ready, i, instance.generation, 0);
             }
+        }
+    }
+
+    /// An instance that has just become ready feels what still lasts.
+    pub(super) fn greet(&mut self) {
+        if self.faults.iter().any(|fault| fault.active) {
+            self.refresh();
         }
     }
 

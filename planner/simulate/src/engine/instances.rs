@@ -100,11 +100,12 @@ impl Engine<'_> {
         self.area(service);
         let burst = self.services[service].burst;
         let instance = &mut self.instances[id as usize];
-        let returns = instance.state == InstanceState::Down && !instance.loses_work;
+        let returns = instance.state == InstanceState::Down && !instance.restarts;
         instance.state = InstanceState::Ready;
         let host = id - self.services[service].first;
         self.services[service].ready += 1;
         self.join(service, host);
+        self.greet();
         if returns {
             // It was out of reach and never stopped: it is as warm as before.
             return;

@@ -43,6 +43,8 @@ pub(crate) mod purpose {
     pub const WAY: u64 = 10;
     pub const ADMISSION: u64 = 11;
     pub const PRIORITY: u64 = 12;
+    pub const GATEWAY: u64 = 13;
+    pub const STORM: u64 = 14;
 }
 
 /// How long is simulated, and with which seed.
@@ -202,7 +204,8 @@ impl<'a> Engine<'a> {
                     ready_at: None,
                     slowed: 1.0,
                     service: services.len() as u32,
-                    loses_work: false,
+                    down_by: 0,
+                    restarts: false,
                 });
             }
             services.push(ServicePart {
@@ -406,12 +409,26 @@ impl<'a> Engine<'a> {
     }
 
     fn root(&mut self, entry: usize) {
+        self.enter(entry);
+        if let Arrivals::Replay(_) = self.mesh.entries[entry].arrivals {
+            // A recorded request in a storm comes as often as the storm says; Poisson arrivals come at a higher rate.
+            let part = &self.entries[entry];
+            let more = part.factor - 1.0;
+            let chance = uniform(mix(mix(part.key, purpose::STORM), part.count));
+            for _ in 0..(more.max(0.0) + chance) as u32 {
+                self.enter(entry);
+            }
+        }
+        self.schedule_root(entry);
+    }
+
+    /// A request comes from outside.
+    fn enter(&mut self, entry: usize) {
         let part = &mut self.entries[entry];
         let stream = mix(part.key, part.count);
         part.count += 1;
         let edge = part.edge;
         self.run.roots += 1;
-        let proxies = u64::from(self.mesh.edges[edge as usize].gateway_proxies.max(1));
         for control in &mut self.controls {
             control.entries[entry].offered += 1;
         }
@@ -421,13 +438,14 @@ impl<'a> Engine<'a> {
                 let slo = &self.mesh.entries[entry].slo;
                 self.run.entries[entry].record(self.now, 0, Outcome::RateLimited, slo);
             }
-            return self.schedule_root(entry);
+            return;
         }
-        // Connections from outside are spread over the gateway's proxies.
-        let proxy = ((mix(stream, purpose::CHOICE) >> 32) * proxies) >> 32;
+        // Connections from outside are spread over the gateway's proxies, by a draw of their own: the choice of an instance by hash must not
+        // follow from the proxy.
+        let proxies = u64::from(self.mesh.edges[edge as usize].gateway_proxies.max(1));
+        let proxy = ((mix(stream, purpose::GATEWAY) >> 32) * proxies) >> 32;
         let priority = (mix(stream, purpose::PRIORITY) >> 32) as u32;
         self.start_call(edge, proxy as u32, NONE, entry as u32, priority, stream);
-        self.schedule_root(entry);
     }
 
     /// Puts the next request of an entry on the agenda.

@@ -176,8 +176,9 @@ pub(super) struct Instance {
     /// How many times longer work takes by faults.
     pub slowed: f64,
     pub service: u32,
-    /// Whether it is down by a crash, which loses its work, or only out of reach.
-    pub loses_work: bool,
+    /// The fault that took it down, and whether it starts again when that is over (a crash) or was only out of reach.
+    pub down_by: u32,
+    pub restarts: bool,
 }
 
 /// A proxy of a caller, for one edge.
