@@ -21,6 +21,8 @@ pub struct ServiceView {
     pub done_rps: f64,
     /// Mean milliseconds that they waited for a worker.
     pub mean_wait_ms: f64,
+    /// Share of them that had to wait for a worker, 0 … 1.
+    pub waited_share: f64,
     /// Least and mean milliseconds from arrival at the instance to the answer, calls included; 0 where nothing was answered.
     pub least_ms: f64,
     /// The mean of the same.

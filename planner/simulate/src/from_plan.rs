@@ -230,7 +230,6 @@ fn service_model(
             assumptions.cold_factor
         },
         drops_abandoned: protocol == Protocol::Grpc,
-        response_bytes: 0.0,
         cost_per_hour: station.cost_per_hour,
     }
 }

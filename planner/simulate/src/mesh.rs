@@ -48,8 +48,6 @@ pub struct ServiceModel {
     pub cold_factor: f64,
     /// Whether work that nobody waits for any more is dropped (gRPC) instead of done (HTTP/1.1).
     pub drops_abandoned: bool,
-    /// Mean bytes of an answer.
-    pub response_bytes: f64,
     /// Cost of an instance hour.
     pub cost_per_hour: f64,
 }
@@ -225,7 +223,6 @@ impl ServiceModel {
             warm_up_s: 0.0,
             cold_factor: 1.0,
             drops_abandoned: false,
-            response_bytes: 0.0,
             cost_per_hour: 0.0,
         }
     }
@@ -312,7 +309,14 @@ impl Mesh {
                     })
                 }
             };
-            service.work.table()?;
+            if let Some(value) = service.work.fault() {
+                number(
+                    "work",
+                    value,
+                    false,
+                    "ms is no time: it must be 0 or more and finite",
+                )?;
+            }
             number(
                 "workers",
                 f64::from(service.workers),

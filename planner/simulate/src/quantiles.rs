@@ -85,7 +85,7 @@ impl Times {
     }
 
     /// The first number that no time can have.
-    fn fault(&self) -> Option<f64> {
+    pub(crate) fn fault(&self) -> Option<f64> {
         let bad = |v: &f64| !(v.is_finite() && *v >= 0.0);
         match self {
             Self::Constant { ms } => Some(*ms).filter(bad),

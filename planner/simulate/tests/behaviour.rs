@@ -5,7 +5,7 @@
 use foremesh_model::{Fault, FaultKind, LoadBalancing, OutlierEjection, RateLimit, WarmUp};
 use foremesh_simulate::{
     Arrivals, Connections, EdgeModel, InstanceStep, Mesh, Outcome, Report, RetryModel, RunOptions,
-    ServiceModel, SimulateError, Stage, Times,
+    ServiceModel, Stage, Times,
     baselines::{Hpa, HpaService, TopFull},
     replicate, replicate_with, simulate,
 };
@@ -554,7 +554,10 @@ fn bad_input_is_named() {
     );
     mesh.faults.clear();
     mesh.services[0].work = Times::Exponential { mean_ms: f64::NAN };
-    assert!(matches!(error(&mesh), SimulateError::Time { .. }));
+    assert_eq!(
+        error(&mesh).to_string(),
+        "s: work = NaN ms is no time: it must be 0 or more and finite"
+    );
     mesh.services[0].work = Times::Constant { ms: 1.0 };
     mesh.edges[0].callee = 7;
     assert_eq!(

@@ -57,12 +57,7 @@ impl Controller for Captain {
             let Some(seen) = view.services.get(state.service) else {
                 continue;
             };
-            // Requests wait only while all workers are busy.
-            let throttled = if seen.mean_wait_ms > 0.0 {
-                (seen.utilisation - 0.8).clamp(0.0, 0.2) * 5.0
-            } else {
-                0.0
-            };
+            let throttled = seen.waited_share;
             let used = seen.utilisation * f64::from(seen.workers);
             state.usage.push_back(used);
             if state.usage.len() > HISTORY {
