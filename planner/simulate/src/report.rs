@@ -7,7 +7,10 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-use crate::{Controller, Mesh, Outcome, Run, RunOptions, SimulateError, simulate_with};
+use crate::{
+    Controller, Mesh, Outcome, Run, RunOptions, SimulateError,
+    engine::{simulate_prepared, tables},
+};
 
 /// A number with how sure it is.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -265,6 +268,8 @@ pub fn replicate_with(
     replications: u32,
     controllers: &(dyn Fn() -> Vec<Box<dyn Controller>> + Sync),
 ) -> Result<Report, SimulateError> {
+    mesh.check()?;
+    let tables = tables(mesh)?;
     let runs: Vec<Numbers> = (0..replications.max(1))
         .into_par_iter()
         .map(|i| {
@@ -272,7 +277,7 @@ pub fn replicate_with(
                 seed: mix(options.seed, u64::from(i)),
                 ..*options
             };
-            simulate_with(mesh, &options, controllers()).map(|run| numbers(mesh, &run))
+            simulate_prepared(mesh, &tables, &options, controllers()).map(|run| numbers(mesh, &run))
         })
         .collect::<Result<_, _>>()?;
     Ok(sum_up(mesh, options, &runs))

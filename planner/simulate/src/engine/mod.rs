@@ -157,7 +157,22 @@ pub fn simulate_with(
     controllers: Vec<Box<dyn Controller>>,
 ) -> Result<Run, SimulateError> {
     mesh.check()?;
-    let mut engine = Engine::new(mesh, options)?;
+    simulate_prepared(mesh, &tables(mesh)?, options, controllers)
+}
+
+/// The quantiles of every service's work: they take longer to make than a short run, so that replications share them.
+pub(crate) fn tables(mesh: &Mesh) -> Result<Vec<Quantiles>, SimulateError> {
+    mesh.services.iter().map(|s| s.work.table()).collect()
+}
+
+/// A run of a mesh that was checked and whose tables were made.
+pub(crate) fn simulate_prepared(
+    mesh: &Mesh,
+    tables: &[Quantiles],
+    options: &RunOptions,
+    controllers: Vec<Box<dyn Controller>>,
+) -> Result<Run, SimulateError> {
+    let mut engine = Engine::new(mesh, tables, options)?;
     engine.start(options.seed)?;
     engine.employ_controllers(controllers);
     while engine.step() {}
@@ -169,13 +184,17 @@ fn ns(seconds: f64) -> u64 {
 }
 
 impl<'a> Engine<'a> {
-    fn new(mesh: &'a Mesh, options: &RunOptions) -> Result<Self, SimulateError> {
+    fn new(
+        mesh: &'a Mesh,
+        tables: &[Quantiles],
+        options: &RunOptions,
+    ) -> Result<Self, SimulateError> {
         if mesh.entries.is_empty() {
             return Err(SimulateError::NoDemand);
         }
         let mut instances = Vec::new();
         let mut services = Vec::new();
-        for service in &mesh.services {
+        for (service, table) in mesh.services.iter().zip(tables) {
             let places = service.most_instances();
             let at_start = service
                 .instances
@@ -209,7 +228,7 @@ impl<'a> Engine<'a> {
                 });
             }
             services.push(ServicePart {
-                work: service.work.table()?,
+                work: table.clone(),
                 error_rate: service.error_rate,
                 added_ns: 0,
                 loss: 0.0,
