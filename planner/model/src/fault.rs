@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 
 /// Something that goes wrong for a while.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct Fault {
     /// Its name in reports and rendered experiments.
     pub name: String,
@@ -20,7 +19,7 @@ pub struct Fault {
 
 /// What goes wrong. Services are named `namespace/name`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum FaultKind {
     /// Calls to a service take longer on their way.
     Latency {

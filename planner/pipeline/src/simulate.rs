@@ -2,9 +2,10 @@
 
 use std::str::FromStr;
 
-use foremesh_model::{Fault, FaultKind, RegionPlan};
+use foremesh_model::{Fault, FaultKind, RegionPlan, graph::Visits};
 use foremesh_simulate::{
-    Arrivals, Controller, EntryLoad, Mesh, PlanAssumptions, Report, RunOptions,
+    Arrivals, Controller, EntryLoad, InstanceStep, Mesh, PlanAssumptions, Report, RunOptions,
+    ServiceModel, SimulateError,
     baselines::{self, Hpa, HpaService},
     from_plan, replicate_with,
 };
@@ -53,9 +54,9 @@ pub enum SimulatedPolicy {
     Plan,
     /// The plan's instances with no limit, timeout or ejection: Istio as installed.
     IstioDefaults,
-    /// Istio as installed, three instances of each service and an autoscaler at 80% utilisation (Kubernetes' default).
+    /// Istio as installed and an autoscaler at 80% utilisation (Kubernetes' default) that has followed the median of the hour before.
     Hpa,
-    /// The same with a target of 50% and as many instances to begin with as the plan's fewest.
+    /// The same at 50%.
     HpaTuned,
     /// Istio as installed, and at all times twice the workers that the highest hour keeps busy.
     StaticHeadroom,
@@ -169,15 +170,20 @@ pub fn simulate_plan(
             })
         })
         .collect();
-    let faults: Vec<Fault> = request
-        .faults
-        .iter()
-        .cloned()
-        .map(|mut fault| {
-            fault.starts_s += WARM_UP_S;
-            fault
-        })
-        .collect();
+    let horizon_s = f64::from(request.minutes) * 60.0;
+    let mut faults = request.faults.clone();
+    for fault in &mut faults {
+        if !(0.0..horizon_s).contains(&fault.starts_s) {
+            return Err(SimulateError::Outside {
+                field: format!("fault {:?}", fault.name),
+                starts_s: fault.starts_s,
+                ends_s: fault.starts_s + fault.duration_s,
+                horizon_s,
+            }
+            .into());
+        }
+        fault.starts_s += WARM_UP_S;
+    }
     let planned = from_plan(
         &plan.graph,
         &plan.settings,
@@ -186,9 +192,9 @@ pub fn simulate_plan(
         hour,
         &PlanAssumptions::default(),
     )?;
-    let mesh = with_policy(&planned, plan, request.policy, hour);
+    let mesh = with_policy(&planned, plan, request.policy, hour, request.level)?;
     let options = RunOptions {
-        measured_s: f64::from(request.minutes) * 60.0,
+        measured_s: horizon_s,
         warm_up_s: WARM_UP_S,
         seed: request.seed,
     };
@@ -199,7 +205,7 @@ pub fn simulate_plan(
         hour,
         level: request.level,
         holds: report.entries.values().all(|entry| entry.holds),
-        overloaded: overloaded(&mesh, &report),
+        overloaded: overloaded(&mesh, &flows(plan, hour, request.level)?, &report),
         report,
     })
 }
@@ -225,99 +231,74 @@ fn hardest_hour(plan: &RegionPlan, level: f64) -> u32 {
         .unwrap_or(0)
 }
 
-/// Requests a second that reach each service when each entry gets its rate: what calls make of it, circle or not.
-fn flows(mesh: &Mesh) -> Vec<f64> {
-    let mut entering = vec![0.0; mesh.services.len()];
-    for entry in &mesh.entries {
-        if let Arrivals::Poisson { rates_rps, .. } = &entry.arrivals {
-            entering[mesh.edges[entry.edge].callee] +=
-                rates_rps.iter().copied().fold(0.0, f64::max);
-        }
-    }
-    let mut flows = entering.clone();
-    // Every round carries calls one step further; gains around circles are below 1, so the rounds converge.
-    for _ in 0..200 {
-        let mut next = entering.clone();
-        for edge in &mesh.edges {
-            if let Some(caller) = edge.caller {
-                next[edge.callee] += flows[caller] * edge.calls;
-            }
-        }
-        let moved = next
-            .iter()
-            .zip(&flows)
-            .map(|(a, b)| (a - b).abs())
-            .fold(0.0, f64::max);
-        flows = next;
-        if moved < 1e-9 {
-            break;
-        }
-    }
-    flows
+/// Requests a second that reach each service of the graph in an hour at a level.
+fn flows(plan: &RegionPlan, hour: u32, level: f64) -> Result<Vec<f64>, PipelineError> {
+    let entering: Vec<f64> = plan
+        .graph
+        .services()
+        .map(|service| {
+            let demand = plan.demand.entries.get(&service.name);
+            demand.map_or(0.0, |demand| rate(plan, demand, hour, level))
+        })
+        .collect();
+    Ok(Visits::of(&plan.graph)?.rates(&entering))
 }
 
-fn with_policy(planned: &Mesh, plan: &RegionPlan, policy: SimulatedPolicy, hour: u32) -> Mesh {
-    use SimulatedPolicy as P;
-    let at_start = |mesh: &mut Mesh, instances: &dyn Fn(usize) -> u32, most: u32| {
-        for (i, service) in mesh.services.iter_mut().enumerate() {
-            if is_planned(plan, &service.name) {
-                service.instances = vec![foremesh_simulate::InstanceStep {
-                    starts_s: 0.0,
-                    instances: instances(i),
-                }];
-                service.max_instances = most;
-            }
-        }
-    };
-    let fewest = |i: usize| {
-        let set = plan
-            .settings
-            .services
-            .iter()
-            .find(|(name, _)| name.as_str() == planned.services[i].name);
-        set.map_or(1, |(_, set)| set.fewest_instances().max(1))
-    };
+/// What an autoscaler aims at, if the policy is one.
+fn target_utilisation(policy: SimulatedPolicy) -> Option<f64> {
     match policy {
-        P::Plan => planned.clone(),
-        P::Hpa => {
-            let mut mesh = baselines::istio_defaults(planned);
-            at_start(&mut mesh, &|_| 3, 200);
-            mesh
-        }
-        P::HpaTuned => {
-            let mut mesh = baselines::istio_defaults(planned);
-            at_start(&mut mesh, &fewest, 400);
-            mesh
-        }
-        P::StaticHeadroom => {
-            let highest = hardest_hour(plan, 0.5);
-            let scale = |entry: &str| {
-                let demand = plan
-                    .demand
-                    .entries
-                    .iter()
-                    .find(|(name, _)| name.as_str() == entry);
-                demand.map_or(0.0, |(_, demand)| rate(plan, demand, highest, 0.5))
-            };
-            let mut usual = planned.clone();
-            for entry in &mut usual.entries {
-                entry.arrivals = Arrivals::steady(scale(&entry.name));
+        SimulatedPolicy::Hpa => Some(0.8),
+        SimulatedPolicy::HpaTuned => Some(0.5),
+        _ => None,
+    }
+}
+
+/// Instances that keep a load at a utilisation, at least two.
+fn instances_for(service: &ServiceModel, rps: f64, utilisation: f64) -> u32 {
+    let busy = rps * service.work.mean_ms() / 1e3;
+    (busy / utilisation / f64::from(service.workers))
+        .ceil()
+        .max(2.0) as u32
+}
+
+fn with_policy(
+    planned: &Mesh,
+    plan: &RegionPlan,
+    policy: SimulatedPolicy,
+    hour: u32,
+    level: f64,
+) -> Result<Mesh, PipelineError> {
+    if policy == SimulatedPolicy::Plan {
+        return Ok(planned.clone());
+    }
+    let mut mesh = baselines::istio_defaults(planned);
+    let own = |service: &ServiceModel| is_planned(plan, &service.name);
+    if let Some(target) = target_utilisation(policy) {
+        // It has followed the usual load of the hour before, and may go well beyond what this hour's needs.
+        let before = flows(plan, hour.saturating_sub(1), 0.5)?;
+        let now = flows(plan, hour, level)?;
+        for (i, service) in mesh.services.iter_mut().enumerate() {
+            if own(service) {
+                let instances = instances_for(service, before[i], target);
+                service.max_instances = instances_for(service, now[i], target).max(instances) * 3;
+                service.instances = vec![InstanceStep {
+                    starts_s: 0.0,
+                    instances,
+                }];
             }
-            let fixed = baselines::static_headroom(planned, &flows(&usual), 0.5);
-            let mut mesh = baselines::istio_defaults(planned);
-            for (service, fixed) in mesh.services.iter_mut().zip(fixed.services) {
-                if is_planned(plan, &service.name) {
-                    service.instances = fixed.instances;
-                }
-            }
-            mesh
-        }
-        // The others keep the plan's instances of this hour and put their own law in place of its limits.
-        _ => {
-            let _ = hour;
-            baselines::istio_defaults(planned)
         }
     }
+    if policy == SimulatedPolicy::StaticHeadroom {
+        let usual = flows(plan, hardest_hour(plan, 0.5), 0.5)?;
+        let fixed = baselines::static_headroom(planned, &usual, 0.5);
+        for (service, fixed) in mesh.services.iter_mut().zip(fixed.services) {
+            if own(service) {
+                service.instances = fixed.instances;
+            }
+        }
+    }
+    // The others keep the plan's instances and put their own law in place of its limits.
+    Ok(mesh)
 }
 
 fn is_planned(plan: &RegionPlan, service: &str) -> bool {
@@ -336,19 +317,17 @@ fn controllers(
     let planned: Vec<usize> = (0..mesh.services.len())
         .filter(|i| is_planned(plan, &mesh.services[*i].name))
         .collect();
-    let autoscaled = |target: f64, max: u32| -> Vec<Box<dyn Controller>> {
+    if let Some(target) = target_utilisation(policy) {
         let services = planned.iter().map(|service| HpaService {
             service: *service,
             target,
             min: 2,
-            max,
+            max: mesh.services[*service].max_instances,
         });
-        vec![Box::new(Hpa::new(services.collect()))]
-    };
+        return vec![Box::new(Hpa::new(services.collect()))];
+    }
     match policy {
-        P::Plan | P::IstioDefaults | P::StaticHeadroom => Vec::new(),
-        P::Hpa => autoscaled(0.8, 200),
-        P::HpaTuned => autoscaled(0.5, 400),
+        P::Plan | P::IstioDefaults | P::StaticHeadroom | P::Hpa | P::HpaTuned => Vec::new(),
         P::Vegas => vec![Box::new(baselines::Vegas::new(&planned))],
         P::Gradient2 => vec![Box::new(baselines::Gradient2::new(&planned))],
         P::Dagor => vec![Box::new(baselines::Dagor::new(&planned))],
@@ -374,8 +353,8 @@ fn controllers(
 }
 
 /// Services that more work reaches than their instances can do.
-fn overloaded(mesh: &Mesh, report: &Report) -> Vec<String> {
-    flows(mesh)
+fn overloaded(mesh: &Mesh, flows: &[f64], report: &Report) -> Vec<String> {
+    flows
         .iter()
         .zip(&mesh.services)
         .filter_map(|(rps, service)| {
@@ -456,6 +435,7 @@ mod tests {
             ("crash:a,share=x", "is no number"),
             ("crash:a", "missing field `share`"),
             ("flood:a", "unknown variant `flood`"),
+            ("crash:a,share=1,shares=2", "unknown field `shares`"),
         ] {
             let said = parse_fault(text, 600.0).unwrap_err();
             assert!(said.contains(wanted), "{said}");
