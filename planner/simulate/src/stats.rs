@@ -102,6 +102,8 @@ pub struct EdgeRun {
 pub struct ServiceRun {
     /// Requests that reached an instance.
     pub requests: u64,
+    /// The same, place by place: which instance had how much.
+    pub requests_by_instance: Vec<u64>,
     /// Worker-seconds of work done.
     pub busy_s: f64,
     /// Worker-seconds that ready instances had to offer.

@@ -332,7 +332,13 @@ impl<'a> Engine<'a> {
                         connections: 0,
                     })
                     .collect(),
-                services: vec![ServiceRun::default(); mesh.services.len()],
+                services: services
+                    .iter()
+                    .map(|service| ServiceRun {
+                        requests_by_instance: vec![0; service.places as usize],
+                        ..ServiceRun::default()
+                    })
+                    .collect(),
                 events: 0,
                 roots: 0,
                 most_open_calls: 0,

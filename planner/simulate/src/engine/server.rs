@@ -46,7 +46,10 @@ impl Engine<'_> {
         }
         let (s, i) = (work.service as usize, work.instance as usize);
         if self.measured() {
-            self.run.services[s].requests += 1;
+            let host = work.instance - self.services[s].first;
+            let run = &mut self.run.services[s];
+            run.requests += 1;
+            run.requests_by_instance[host as usize] += 1;
         }
         self.works.places[id as usize].arrived = self.now;
         for control in &mut self.controls {
