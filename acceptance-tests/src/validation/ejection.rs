@@ -93,7 +93,7 @@ impl Case {
             name: "down".into(),
             starts_s: 0.0,
             duration_s: self.up_s.unwrap_or(self.seconds * 2.0),
-            kind: FaultKind::Partition {
+            kind: FaultKind::Crash {
                 service: "backend".into(),
                 share: self.down as f64 / self.hosts as f64,
             },

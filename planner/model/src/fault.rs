@@ -75,6 +75,14 @@ pub enum FaultKind {
         /// Share of the instances, 0 … 1; at least one.
         share: f64,
     },
+    /// Two localities cannot reach each other: a zone is cut off from the others, or a link between regions is down.
+    LocalityPartition {
+        /// The locality that is cut off.
+        locality: String,
+        /// The one that it cannot reach; empty: every other.
+        #[serde(default)]
+        other: String,
+    },
     /// All of a service's work takes longer: a dependency behind it is slow.
     SlowDependency {
         /// The service.
@@ -111,13 +119,14 @@ impl FaultKind {
             Self::Memory { .. } => "memory",
             Self::PacketLoss { .. } => "packet_loss",
             Self::Partition { .. } => "partition",
+            Self::LocalityPartition { .. } => "locality_partition",
             Self::SlowDependency { .. } => "slow_dependency",
             Self::RetryStorm { .. } => "retry_storm",
             Self::ColdCache { .. } => "cold_cache",
         }
     }
 
-    /// The service that it hits; empty: all.
+    /// The service that it hits; empty: all, or none in particular.
     #[must_use]
     pub fn service(&self) -> &str {
         match self {
@@ -131,6 +140,7 @@ impl FaultKind {
             | Self::SlowDependency { service, .. }
             | Self::RetryStorm { service, .. }
             | Self::ColdCache { service, .. } => service,
+            Self::LocalityPartition { .. } => "",
         }
     }
 
@@ -156,6 +166,7 @@ impl FaultKind {
                 .then_some(("added_ms", *added_ms, "must be above 0")),
             Self::Errors { rate, .. } | Self::PacketLoss { rate, .. } => share("rate", *rate),
             Self::Crash { share: s, .. } | Self::Partition { share: s, .. } => share("share", *s),
+            Self::LocalityPartition { .. } => None,
             Self::Cpu {
                 share: s,
                 factor: f,

@@ -385,12 +385,21 @@ pub fn parse_fault(text: &str, seconds: f64) -> Result<Fault, String> {
     let mut fields = serde_json::Map::new();
     fields.insert("kind".into(), kind.into());
     if !service.is_empty() {
-        fields.insert("service".into(), service.into());
+        let named = if kind == "locality_partition" {
+            "locality"
+        } else {
+            "service"
+        };
+        fields.insert(named.into(), service.into());
     }
     for part in parts {
         let (key, value) = part
             .split_once('=')
             .ok_or_else(|| format!("{part:?} in {text:?} is no key=value: {FORM}"))?;
+        if key == "other" {
+            fields.insert(key.into(), value.into());
+            continue;
+        }
         let value: f64 = value
             .parse()
             .map_err(|_| format!("{value:?} in {text:?} is no number: {FORM}"))?;

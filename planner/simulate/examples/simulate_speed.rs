@@ -6,8 +6,14 @@ use std::time::Instant;
 
 use foremesh_model::{LoadBalancing, OutlierEjection, RateLimit, Slo, WarmUp};
 use foremesh_simulate::{
-    Arrivals, Connections, EdgeModel, EntryModel, LimitsModel, Mesh, RetryModel, RunOptions,
-    ServiceModel, Stage, Times, simulate,
+    Arrivals, Connections, EdgeModel, EntryModel, LimitsModel, Localities, Locality,
+    LocalityBalancing, Mesh, ProxyModel, RetryModel, RunOptions, ServiceModel, Stage,
+    SuccessRateEjection, Times, simulate,
+};
+
+const PROXY: ProxyModel = ProxyModel {
+    cost_ms: 0.1,
+    threads: 2,
 };
 
 /// Twenty services in four layers; limits, retries, timeouts, ejection, slow start, connections and bursts all at work.
@@ -52,6 +58,15 @@ fn every_feature(rps: f64) -> Mesh {
             minimum_percent: 10,
             aggression: 1.0,
         }),
+        success_rate_ejection: Some(SuccessRateEjection {
+            minimum_hosts: 5,
+            request_volume: 100,
+            standard_deviations: 1.9,
+        }),
+        locality_balancing: Some(LocalityBalancing::Failover {
+            overprovisioning_percent: 140,
+        }),
+        gateway: PROXY,
         ..EdgeModel::plain(caller, callee, LoadBalancing::LeastRequest)
     };
     edges.push(edge(None, 0, 1.0));
@@ -99,6 +114,8 @@ fn every_feature(rps: f64) -> Mesh {
                 Times::Exponential { mean_ms: 5.0 }
             },
         );
+        service.proxy = PROXY;
+        service.placement = vec![0, 1];
         service.error_rate = 0.002;
         service.rate_limit = Some(RateLimit {
             requests_per_second: 1400.0,
@@ -129,12 +146,22 @@ fn every_feature(rps: f64) -> Mesh {
         edge: 0,
         arrivals,
         slo: Slo::default(),
+        ramp: Vec::new(),
+    };
+    let zone = |name: &str| Locality {
+        name: name.into(),
+        region: "here".into(),
     };
     Mesh {
         services,
         edges,
         entries: vec![entry],
-        faults: Vec::new(),
+        localities: Localities {
+            all: vec![zone("a"), zone("b")],
+            other_zone_ms: 0.3,
+            other_region_ms: 10.0,
+        },
+        ..Mesh::default()
     }
 }
 

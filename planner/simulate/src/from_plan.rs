@@ -3,15 +3,19 @@
 use std::collections::BTreeMap;
 
 use foremesh_model::{
-    CallerLimits, Cost, EdgeName, EdgeSettings, Fault, Protocol, ProxyMode, Retries, Schedule,
-    ServiceGraph, ServiceName, ServiceSettings, Settings,
+    CallerLimits, Cost, EdgeName, EdgeSettings, EntrySettings, Fault, Protocol, ProxyMode, Retries,
+    Schedule, ServiceGraph, ServiceName, ServiceSettings, Settings,
     station::{Station, stations},
 };
 
 use crate::{
-    Arrivals, Connections, EdgeModel, EntryModel, InstanceStep, LimitsModel, Mesh, RetryModel,
+    Arrivals, Connections, EdgeModel, EntryModel, InstanceStep, LimitsModel, Localities, Locality,
+    LocalityBalancing, Mesh, Noticed, ProxyModel, RampStep, RemoteInstances, RetryModel,
     ServiceModel, SimulateError, Stage, Times,
 };
+
+/// Envoy's overprovisioning factor, which Istio leaves as it is.
+const OVERPROVISIONING_PERCENT: u32 = 140;
 
 /// What enters at an entry.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,9 +29,22 @@ pub struct EntryLoad {
 /// What a plan does not say.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PlanAssumptions {
-    /// Milliseconds that a request spends on its way in network and two proxies, and the answer on its way back. Default 0.5: what two
-    /// sidecars and a zone's network take together.
+    /// Milliseconds that a message spends in the network of a zone, one way. Default 0.25.
     pub one_way_ms: f64,
+    /// Milliseconds more to another zone. Default 0.5.
+    pub other_zone_ms: f64,
+    /// Milliseconds more to another region. Default 10.
+    pub other_region_ms: f64,
+    /// A sidecar, and a proxy of the gateway. Default 0.2 ms of one of two threads for each request: Istio's own measurement of 0.2 processors for a
+    /// thousand requests a second (istio.io, *Performance and Scalability*). A waypoint is taken for as dear.
+    pub proxy: ProxyModel,
+    /// How soon endpoints are taken off. Default 2 s for a crash (the kubelet says so at once, the mesh passes it on), 40 s for an instance that
+    /// cannot be reached (Kubernetes' node monitor grace period).
+    pub noticed: Noticed,
+    /// Whether the go-live ramp runs. Default no: all demand is let in.
+    pub ramp: bool,
+    /// What instances without a cost of their own, bytes between regions and violated minutes cost.
+    pub cost: Cost,
     /// Milliseconds until a connection with mutual TLS is open. Default 2.
     pub connect_ms: f64,
     /// How many times longer work takes on an instance that has just become ready. Default 2.
@@ -37,7 +54,19 @@ pub struct PlanAssumptions {
 impl Default for PlanAssumptions {
     fn default() -> Self {
         Self {
-            one_way_ms: 0.5,
+            one_way_ms: 0.25,
+            other_zone_ms: 0.5,
+            other_region_ms: 10.0,
+            proxy: ProxyModel {
+                cost_ms: 0.2,
+                threads: 2,
+            },
+            noticed: Noticed {
+                crashed_s: 2.0,
+                unreachable_s: 40.0,
+            },
+            ramp: false,
+            cost: Cost::default(),
             connect_ms: 2.0,
             cold_factor: 2.0,
         }
@@ -56,7 +85,7 @@ pub fn from_plan(
     starts_hour: u32,
     assumptions: &PlanAssumptions,
 ) -> Result<Mesh, SimulateError> {
-    let stations = stations(graph, &Cost::default()).map_err(SimulateError::Capacity)?;
+    let stations = stations(graph, &assumptions.cost).map_err(SimulateError::Capacity)?;
     let place: BTreeMap<&ServiceName, usize> = graph
         .services()
         .enumerate()
@@ -65,8 +94,12 @@ pub fn from_plan(
     let own_errors = own_errors(graph);
     let mut mesh = Mesh {
         faults: faults.to_vec(),
+        localities: localities(settings, assumptions),
+        cost: assumptions.cost,
         ..Mesh::default()
     };
+    let home = mesh.localities.home();
+    let elsewhere = (0..mesh.localities.all.len()).find(|at| !home.contains(at));
     for ((service, station), error_rate) in graph.services().zip(&stations).zip(own_errors) {
         let set = settings.services.get(&service.name);
         let instances = match (set, settings.stateful_services.get(&service.name)) {
@@ -95,7 +128,23 @@ pub fn from_plan(
             service.protocol,
             assumptions,
         ));
+        if let Some(made) = mesh.services.last_mut() {
+            made.placement.clone_from(&home);
+            // The other region is taken to have what this one has at the start.
+            let there = made.instances.first().map_or(0, |step| step.instances);
+            made.remote = elsewhere
+                .map(|locality| RemoteInstances {
+                    locality,
+                    instances: there,
+                })
+                .into_iter()
+                .collect();
+        }
     }
+    // Istio prefers near endpoints wherever outlier ejection is set, unless told otherwise.
+    let nearest = (mesh.localities.all.len() > 1).then_some(LocalityBalancing::Failover {
+        overprovisioning_percent: OVERPROVISIONING_PERCENT,
+    });
     for edge in graph.edges() {
         let (Some(caller), Some(callee)) = (place.get(&edge.caller), place.get(&edge.callee))
         else {
@@ -118,6 +167,8 @@ pub fn from_plan(
             assumptions,
         );
         model.calls = edge.fan_out();
+        model.response_bytes = edge.response_bytes.unwrap_or(0.0);
+        model.locality_balancing = nearest.clone().filter(|_| model.ejection.is_some());
         if let Some(set) = set.filter(|_| !bypassed) {
             apply(&mut model, set);
         }
@@ -157,7 +208,18 @@ pub fn from_plan(
         model.gateway_proxies = set.gateway_limits.fewest_caller_proxies.max(1);
         model.limits = limits(&set.gateway_limits);
         model.timeout_ms = Some(f64::from(set.timeout_ms));
+        model.gateway = assumptions.proxy;
+        model.locality_balancing = if set.failover.is_empty() && !set.localities.is_empty() {
+            Some(distribute(set, &mesh.localities))
+        } else {
+            nearest.clone().filter(|_| model.ejection.is_some())
+        };
         mesh.entries.push(EntryModel {
+            ramp: if assumptions.ramp {
+                ramp(settings, starts_hour)
+            } else {
+                Vec::new()
+            },
             name: load.entry.to_string(),
             edge: mesh.edges.len(),
             arrivals: load.arrivals.clone(),
@@ -176,6 +238,69 @@ fn protocol(graph: &ServiceGraph, service: usize) -> Protocol {
         .services()
         .nth(service)
         .map_or(Protocol::Http, |s| s.protocol)
+}
+
+/// The zones that entries name and the first region that takes over; none where nothing is known of either.
+fn localities(settings: &Settings, assumptions: &PlanAssumptions) -> Localities {
+    let region = settings.region.to_string();
+    let mut all: Vec<Locality> = Vec::new();
+    let zones = settings.entries.values().flat_map(|set| &set.localities);
+    for zone in zones {
+        if all.iter().all(|known| known.name != zone.locality) {
+            all.push(Locality {
+                name: zone.locality.clone(),
+                region: region.clone(),
+            });
+        }
+    }
+    let takes_over = settings
+        .entries
+        .values()
+        .find_map(|set| set.failover.first());
+    if let Some(other) = takes_over {
+        if all.is_empty() {
+            all.push(Locality {
+                name: region.clone(),
+                region,
+            });
+        }
+        all.push(Locality {
+            name: other.to_string(),
+            region: other.to_string(),
+        });
+    }
+    Localities {
+        all,
+        other_zone_ms: assumptions.other_zone_ms,
+        other_region_ms: assumptions.other_region_ms,
+    }
+}
+
+fn distribute(set: &EntrySettings, localities: &Localities) -> LocalityBalancing {
+    let place = |name: &str| localities.all.iter().position(|l| l.name == name);
+    LocalityBalancing::Distribute {
+        weights: set
+            .localities
+            .iter()
+            .filter_map(|zone| Some((place(&zone.locality)?, zone.percent)))
+            .collect(),
+        overprovisioning_percent: OVERPROVISIONING_PERCENT,
+    }
+}
+
+/// The stages of the go-live ramp that an hour and those after it see.
+fn ramp(settings: &Settings, from_hour: u32) -> Vec<RampStep> {
+    let starts_s = |minute: u32| f64::from(minute) * 60.0 - f64::from(from_hour) * 3600.0;
+    let steps = settings.ramp.iter().map(|stage| RampStep {
+        starts_s: starts_s(stage.starts_minute).max(0.0),
+        share: f64::from(stage.percent) / 100.0,
+    });
+    let steps: Vec<RampStep> = steps.collect();
+    // Once everything is let in there is nothing to draw.
+    let over = steps
+        .last()
+        .is_some_and(|last| last.starts_s <= 0.0 && last.share >= 1.0);
+    if over { Vec::new() } else { steps }
 }
 
 /// The schedule from an hour on, standby included.
@@ -231,6 +356,13 @@ fn service_model(
         },
         drops_abandoned: protocol == Protocol::Grpc,
         cost_per_hour: station.cost_per_hour,
+        proxy: match set {
+            Some(set) if set.proxy_mode != ProxyMode::None => assumptions.proxy,
+            _ => ProxyModel::FREE,
+        },
+        placement: Vec::new(),
+        remote: Vec::new(),
+        noticed: assumptions.noticed,
     }
 }
 

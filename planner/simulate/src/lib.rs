@@ -21,8 +21,9 @@ pub use engine::{RunOptions, simulate, simulate_with};
 pub use error::SimulateError;
 pub use from_plan::{EntryLoad, PlanAssumptions, from_plan};
 pub use mesh::{
-    Arrivals, Connections, EdgeModel, EntryModel, InstanceStep, LimitsModel, Mesh, RetryModel,
-    ServiceModel, Stage,
+    Arrivals, Connections, EdgeModel, EntryModel, InstanceStep, LimitsModel, Localities, Locality,
+    LocalityBalancing, Mesh, Noticed, ProxyModel, RampStep, RemoteInstances, RetryModel,
+    ServiceModel, Stage, SuccessRateEjection,
 };
 pub use outcome::Outcome;
 pub use quantiles::{Quantiles, Times};

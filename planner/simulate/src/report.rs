@@ -39,6 +39,11 @@ impl Estimate {
         Self { mean, half_width }
     }
 
+    /// Whether it is 0 in every run: files leave it out.
+    fn is_zero(&self) -> bool {
+        self.mean == 0.0
+    }
+
     /// Whether a value lies inside the interval.
     #[must_use]
     pub fn covers(&self, value: f64) -> bool {
@@ -55,6 +60,9 @@ pub struct EntryReport {
     pub answered_rps: Estimate,
     /// Requests a second that were answered within the objective's latency.
     pub good_rps: Estimate,
+    /// Requests a second that the go-live ramp left elsewhere; not part of those that came.
+    #[serde(default, skip_serializing_if = "Estimate::is_zero")]
+    pub elsewhere_rps: Estimate,
     /// Share of requests that were answered.
     pub availability: Estimate,
     /// Share of requests that ended otherwise, by word of [`Outcome`]; those that never occurred are left out.
@@ -92,6 +100,9 @@ pub struct EdgeReport {
     pub ejections_per_hour: Estimate,
     /// Connections opened a second.
     pub connections_rps: Estimate,
+    /// Bytes a second to and from another region.
+    #[serde(default, skip_serializing_if = "Estimate::is_zero")]
+    pub cross_region_bytes_per_s: Estimate,
 }
 
 /// What happened at a service.
@@ -101,8 +112,13 @@ pub struct ServiceReport {
     pub requests_rps: Estimate,
     /// Busy share of the ready workers.
     pub utilisation: Estimate,
+    /// Requests a second that instances in another region took over.
+    #[serde(default, skip_serializing_if = "Estimate::is_zero")]
+    pub elsewhere_rps: Estimate,
     /// Requests in queues, on average over time.
     pub queued: Estimate,
+    /// Most requests in queues at once.
+    pub most_queued: Estimate,
     /// Instances on average, from order to end.
     pub instances: Estimate,
     /// Requests a second refused by token buckets.
@@ -124,10 +140,18 @@ pub struct Report {
     pub edges: BTreeMap<String, EdgeReport>,
     /// By service.
     pub services: BTreeMap<String, ServiceReport>,
+    /// Attempts of all calls ÷ calls: 1 where nothing is tried again.
+    pub retry_amplification: Estimate,
+    /// Instance-hours of an hour.
+    pub instances: Estimate,
     /// Cost of an hour of instances.
     pub cost_per_hour: Estimate,
+    /// Cost of the bytes that go to and from other regions in an hour.
+    pub cross_region_cost_per_hour: Estimate,
     /// Entry-minutes violated in an hour.
     pub violation_minutes_per_hour: Estimate,
+    /// What they cost.
+    pub violation_cost_per_hour: Estimate,
     /// Requests simulated, all runs together.
     pub requests: u64,
     /// Events simulated, all runs together.
@@ -138,20 +162,22 @@ pub struct Report {
 struct Numbers {
     entries: Vec<EntryNumbers>,
     edges: Vec<EdgeNumbers>,
-    services: Vec<[f64; 6]>,
+    services: Vec<[f64; 8]>,
+    retry_amplification: f64,
     cost_per_hour: f64,
+    cross_region_bytes_per_hour: f64,
     violation_minutes_per_hour: f64,
     requests: u64,
     events: u64,
 }
 
 struct EntryNumbers {
-    values: [f64; 10],
+    values: [f64; 11],
     failures: [f64; Outcome::COUNT],
 }
 
 struct EdgeNumbers {
-    values: [f64; 6],
+    values: [f64; 7],
     failures: [f64; Outcome::COUNT],
 }
 
@@ -189,6 +215,7 @@ fn numbers(mesh: &Mesh, run: &Run) -> Numbers {
                     at(0.999),
                     at(model.slo.percentile / 100.0),
                     f64::from(entry.violation_minutes) / f64::from(entry.minutes.max(1)),
+                    entry.elsewhere as f64 / seconds,
                 ],
                 failures: shares(&entry.outcomes),
             }
@@ -207,6 +234,7 @@ fn numbers(mesh: &Mesh, run: &Run) -> Numbers {
                     edge.latency.quantile_ms(0.99),
                     edge.ejections as f64 / seconds * 3600.0,
                     edge.connections as f64 / seconds,
+                    edge.cross_region_bytes / seconds,
                 ],
                 failures: shares(&edge.outcomes),
             }
@@ -223,11 +251,18 @@ fn numbers(mesh: &Mesh, run: &Run) -> Numbers {
                 service.instance_s / seconds,
                 service.rate_limited as f64 / seconds,
                 service.refused as f64 / seconds,
+                service.elsewhere as f64 / seconds,
+                f64::from(service.most_queued),
             ]
         })
         .collect();
     let costs = run.services.iter().zip(&mesh.services);
+    let calls: u64 = run.edges.iter().flat_map(|edge| edge.outcomes).sum();
+    let attempts: u64 = run.edges.iter().map(|edge| edge.attempts).sum();
+    let bytes: f64 = run.edges.iter().map(|edge| edge.cross_region_bytes).sum();
     Numbers {
+        retry_amplification: attempts as f64 / calls.max(1) as f64,
+        cross_region_bytes_per_hour: bytes / seconds * 3600.0,
         entries,
         edges,
         services,
@@ -307,6 +342,7 @@ fn sum_up(mesh: &Mesh, options: &RunOptions, runs: &[Numbers]) -> Report {
             offered_rps: at(0),
             answered_rps: at(1),
             good_rps: at(2),
+            elsewhere_rps: at(10),
             availability,
             failures: failures(&|run| run.entries[i].failures),
             latency_mean_ms: at(4),
@@ -330,6 +366,7 @@ fn sum_up(mesh: &Mesh, options: &RunOptions, runs: &[Numbers]) -> Report {
             failures: failures(&|run| run.edges[i].failures),
             ejections_per_hour: at(4),
             connections_rps: at(5),
+            cross_region_bytes_per_s: at(6),
         };
         (mesh.edge_name(i), report)
     });
@@ -338,7 +375,9 @@ fn sum_up(mesh: &Mesh, options: &RunOptions, runs: &[Numbers]) -> Report {
         let report = ServiceReport {
             requests_rps: at(0),
             utilisation: at(1),
+            elsewhere_rps: at(6),
             queued: at(2),
+            most_queued: at(7),
             instances: at(3),
             rate_limited_rps: at(4),
             refused_rps: at(5),
@@ -351,8 +390,16 @@ fn sum_up(mesh: &Mesh, options: &RunOptions, runs: &[Numbers]) -> Report {
         entries: entries.collect(),
         edges: edges.collect(),
         services: services.collect(),
+        retry_amplification: over(&|run| run.retry_amplification),
+        instances: over(&|run| run.services.iter().map(|service| service[3]).sum()),
         cost_per_hour: over(&|run| run.cost_per_hour),
+        cross_region_cost_per_hour: over(&|run| {
+            run.cross_region_bytes_per_hour / 1e9 * mesh.cost.cross_region_per_gb
+        }),
         violation_minutes_per_hour: over(&|run| run.violation_minutes_per_hour),
+        violation_cost_per_hour: over(&|run| {
+            run.violation_minutes_per_hour * mesh.cost.violation_per_minute
+        }),
         requests: runs.iter().map(|run| run.requests).sum(),
         events: runs.iter().map(|run| run.events).sum(),
     }

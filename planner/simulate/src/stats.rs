@@ -95,6 +95,8 @@ pub struct EdgeRun {
     pub ejections: u64,
     /// Connections opened.
     pub connections: u64,
+    /// Bytes sent to and from another region.
+    pub cross_region_bytes: f64,
 }
 
 /// What happened at a service.
@@ -102,8 +104,12 @@ pub struct EdgeRun {
 pub struct ServiceRun {
     /// Requests that reached an instance.
     pub requests: u64,
-    /// The same, place by place: which instance had how much.
+    /// How many reached each place for an instance, those in other regions last.
     pub requests_by_instance: Vec<u64>,
+    /// Requests that reached an instance in another region.
+    pub elsewhere: u64,
+    /// Most requests in queues at once.
+    pub most_queued: u32,
     /// Worker-seconds of work done.
     pub busy_s: f64,
     /// Worker-seconds that ready instances had to offer.
@@ -125,6 +131,8 @@ pub struct EntryRun {
     pub latency: Latencies,
     /// Requests that ended, by [`Outcome`].
     pub outcomes: [u64; Outcome::COUNT],
+    /// Requests that the go-live ramp left elsewhere.
+    pub elsewhere: u64,
     /// Minutes in which more requests were slow or failed than the objective allows.
     pub violation_minutes: u32,
     /// Minutes with any request.
@@ -145,6 +153,7 @@ impl EntryRun {
         Self {
             latency: Latencies::new(3),
             outcomes: [0; Outcome::COUNT],
+            elsewhere: 0,
             violation_minutes: 0,
             minutes: 0,
             minute: Minute::default(),

@@ -148,6 +148,7 @@ fn timeouts_cut_the_tail_they_should() {
 fn an_instance_that_cannot_be_reached_is_ejected() {
     let mut mesh = queue(4, WIDE, 5.0, 400.0);
     mesh.edges[0].gateway_proxies = 2;
+    mesh.edges[0].connect_timeout_ms = 10.0;
     mesh.faults = vec![Fault {
         name: "cut".into(),
         starts_s: 0.0,

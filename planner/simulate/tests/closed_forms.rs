@@ -237,12 +237,13 @@ fn chain(rates: &[f64], chances: &[f64], rps: f64) -> Mesh {
         edge: 0,
         arrivals: Arrivals::steady(rps),
         slo: Default::default(),
+        ramp: Vec::new(),
     };
     Mesh {
         services,
         edges,
         entries: vec![entry],
-        faults: Vec::new(),
+        ..Mesh::default()
     }
 }
 

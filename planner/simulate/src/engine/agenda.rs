@@ -28,6 +28,8 @@ pub(super) enum Kind {
     Instances,
     /// An instance that was ordered is ready.
     Ready,
+    /// An instance that is down is no endpoint any more.
+    Unlist,
     /// A fault begins or ends.
     Fault,
     /// A controller looks.

@@ -5,7 +5,7 @@ use foremesh_model::{
     random::{mix, uniform},
 };
 
-use super::{Engine, parts::Call, purpose};
+use super::{Engine, localities::Pool, parts::Call, purpose};
 
 /// Draws before a proxy that meets only instances out of rotation looks at all of them in turn.
 const DRAWS: u64 = 6;
@@ -13,31 +13,42 @@ const DRAWS: u64 = 6;
 impl Engine<'_> {
     /// The instance of an attempt, counted within its service; None: there is none at all.
     pub(super) fn choose(&mut self, call: &Call) -> Option<u32> {
-        let callee = self.edges[call.edge as usize].callee as usize;
-        let count = self.services[callee].live.len();
-        if count == 0 {
-            return None;
-        }
-        if count == 1 {
-            return self.services[callee].live.first().copied();
-        }
-        let edge = &self.mesh.edges[call.edge as usize];
-        let judged = edge.ejection.is_some() && self.some_ejected(call.edge, call.proxy);
-        let weighted = edge.slow_start.is_some();
+        let mesh = self.mesh;
+        let edge = &mesh.edges[call.edge as usize];
+        let callee = edge.callee;
+        let mut judged = edge.ejection.is_some() && self.some_ejected(call.edge, call.proxy);
         let key = mix(mix(call.stream, purpose::CHOICE), u64::from(call.attempt));
+        let pool = match &edge.locality_balancing {
+            None => Pool::All,
+            Some(balancing) => {
+                self.pool(call, callee, balancing, judged, mix(key, purpose::LOCALITY))
+            }
+        };
+        let hosts = self.pool_hosts(callee, pool);
+        if hosts.len() < 2 {
+            return hosts.first().copied();
+        }
+        if judged {
+            // With too few left in rotation all are used (Envoy's panic threshold).
+            let all = hosts.len() as f64;
+            let left = all - self.out_of(call, callee, pool) as f64;
+            let least = edge.ejection.map_or(0, |e| e.min_health_percent);
+            judged = left > 0.0 && left / all * 100.0 >= f64::from(least);
+        }
+        let weighted = edge.slow_start.is_some();
         if edge.load_balancing == LoadBalancing::RoundRobin {
-            return Some(self.in_turn(call, callee, judged, weighted, key));
+            return Some(self.in_turn(call, callee, pool, judged, weighted, key));
         }
         let base = match edge.load_balancing {
             // The key of a caller is the same at every attempt.
             LoadBalancing::RingHash | LoadBalancing::Maglev => mix(call.stream, purpose::CHOICE),
             _ => key,
         };
-        let first = self.draw(call, callee, base, judged, weighted);
+        let first = self.draw(call, callee, pool, base, judged, weighted);
         if edge.load_balancing != LoadBalancing::LeastRequest {
             return Some(first);
         }
-        let second = self.draw(call, callee, mix(base, 1), judged, weighted);
+        let second = self.draw(call, callee, pool, mix(base, 1), judged, weighted);
         let active = |host: u32| self.links[self.link_index(call.edge, call.proxy, host)].active;
         Some(if active(second) < active(first) {
             second
@@ -47,8 +58,16 @@ impl Engine<'_> {
     }
 
     /// An instance at random among those in rotation, new ones less often.
-    fn draw(&self, call: &Call, callee: usize, key: u64, judged: bool, weighted: bool) -> u32 {
-        let live = &self.services[callee].live;
+    fn draw(
+        &self,
+        call: &Call,
+        callee: usize,
+        pool: Pool,
+        key: u64,
+        judged: bool,
+        weighted: bool,
+    ) -> u32 {
+        let live = self.pool_hosts(callee, pool);
         let at = |key: u64| live[((u128::from(key) * live.len() as u128) >> 64) as usize];
         let mut host = at(key);
         if !judged && !weighted {
@@ -72,17 +91,18 @@ impl Engine<'_> {
         &mut self,
         call: &Call,
         callee: usize,
+        pool: Pool,
         judged: bool,
         weighted: bool,
         key: u64,
     ) -> u32 {
         let proxy = self.proxy_index(call.edge, call.proxy);
-        let count = self.services[callee].live.len() as u32;
+        let count = self.pool_hosts(callee, pool).len() as u32;
         let mut host = 0;
         for round in 0..count {
             let turn = self.proxies[proxy].turn;
             self.proxies[proxy].turn = turn.wrapping_add(1);
-            host = self.services[callee].live[(turn % count) as usize];
+            host = self.pool_hosts(callee, pool)[(turn % count) as usize];
             let out = judged && self.is_ejected(call.edge, call.proxy, host);
             if !out
                 && (!weighted || self.takes(call.edge, callee, host, mix(key, u64::from(round))))

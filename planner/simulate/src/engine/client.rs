@@ -3,15 +3,28 @@
 use foremesh_model::random::{mix, uniform};
 
 use super::{
-    Engine,
+    Engine, ProxyPart,
     agenda::{Kind, Timeout},
-    parts::{Call, CallState, NONE, Work, WorkState},
+    parts::{Call, CallState, NONE, Threads, Work, WorkState},
     purpose,
 };
 use crate::{Connections, Outcome};
 
+/// Requests that wait at a proxy at most, where no limit is set: memory is not endless.
+pub(super) const MOST_WAITING: u32 = 65_536;
 /// Backoff grows up to this many times its base (Envoy's default).
 const MOST_BACKOFF: f64 = 10.0;
+
+/// When a request that reaches a proxy at a time has passed it.
+#[inline]
+fn pass(threads: &mut Threads, proxy: ProxyPart, at: u64, key: u64) -> u64 {
+    if proxy.cost_ns == 0 {
+        return at;
+    }
+    let free = &mut threads[(key % proxy.threads) as usize];
+    *free = at.max(*free) + proxy.cost_ns;
+    *free
+}
 
 impl Engine<'_> {
     #[inline]
@@ -130,7 +143,7 @@ impl Engine<'_> {
                     self.send(id);
                     return;
                 }
-                if self.proxies[proxy].pending >= limits.max_pending_requests {
+                if self.proxies[proxy].pending >= limits.max_pending_requests.min(MOST_WAITING) {
                     return self.failed(id, Outcome::Overflow);
                 }
                 if self.links[link].open_at == u64::MAX {
@@ -143,7 +156,9 @@ impl Engine<'_> {
                 if self.links[link].idle > 0 {
                     self.links[link].idle -= 1;
                     self.send(id);
-                } else if self.proxies[proxy].pending >= limits.max_pending_requests {
+                } else if self.proxies[proxy].pending
+                    >= limits.max_pending_requests.min(MOST_WAITING)
+                {
                     self.failed(id, Outcome::Overflow);
                 } else if self.proxies[proxy].connections < limits.max_connections
                     || self.links[link].connections == 0
@@ -159,138 +174,15 @@ impl Engine<'_> {
         }
     }
 
-    fn count_connection(&mut self, edge: u32) {
-        if self.measured() {
-            self.run.edges[edge as usize].connections += 1;
-        }
-    }
-
-    fn open_connection(&mut self, edge: u32, proxy: usize, link: usize) {
-        self.proxies[proxy].connections += 1;
-        self.links[link].connections += 1;
-        self.count_connection(edge);
-    }
-
-    /// A request waits until its connection is open.
-    fn wait(&mut self, id: u32, proxy: usize, until: u64) {
-        self.proxies[proxy].pending += 1;
-        let call = &mut self.calls.places[id as usize];
-        call.state = CallState::Pending;
-        self.agenda.put(
-            until,
-            Kind::Connected,
-            id,
-            call.generation.wrapping_add(call.attempt << 20),
-            0,
-        );
-    }
-
-    pub(super) fn connected(&mut self, id: u32, generation: u32) {
-        let call = self.calls.places[id as usize];
-        if call.state != CallState::Pending
-            || call.generation.wrapping_add(call.attempt << 20) != generation
-        {
-            return;
-        }
-        let proxy = self.proxy_index(call.edge, call.proxy);
-        self.proxies[proxy].pending -= 1;
-        self.send(id);
-    }
-
-    /// A request waits until a connection to its instance is free.
-    fn stand_in_line(&mut self, id: u32, proxy: usize, link: usize) {
-        self.proxies[proxy].pending += 1;
-        let call = &mut self.calls.places[id as usize];
-        call.state = CallState::Pending;
-        call.next = NONE;
-        let line = &mut self.links[link].waiting;
-        let tail = line.tail;
-        if line.head == NONE {
-            line.head = id;
-        }
-        line.tail = id;
-        line.length += 1;
-        if tail != NONE {
-            self.calls.places[tail as usize].next = id;
-        }
-    }
-
-    /// Takes a request that gave up out of the line in which it stands; false: it stands in none.
-    fn leave_line(&mut self, id: u32, link: usize) -> bool {
-        let mut before = NONE;
-        let mut at = self.links[link].waiting.head;
-        while at != NONE {
-            let next = self.calls.places[at as usize].next;
-            if at == id {
-                if before == NONE {
-                    self.links[link].waiting.head = next;
-                } else {
-                    self.calls.places[before as usize].next = next;
-                }
-                if self.links[link].waiting.tail == id {
-                    self.links[link].waiting.tail = before;
-                }
-                self.links[link].waiting.length -= 1;
-                return true;
-            }
-            before = at;
-            at = next;
-        }
-        false
-    }
-
-    /// Opens connections ahead of need, as many as the ratio asks for.
-    fn connect_ahead(&mut self, edge: u32, proxy: u32, host: u32) {
-        let model = &self.mesh.edges[edge as usize];
-        if model.preconnect_ratio <= 1.0 {
-            return;
-        }
-        let (proxy, link) = (
-            self.proxy_index(edge, proxy),
-            self.link_index(edge, proxy, host),
-        );
-        let used = self.links[link].connections - self.links[link].idle;
-        let wanted = (f64::from(used) * model.preconnect_ratio).ceil() as u32;
-        while self.links[link].connections < wanted
-            && self.proxies[proxy].connections < model.limits.max_connections
-        {
-            self.open_connection(edge, proxy, link);
-            let at = self.now + self.edges[edge as usize].connect_ns;
-            self.agenda.put(at, Kind::Spare, link as u32, edge, 0);
-        }
-    }
-
-    pub(super) fn spare_open(&mut self, link: u32, edge: u32) {
-        let part = &self.edges[edge as usize];
-        let proxy = part.first_proxy + (link - part.first_link) / part.hosts.max(1);
-        self.free_connection(proxy as usize, link as usize);
-    }
-
-    /// A connection is free: the first in line takes it.
-    fn free_connection(&mut self, proxy: usize, link: usize) {
-        let first = self.links[link].waiting.head;
-        if first == NONE {
-            self.links[link].idle += 1;
-            return;
-        }
-        let next = self.calls.places[first as usize].next;
-        let line = &mut self.links[link].waiting;
-        line.head = next;
-        if next == NONE {
-            line.tail = NONE;
-        }
-        line.length -= 1;
-        self.proxies[proxy].pending -= 1;
-        self.send(first);
-    }
-
     /// Sends an attempt on its way.
-    fn send(&mut self, id: u32) {
+    pub(super) fn send(&mut self, id: u32) {
         let call = &mut self.calls.places[id as usize];
         call.state = CallState::Sent;
         let call = *call;
-        let part = &self.edges[call.edge as usize];
-        let (service, one_way) = (part.callee, part.one_way_ns);
+        let (service, one_way) = {
+            let part = &self.edges[call.edge as usize];
+            (part.callee as u32, part.one_way_ns)
+        };
         let (proxy, link) = (
             self.proxy_index(call.edge, call.proxy),
             self.link_index(call.edge, call.proxy, call.host),
@@ -320,16 +212,63 @@ impl Engine<'_> {
             since: 0,
             arrived: 0,
         });
-        let call = &mut self.calls.places[id as usize];
-        call.work = work;
-        call.work_generation = self.works.places[work as usize].generation;
+        let place = &mut self.calls.places[id as usize];
+        place.work = work;
+        place.work_generation = self.works.places[work as usize].generation;
         self.set_timeout(id, 1);
-        let delay = one_way + self.delay_ns(service as usize, mix(stream, purpose::WAY));
+        let (from, to) = (
+            self.proxies[proxy].locality,
+            self.instances[instance as usize].locality,
+        );
+        if from != to {
+            if self.is_cut(from, to) {
+                return self.end_work(work, Outcome::Connection, true);
+            }
+            if self.crosses_regions(from, to) && self.measured() {
+                self.run.edges[call.edge as usize].cross_region_bytes +=
+                    self.mesh.edges[call.edge as usize].request_bytes;
+            }
+        }
+        let way = one_way
+            + self.between_ns(from, to)
+            + self.delay_ns(service as usize, mix(stream, purpose::WAY));
+        let delay = self.proxies_ns(&call, proxy, instance as usize, way, stream);
         if delay == 0 {
             self.arrive(work);
         } else {
             self.agenda.put(self.now + delay, Kind::Arrive, work, 0, 0);
         }
+    }
+
+    /// Nanoseconds until a request has passed both proxies and a way of `way` between them. A thread of a proxy takes requests one after the
+    /// other, and spends what the request and its answer cost when the request passes.
+    fn proxies_ns(
+        &mut self,
+        call: &Call,
+        proxy: usize,
+        instance: usize,
+        way: u64,
+        stream: u64,
+    ) -> u64 {
+        let part = &self.edges[call.edge as usize];
+        let (caller, gateway) = (part.caller, part.gateway);
+        let callee = self.services[part.callee].proxy;
+        let mut at = self.now;
+        match caller {
+            Some(caller) => {
+                let cost = self.services[caller].proxy;
+                let own = (self.services[caller].first + call.proxy) as usize;
+                at = pass(&mut self.instances[own].threads, cost, at, stream);
+            }
+            None => at = pass(&mut self.proxies[proxy].threads, gateway, at, stream),
+        }
+        at = pass(
+            &mut self.instances[instance].threads,
+            callee,
+            at + way,
+            stream >> 32,
+        );
+        at - self.now
     }
 
     /// Gives back what an attempt holds at its proxy; `broken`: its connection cannot be used again.

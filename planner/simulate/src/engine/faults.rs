@@ -1,7 +1,8 @@
 //! What goes wrong, switched on and off at its time.
 //!
-//! How each kind acts: latency is added to a call's way to the service; errors replace the service's own rate; crashed and unreachable
-//! instances refuse connections until they are back; less processor, less memory, slow dependencies and cold caches stretch work;
+//! How each kind acts: latency is added to a call's way to the service; errors replace the service's own rate; crashed instances refuse
+//! connections until they are back; what is sent to unreachable ones gets lost, and so does what is sent between localities that are cut off
+//! from each other, until connections are given up; less processor, less memory, slow dependencies and cold caches stretch work;
 //! a lost packet is sent again after [`RETRANSMIT_MS`], which doubles each time; a retry storm multiplies arrivals.
 
 use foremesh_model::{
@@ -30,7 +31,30 @@ pub(super) struct FaultPart {
     ends_ns: u64,
     services: Vec<usize>,
     entries: Vec<usize>,
+    /// Localities that cannot reach each other.
+    cut: Vec<(usize, usize)>,
     active: bool,
+}
+
+/// Where a name stands among those that there are; an empty name means all.
+fn named(
+    names: &[&str],
+    name: &str,
+    field: String,
+    kind: &'static str,
+) -> Result<Vec<usize>, SimulateError> {
+    let found: Vec<usize> = (0..names.len())
+        .filter(|at| name.is_empty() || names[*at] == name)
+        .collect();
+    if found.is_empty() {
+        return Err(SimulateError::Unknown {
+            field,
+            name: name.into(),
+            kind,
+            known: names.join(", "),
+        });
+    }
+    Ok(found)
 }
 
 impl Engine<'_> {
@@ -62,22 +86,26 @@ impl Engine<'_> {
             }
             let name = fault.kind.service();
             let storm = matches!(fault.kind, FaultKind::RetryStorm { .. });
-            let names: Vec<&str> = if storm {
-                self.mesh.entries.iter().map(|e| e.name.as_str()).collect()
+            let mesh = self.mesh;
+            let (found, cut) = if let FaultKind::LocalityPartition { locality, other } = &fault.kind
+            {
+                let all = mesh.localities.all.iter().map(|l| l.name.as_str());
+                let names: Vec<&str> = all.collect();
+                let at = named(&names, locality, field(), "localities")?;
+                let others = if other.is_empty() {
+                    (0..names.len()).collect()
+                } else {
+                    named(&names, other, field(), "localities")?
+                };
+                let pairs = at.iter().flat_map(|a| others.iter().map(|b| (*a, *b)));
+                (Vec::new(), pairs.filter(|(a, b)| a != b).collect())
+            } else if storm {
+                let names: Vec<&str> = mesh.entries.iter().map(|e| e.name.as_str()).collect();
+                (named(&names, name, field(), "entries")?, Vec::new())
             } else {
-                self.mesh.services.iter().map(|s| s.name.as_str()).collect()
+                let names: Vec<&str> = mesh.services.iter().map(|s| s.name.as_str()).collect();
+                (named(&names, name, field(), "services")?, Vec::new())
             };
-            let found: Vec<usize> = (0..names.len())
-                .filter(|at| name.is_empty() || names[*at] == name)
-                .collect();
-            if found.is_empty() {
-                return Err(SimulateError::Unknown {
-                    field: field(),
-                    name: name.into(),
-                    kind: if storm { "entries" } else { "services" },
-                    known: names.join(", "),
-                });
-            }
             let (starts_ns, ends_ns) = (ns(fault.starts_s), ns(ends_s));
             let (services, entries) = if storm {
                 (Vec::new(), found)
@@ -91,6 +119,7 @@ impl Engine<'_> {
                 ends_ns,
                 services,
                 entries,
+                cut,
                 active: false,
             });
             let steps = match fault.kind {
@@ -143,10 +172,11 @@ impl Engine<'_> {
         }
     }
 
-    /// The instances of a service that a fault hits: a share of those that run, at least one; the same ones as long as the same ones run.
+    /// The instances of a service that a fault hits: a share of those that run, at least one; the same ones as long as the same ones run. Those
+    /// elsewhere are spared.
     fn hit(&self, service: usize, share: f64, key: u64) -> Vec<u32> {
         let part = &self.services[service];
-        let mut in_use: Vec<u32> = (part.first..part.first + part.places)
+        let mut in_use: Vec<u32> = (part.first..part.first + part.home)
             .filter(|i| self.instances[*i as usize].state != InstanceState::Off)
             .collect();
         in_use.sort_by_key(|i| (mix(key, u64::from(*i - part.first)), *i));
@@ -167,9 +197,21 @@ impl Engine<'_> {
             }
             instance.state = InstanceState::Down;
             instance.down_by = fault as u32;
+            instance.down_at = self.now;
             instance.restarts = restarts;
-            self.services[service].ready -= 1;
-            self.break_off(i);
+            let generation = instance.generation;
+            let part = &mut self.services[service];
+            part.ready -= 1;
+            let noticed = if restarts {
+                part.crash_noticed_ns
+            } else {
+                part.unreachable_noticed_ns
+            };
+            if let Some(noticed) = noticed {
+                let at = self.now + noticed;
+                self.agenda.put(at, Kind::Unlist, i, generation, 0);
+            }
+            self.break_off(i, restarts);
         }
     }
 
@@ -197,8 +239,9 @@ impl Engine<'_> {
         }
     }
 
-    /// All that an instance was doing breaks off: whoever waits for it is told.
-    fn break_off(&mut self, instance: u32) {
+    /// All that an instance was doing breaks off. Whoever waits for a crashed one is told; nobody hears of one that cannot be reached, until
+    /// connections are given up.
+    fn break_off(&mut self, instance: u32, told: bool) {
         let inside: Vec<(u32, u32)> = (0u32..)
             .zip(&self.works.places)
             .filter(|(_, work)| {
@@ -228,7 +271,7 @@ impl Engine<'_> {
             if work.state == WorkState::Calling {
                 work.failed = true;
             } else {
-                self.forget_work(id, Outcome::Connection);
+                self.end_work(id, Outcome::Connection, !told);
             }
         }
     }
@@ -244,6 +287,7 @@ impl Engine<'_> {
             }
         }
         self.entries.iter_mut().for_each(|entry| entry.factor = 1.0);
+        self.between.iter_mut().for_each(|way| way.cut = false);
         for id in 0..self.faults.len() {
             let fault = &self.faults[id];
             if !fault.active {
@@ -253,6 +297,11 @@ impl Engine<'_> {
                 / (fault.ends_ns - fault.starts_ns).max(1) as f64;
             let (kind, key) = (fault.kind.clone(), fault.key);
             let (services, entries) = (fault.services.clone(), fault.entries.clone());
+            let count = self.mesh.localities.all.len();
+            for (a, b) in &fault.cut {
+                self.between[a * count + b].cut = true;
+                self.between[b * count + a].cut = true;
+            }
             for s in services {
                 match kind {
                     FaultKind::Latency { added_ms, .. } => {
@@ -274,6 +323,7 @@ impl Engine<'_> {
                     }
                     FaultKind::Crash { .. }
                     | FaultKind::Partition { .. }
+                    | FaultKind::LocalityPartition { .. }
                     | FaultKind::RetryStorm { .. } => {}
                 }
             }

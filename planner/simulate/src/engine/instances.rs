@@ -15,7 +15,7 @@ impl Engine<'_> {
     /// Orders instances, or lets some end, until as many are ordered as wanted.
     pub(super) fn want(&mut self, service: usize, wanted: u32) {
         self.area(service);
-        let (first, places) = (self.services[service].first, self.services[service].places);
+        let (first, places) = (self.services[service].first, self.services[service].home);
         let wanted = wanted.min(places);
         let all = || first..first + places;
         for i in all() {
@@ -49,16 +49,12 @@ impl Engine<'_> {
                 let state = self.instances[i as usize].state;
                 if starting && matches!(state, InstanceState::Starting | InstanceState::Down) {
                     self.services[service].ordered -= 1;
-                    self.services[service]
-                        .live
-                        .retain(|host| *host != i - first);
+                    self.part_from(service, i - first);
                     self.switch_off(i as usize);
                 } else if !starting && state == InstanceState::Ready {
                     self.services[service].ordered -= 1;
                     self.services[service].ready -= 1;
-                    self.services[service]
-                        .live
-                        .retain(|host| *host != i - first);
+                    self.part_from(service, i - first);
                     self.instances[i as usize].state = InstanceState::Draining;
                     if self.instances[i as usize].admitted == 0 {
                         self.switch_off(i as usize);
@@ -72,6 +68,28 @@ impl Engine<'_> {
         let live = &mut self.services[service].live;
         if let Err(place) = live.binary_search(&host) {
             live.insert(place, host);
+            self.regroup(service);
+        }
+    }
+
+    fn part_from(&mut self, service: usize, host: u32) {
+        self.services[service].live.retain(|other| *other != host);
+        self.regroup(service);
+    }
+
+    /// An instance that is still down is taken off the endpoints.
+    pub(super) fn unlist(&mut self, id: u32, generation: u32) {
+        let instance = &self.instances[id as usize];
+        let service = instance.service as usize;
+        let part = &self.services[service];
+        let noticed = if instance.restarts {
+            part.crash_noticed_ns
+        } else {
+            part.unreachable_noticed_ns
+        };
+        let due = noticed.is_some_and(|noticed| instance.down_at + noticed == self.now);
+        if instance.generation == generation && instance.state == InstanceState::Down && due {
+            self.part_from(service, id - part.first);
         }
     }
 
@@ -120,7 +138,7 @@ impl Engine<'_> {
     /// A new instance at an old place: nobody knows anything of it. Counts of requests in flight belong to calls and stay.
     fn forget_links(&mut self, service: usize, host: u32) {
         for edge in 0..self.edges.len() {
-            if self.edges[edge].callee as usize != service {
+            if self.edges[edge].callee != service {
                 continue;
             }
             let proxies = match self.mesh.edges[edge].caller {

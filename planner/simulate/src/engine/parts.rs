@@ -176,10 +176,18 @@ pub(super) struct Instance {
     /// How many times longer work takes by faults.
     pub slowed: f64,
     pub service: u32,
-    /// The fault that took it down, and whether it starts again when that is over (a crash) or was only out of reach.
+    pub locality: u32,
+    /// Stands in another region and is not part of what is planned.
+    pub remote: bool,
+    /// The fault that took it down, when, and whether it starts again when that is over (a crash) or was only out of reach.
     pub down_by: u32,
+    pub down_at: u64,
     pub restarts: bool,
+    pub threads: Threads,
 }
+
+/// Until when each thread of a proxy is busy.
+pub(super) type Threads = [u64; crate::ProxyModel::MOST_THREADS as usize];
 
 /// A proxy of a caller, for one edge.
 #[derive(Debug, Clone, Default)]
@@ -189,6 +197,11 @@ pub(super) struct Proxy {
     pub connections: u32,
     pub retries: u32,
     pub turn: u32,
+    pub locality: u32,
+    /// Of a gateway's proxy; others share their instance's.
+    pub threads: Threads,
+    /// When success rates are compared next.
+    pub sweep_at: u64,
     /// Instances out of rotation, with the time of their return.
     pub ejected: VecDeque<(u32, u64)>,
 }
@@ -201,6 +214,9 @@ pub(super) struct Link {
     pub connections: u32,
     pub errors_in_row: u32,
     pub ejections: u32,
+    /// Attempts that ended since the last sweep, and those that did not blame the instance.
+    pub judged: u32,
+    pub succeeded: u32,
     pub ejected_until: u64,
     /// When the connection that all requests share is open; u64::MAX: none.
     pub open_at: u64,
@@ -215,6 +231,8 @@ impl Default for Link {
             connections: 0,
             errors_in_row: 0,
             ejections: 0,
+            judged: 0,
+            succeeded: 0,
             ejected_until: 0,
             open_at: u64::MAX,
             waiting: Line::default(),

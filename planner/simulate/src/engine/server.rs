@@ -2,6 +2,7 @@
 
 use foremesh_model::random::{mix, uniform};
 
+use super::client::MOST_WAITING;
 use super::{
     Engine, NS_PER_S,
     agenda::Kind,
@@ -48,8 +49,12 @@ impl Engine<'_> {
         if self.measured() {
             let host = work.instance - self.services[s].first;
             let run = &mut self.run.services[s];
-            run.requests += 1;
             run.requests_by_instance[host as usize] += 1;
+            if self.instances[i].remote {
+                run.elsewhere += 1;
+            } else {
+                run.requests += 1;
+            }
         }
         self.works.places[id as usize].arrived = self.now;
         for control in &mut self.controls {
@@ -59,7 +64,10 @@ impl Engine<'_> {
             self.instances[i].state,
             InstanceState::Ready | InstanceState::Draining
         ) {
-            return self.answer(id, Outcome::Connection);
+            // A crashed instance refuses; what is sent to one that cannot be reached gets lost.
+            let lost =
+                self.instances[i].state == InstanceState::Down && !self.instances[i].restarts;
+            return self.end_work(id, Outcome::Connection, lost);
         }
         if work.priority < self.services[s].least_priority || !self.admitted_by_bucket(s, i) {
             if self.measured() {
@@ -70,16 +78,12 @@ impl Engine<'_> {
         let part = &self.services[s];
         if self.instances[i].admitted < part.max_admitted {
             self.admit(id);
-        } else if self.instances[i].pending.length < part.max_pending {
+        } else if self.instances[i].pending.length < part.max_pending.min(MOST_WAITING) {
             self.works.places[id as usize].state = WorkState::Pending;
             push(&mut self.instances[i].pending, &mut self.works, id);
-            self.area(s);
-            self.services[s].queued += 1;
+            self.queued(s);
         } else {
-            if self.measured() {
-                self.run.services[s].refused += 1;
-            }
-            self.answer(id, Outcome::Refused);
+            self.refuse(id);
         }
     }
 
@@ -104,15 +108,26 @@ impl Engine<'_> {
     fn admit(&mut self, id: u32) {
         let work = self.works.places[id as usize];
         let (s, i) = (work.service as usize, work.instance as usize);
+        if self.instances[i].queue.length >= MOST_WAITING {
+            return self.refuse(id);
+        }
         self.instances[i].admitted += 1;
         if self.instances[i].busy < self.services[s].workers {
             self.begin(id);
         } else {
             self.works.places[id as usize].state = WorkState::Queued;
             push(&mut self.instances[i].queue, &mut self.works, id);
-            self.area(s);
-            self.services[s].queued += 1;
+            self.queued(s);
         }
+    }
+
+    /// There is no place for a request that has not been let in.
+    fn refuse(&mut self, id: u32) {
+        let work = &self.works.places[id as usize];
+        if self.measured() {
+            self.run.services[work.service as usize].refused += 1;
+        }
+        self.end_work(id, Outcome::Refused, false);
     }
 
     fn begin(&mut self, id: u32) {
@@ -146,7 +161,7 @@ impl Engine<'_> {
             return;
         }
         let (s, i) = (work.service as usize, work.instance as usize);
-        if self.now > self.measure_from {
+        if self.now > self.measure_from && !self.instances[i].remote {
             let held = self.now - work.since.max(self.measure_from);
             self.run.services[s].busy_s += held as f64 / NS_PER_S;
         }
@@ -320,18 +335,35 @@ impl Engine<'_> {
                 tally.stay_ns += stay;
             }
         }
-        self.forget_work(id, outcome);
+        self.end_work(id, outcome, false);
     }
 
-    /// The end of a request, whose instance has been seen to.
-    pub(super) fn forget_work(&mut self, id: u32, outcome: Outcome) {
+    /// The end of a request, whose instance has been seen to. `lost`: the caller hears nothing until it gives the connection up.
+    pub(super) fn end_work(&mut self, id: u32, outcome: Outcome, lost: bool) {
         let work = self.works.places[id as usize];
         self.free_work(id);
         if work.call == NONE {
             return;
         }
         let call = &self.calls.places[work.call as usize];
-        let one_way = self.edges[call.edge as usize].one_way_ns;
+        let edge = &self.edges[call.edge as usize];
+        let mut one_way = if lost {
+            edge.connect_timeout_ns
+        } else {
+            edge.one_way_ns
+        };
+        let proxy = self.proxy_index(call.edge, call.proxy);
+        let (from, to) = (
+            self.instances[work.instance as usize].locality,
+            self.proxies[proxy].locality,
+        );
+        if from != to && !lost {
+            one_way += self.between_ns(from, to);
+            if self.measured() && self.crosses_regions(from, to) {
+                self.run.edges[call.edge as usize].cross_region_bytes +=
+                    self.mesh.edges[call.edge as usize].response_bytes;
+            }
+        }
         let tag = work.call_generation | call.attempt << 20;
         if one_way == 0 {
             self.reply(work.call, tag, outcome);

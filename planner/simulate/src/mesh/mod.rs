@@ -1,8 +1,13 @@
 //! What is simulated: services, the calls between them, where requests enter. Plain numbers, so that a queue from a textbook and
 //! a planned region are the same kind of thing; [`crate::from_plan`] makes one from a plan.
 
-use crate::{SimulateError, Times};
-use foremesh_model::{Fault, LoadBalancing, OutlierEjection, RateLimit, Slo, WarmUp};
+mod check;
+mod localities;
+
+use foremesh_model::{Cost, Fault, LoadBalancing, OutlierEjection, RateLimit, Slo, WarmUp};
+
+pub use self::localities::{Localities, Locality, LocalityBalancing, RemoteInstances};
+use crate::Times;
 
 /// What is simulated. Services, edges and entries are known by their index.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -15,6 +20,10 @@ pub struct Mesh {
     pub entries: Vec<EntryModel>,
     /// What goes wrong.
     pub faults: Vec<Fault>,
+    /// Where instances stand.
+    pub localities: Localities,
+    /// What bytes between regions and violated minutes cost; an instance hour's cost is each service's own.
+    pub cost: Cost,
 }
 
 /// A service and the proxies beside its instances.
@@ -50,6 +59,52 @@ pub struct ServiceModel {
     pub drops_abandoned: bool,
     /// Cost of an instance hour.
     pub cost_per_hour: f64,
+    /// The proxy beside each instance.
+    pub proxy: ProxyModel,
+    /// Localities of its instances by index, over and over in this order, so that they are spread evenly; empty: all at the first.
+    pub placement: Vec<usize>,
+    /// Instances elsewhere that take over.
+    pub remote: Vec<RemoteInstances>,
+    /// Seconds until a crashed instance is no endpoint any more, and one that cannot be reached; infinite: it stays one.
+    pub noticed: Noticed,
+}
+
+/// How long instances that are down stay among the endpoints that proxies know.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Noticed {
+    /// Seconds for one that crashed.
+    pub crashed_s: f64,
+    /// Seconds for one that cannot be reached.
+    pub unreachable_s: f64,
+}
+
+impl Noticed {
+    /// Nobody looks.
+    pub const NEVER: Self = Self {
+        crashed_s: f64::INFINITY,
+        unreachable_s: f64::INFINITY,
+    };
+}
+
+/// What a proxy spends on requests. A request that comes to an instance and every call that it makes pass the instance's proxy, on one of
+/// its threads, first come, first served.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ProxyModel {
+    /// Milliseconds of a thread for a request and its answer together.
+    pub cost_ms: f64,
+    /// Threads, at most [`ProxyModel::MOST_THREADS`]; a connection belongs to one.
+    pub threads: u32,
+}
+
+impl ProxyModel {
+    /// Threads that are told apart.
+    pub const MOST_THREADS: u32 = 4;
+
+    /// Costs nothing.
+    pub const FREE: Self = Self {
+        cost_ms: 0.0,
+        threads: 1,
+    };
 }
 
 /// Calls that a request makes together.
@@ -101,6 +156,30 @@ pub struct EdgeModel {
     pub ejection: Option<OutlierEjection>,
     /// How a new instance is given its share; None: at once.
     pub slow_start: Option<WarmUp>,
+    /// Whether instances that fail more often than the others are taken out too, as Envoy's success rate ejection; None: not.
+    pub success_rate_ejection: Option<SuccessRateEjection>,
+    /// How requests are shared among localities; None: as if all were one.
+    pub locality_balancing: Option<LocalityBalancing>,
+    /// The gateway's proxies, for calls from outside.
+    pub gateway: ProxyModel,
+    /// Milliseconds after which a connection to an instance that cannot be reached is given up.
+    pub connect_timeout_ms: f64,
+    /// Bytes of a request and of its answer.
+    pub request_bytes: f64,
+    /// Bytes of an answer.
+    pub response_bytes: f64,
+}
+
+/// Envoy's success rate ejection: at each sweep, among the instances with enough requests since the last, those whose success rate lies
+/// further below the mean of all than the factor allows standard deviations. Uses the interval and times of the edge's ejection.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SuccessRateEjection {
+    /// Fewest instances with enough requests (Envoy: 5).
+    pub minimum_hosts: u32,
+    /// Requests of an interval that are enough (Envoy: 100).
+    pub request_volume: u32,
+    /// Standard deviations below the mean that are allowed (Envoy: 1900 ÷ 1000).
+    pub standard_deviations: f64,
 }
 
 /// Which failures are tried again.
@@ -171,6 +250,17 @@ pub struct EntryModel {
     pub arrivals: Arrivals,
     /// What it must keep.
     pub slo: Slo,
+    /// Share of the requests that is let in from a time on; the rest is served elsewhere. Empty: all.
+    pub ramp: Vec<RampStep>,
+}
+
+/// From a time on, this share is let in.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RampStep {
+    /// Seconds after the start.
+    pub starts_s: f64,
+    /// The share, 0 … 1.
+    pub share: f64,
 }
 
 /// When requests come.
@@ -224,10 +314,14 @@ impl ServiceModel {
             cold_factor: 1.0,
             drops_abandoned: false,
             cost_per_hour: 0.0,
+            proxy: ProxyModel::FREE,
+            placement: Vec::new(),
+            remote: Vec::new(),
+            noticed: Noticed::NEVER,
         }
     }
 
-    /// The most instances of any time.
+    /// The most instances of any time, those elsewhere not counted.
     #[must_use]
     pub fn most_instances(&self) -> u32 {
         let steps = self.instances.iter().map(|step| step.instances);
@@ -254,6 +348,12 @@ impl EdgeModel {
             load_balancing,
             ejection: None,
             slow_start: None,
+            success_rate_ejection: None,
+            locality_balancing: None,
+            gateway: ProxyModel::FREE,
+            connect_timeout_ms: 10_000.0,
+            request_bytes: 0.0,
+            response_bytes: 0.0,
         }
     }
 }
@@ -275,8 +375,9 @@ impl Mesh {
                 edge: 0,
                 arrivals,
                 slo: Slo::default(),
+                ramp: Vec::new(),
             }],
-            faults: Vec::new(),
+            ..Self::default()
         }
     }
 
@@ -287,169 +388,6 @@ impl Mesh {
         self.edges.get(edge).map_or_else(String::new, |edge| {
             let caller = edge.caller.map_or("gateway", name);
             format!("{caller}->{}", name(edge.callee))
-        })
-    }
-
-    /// Checks every number and index.
-    ///
-    /// # Errors
-    /// The first [`SimulateError`] that is found.
-    pub fn check(&self) -> Result<(), SimulateError> {
-        for service in &self.services {
-            let subject = || service.name.clone();
-            let number = |field, value: f64, good: bool, must| {
-                if good && value.is_finite() {
-                    Ok(())
-                } else {
-                    Err(SimulateError::Number {
-                        subject: subject(),
-                        field,
-                        value,
-                        must,
-                    })
-                }
-            };
-            if let Some(value) = service.work.fault() {
-                number(
-                    "work",
-                    value,
-                    false,
-                    "ms is no time: it must be 0 or more and finite",
-                )?;
-            }
-            number(
-                "workers",
-                f64::from(service.workers),
-                service.workers >= 1,
-                "must be at least 1",
-            )?;
-            number(
-                "error_rate",
-                service.error_rate,
-                (0.0..=1.0).contains(&service.error_rate),
-                "must lie between 0 and 1",
-            )?;
-            number(
-                "startup_s",
-                service.startup_s,
-                service.startup_s >= 0.0,
-                "must be 0 or more",
-            )?;
-            number(
-                "warm_up_s",
-                service.warm_up_s,
-                service.warm_up_s >= 0.0,
-                "must be 0 or more",
-            )?;
-            number(
-                "cold_factor",
-                service.cold_factor,
-                service.cold_factor >= 1.0,
-                "must be at least 1",
-            )?;
-            for step in &service.instances {
-                number(
-                    "instances.starts_s",
-                    step.starts_s,
-                    step.starts_s >= 0.0,
-                    "must be 0 or more",
-                )?;
-            }
-            if let Some(limit) = service.rate_limit {
-                number(
-                    "rate_limit.requests_per_second",
-                    limit.requests_per_second,
-                    limit.requests_per_second > 0.0,
-                    "must be greater than 0",
-                )?;
-            }
-            for edge in service.stages.iter().flat_map(|stage| &stage.edges) {
-                index(service.name.clone(), "edge", *edge, self.edges.len())?;
-            }
-        }
-        for (at, edge) in self.edges.iter().enumerate() {
-            index(
-                format!("edge {at}"),
-                "service",
-                edge.callee,
-                self.services.len(),
-            )?;
-            if let Some(caller) = edge.caller {
-                index(format!("edge {at}"), "service", caller, self.services.len())?;
-            }
-            let times = [
-                ("calls", edge.calls),
-                ("one_way_ms", edge.one_way_ms),
-                ("timeout_ms", edge.timeout_ms.unwrap_or(1.0)),
-                ("per_try_timeout_ms", edge.per_try_timeout_ms.unwrap_or(1.0)),
-                ("base_backoff_ms", edge.retries.base_backoff_ms),
-            ];
-            for (field, value) in times {
-                if !(value.is_finite() && value >= 0.0) {
-                    let subject = self.edge_name(at);
-                    return Err(SimulateError::Number {
-                        subject,
-                        field,
-                        value,
-                        must: "must be 0 or more",
-                    });
-                }
-            }
-        }
-        for entry in &self.entries {
-            index(entry.name.clone(), "edge", entry.edge, self.edges.len())?;
-            if let Arrivals::Poisson {
-                step_s,
-                rates_rps,
-                dispersion,
-            } = &entry.arrivals
-            {
-                let bad = rates_rps
-                    .iter()
-                    .copied()
-                    .find(|r| !(r.is_finite() && *r >= 0.0));
-                let fault = bad
-                    .map(|value| ("rates_rps", value, "must be 0 or more"))
-                    .or((*step_s <= 0.0 || !step_s.is_finite()).then_some((
-                        "step_s",
-                        *step_s,
-                        "must be greater than 0",
-                    )))
-                    .or(
-                        (!(dispersion.is_finite() && *dispersion >= 0.0)).then_some((
-                            "dispersion",
-                            *dispersion,
-                            "must be 0 or more",
-                        )),
-                    );
-                if let Some((field, value, must)) = fault {
-                    return Err(SimulateError::Number {
-                        subject: entry.name.clone(),
-                        field,
-                        value,
-                        must,
-                    });
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-fn index(
-    subject: String,
-    kind: &'static str,
-    index: usize,
-    count: usize,
-) -> Result<(), SimulateError> {
-    if index < count {
-        Ok(())
-    } else {
-        Err(SimulateError::Index {
-            subject,
-            kind,
-            index,
-            count,
         })
     }
 }
