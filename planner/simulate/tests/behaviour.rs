@@ -188,6 +188,44 @@ fn an_instance_that_cannot_be_reached_is_ejected() {
 }
 
 #[test]
+fn news_of_an_ejection_wait_a_second_after_other_news() {
+    let mut mesh = queue(2, WIDE, 0.0, 1.0);
+    // 200 requests a second, of which every other one is meant for the instance that is down.
+    mesh.entries[0].arrivals = Arrivals::Replay((0..1200).map(|n| n * 5_000_000).collect());
+    mesh.edges[0].load_balancing = LoadBalancing::RoundRobin;
+    mesh.edges[0].ejection = Some(OutlierEjection {
+        consecutive_errors: 5,
+        interval_s: 1,
+        base_ejection_s: 2,
+        max_ejection_percent: 50,
+        min_health_percent: 0,
+    });
+    mesh.faults = vec![Fault {
+        name: "down".into(),
+        starts_s: 0.0,
+        duration_s: 1e3,
+        kind: FaultKind::Crash {
+            service: "s".into(),
+            share: 0.5,
+        },
+    }];
+    let failed = |from: f64, to: f64| {
+        let options = RunOptions {
+            warm_up_s: from,
+            measured_s: to - from,
+            seed: 1,
+        };
+        let run = simulate(&mesh, &options).unwrap();
+        run.entries[0].outcomes[Outcome::Connection as usize]
+    };
+    // At first the balancer hears at once.
+    assert_eq!(failed(0.0, 2.9), 5);
+    // It has just heard of the return: what it gets until a second after five more errors fails as well.
+    let again = failed(2.9, 6.0);
+    assert!((104..=106).contains(&again), "{again}");
+}
+
+#[test]
 fn a_new_instance_is_given_its_share_slowly() {
     let mut mesh = queue(2, WIDE, 1.0, 1000.0);
     mesh.services[0].instances = vec![

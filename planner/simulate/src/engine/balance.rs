@@ -16,7 +16,7 @@ impl Engine<'_> {
         let mesh = self.mesh;
         let edge = &mesh.edges[call.edge as usize];
         let callee = edge.callee;
-        let mut judged = edge.ejection.is_some() && self.some_ejected(call.edge, call.proxy);
+        let mut judged = edge.ejection.is_some() && self.some_left_out(call.edge, call.proxy);
         let key = mix(mix(call.stream, purpose::CHOICE), u64::from(call.attempt));
         let pool = match &edge.locality_balancing {
             None => Pool::All,
@@ -74,7 +74,7 @@ impl Engine<'_> {
             return host;
         }
         for round in 0..DRAWS {
-            let out = judged && self.is_ejected(call.edge, call.proxy, host);
+            let out = judged && self.is_left_out(call.edge, call.proxy, host);
             if !out && (!weighted || self.takes(call.edge, callee, host, mix(key, 100 + round))) {
                 return host;
             }
@@ -83,7 +83,7 @@ impl Engine<'_> {
         let start = (key >> 40) as usize;
         (0..live.len())
             .map(|i| live[(start + i) % live.len()])
-            .find(|host| !(judged && self.is_ejected(call.edge, call.proxy, *host)))
+            .find(|host| !(judged && self.is_left_out(call.edge, call.proxy, *host)))
             .unwrap_or(host)
     }
 
@@ -103,7 +103,7 @@ impl Engine<'_> {
             let turn = self.proxies[proxy].turn;
             self.proxies[proxy].turn = turn.wrapping_add(1);
             host = self.pool_hosts(callee, pool)[(turn % count) as usize];
-            let out = judged && self.is_ejected(call.edge, call.proxy, host);
+            let out = judged && self.is_left_out(call.edge, call.proxy, host);
             if !out
                 && (!weighted || self.takes(call.edge, callee, host, mix(key, u64::from(round))))
             {
