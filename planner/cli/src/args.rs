@@ -139,7 +139,7 @@ pub struct Simulate {
     pub plan: PathBuf,
     /// Something that goes wrong: kind:service,key=value… with times in seconds, for example crash:shop/cart,share=0.5,at=60,for=120. Kinds:
     /// latency (added_ms), errors (rate), crash (share), cpu (share, factor), memory (share, factor), packet_loss (rate), partition (share),
-    /// slow_dependency (factor), retry_storm (factor), cold_cache (factor).
+    /// slow_dependency (factor), retry_storm (factor), cold_cache (factor), locality_partition:ZONE (other=ZONE; without it every other).
     #[arg(long, value_name = "FAULT")]
     pub fault: Vec<String>,
     /// Whose settings run: plan, or in its place istio-defaults, hpa, hpa-tuned, static-headroom, vegas, gradient2, dagor, breakwater, topfull,

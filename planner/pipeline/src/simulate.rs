@@ -436,6 +436,14 @@ mod tests {
                 share: 0.5
             }
         );
+        let apart = parse_fault("locality_partition:zone-a,other=zone-b", 600.0).unwrap();
+        assert_eq!(
+            apart.kind,
+            FaultKind::LocalityPartition {
+                locality: "zone-a".into(),
+                other: "zone-b".into()
+            }
+        );
         let whole = parse_fault("latency:shop/cart,added_ms=50", 600.0).unwrap();
         assert_eq!((whole.starts_s, whole.duration_s), (0.0, 600.0));
         for (text, wanted) in [

@@ -130,9 +130,10 @@ pub fn from_plan(
         ));
         if let Some(made) = mesh.services.last_mut() {
             made.placement.clone_from(&home);
-            // The other region is taken to have what this one has at the start.
+            // The other region is taken to have what this one has at the start; a store there keeps other data and takes nothing over.
             let there = made.instances.first().map_or(0, |step| step.instances);
-            made.remote = elsewhere
+            let taken_over = elsewhere.filter(|_| set.is_some());
+            made.remote = taken_over
                 .map(|locality| RemoteInstances {
                     locality,
                     instances: there,

@@ -11,6 +11,8 @@ pub fn istio_defaults(mesh: &Mesh) -> Mesh {
         service.rate_limit = None;
         service.max_concurrent_requests = u32::MAX;
         service.max_pending_requests = u32::MAX;
+        // Nobody made another region take over.
+        service.remote.clear();
     }
     for edge in &mut plain.edges {
         edge.timeout_ms = None;
@@ -25,6 +27,9 @@ pub fn istio_defaults(mesh: &Mesh) -> Mesh {
             base_backoff_ms: 25.0,
         };
         edge.ejection = None;
+        edge.success_rate_ejection = None;
+        // Without ejection Istio prefers no locality.
+        edge.locality_balancing = None;
         edge.slow_start = None;
         edge.preconnect_ratio = 1.0;
         edge.load_balancing = foremesh_model::LoadBalancing::LeastRequest;
