@@ -3,7 +3,21 @@
 
 use std::{net::SocketAddr, path::Path};
 
+use foremesh_model::OutlierEjection;
 use serde_json::{Map, Value, json};
+
+/// Hosts of a locality.
+#[derive(Debug, Clone, Copy)]
+pub struct Group<'a> {
+    /// Its region.
+    pub region: &'a str,
+    /// The hosts.
+    pub hosts: &'a [SocketAddr],
+    /// 0: the first.
+    pub priority: u32,
+    /// Its weight among those of the same priority.
+    pub weight: Option<u32>,
+}
 
 /// What a configuration is made of.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +36,29 @@ impl Bootstrap {
         Self::default().field(
             "load_assignment",
             json!({ "cluster_name": "out", "endpoints": [{ "lb_endpoints": endpoints(hosts) }] }),
+        )
+    }
+
+    /// A cluster of hosts in several localities, with Envoy's overprovisioning factor in percent.
+    pub fn in_localities(groups: &[Group<'_>], overprovisioning_percent: u32) -> Self {
+        let group = |group: &Group<'_>| {
+            let mut fields = json!({
+                "locality": { "region": group.region },
+                "priority": group.priority,
+                "lb_endpoints": endpoints(group.hosts),
+            });
+            if let Some(weight) = group.weight {
+                fields["load_balancing_weight"] = weight.into();
+            }
+            fields
+        };
+        Self::default().field(
+            "load_assignment",
+            json!({
+                "cluster_name": "out",
+                "endpoints": groups.iter().map(group).collect::<Vec<_>>(),
+                "policy": { "overprovisioning_factor": overprovisioning_percent },
+            }),
         )
     }
 
@@ -71,6 +108,28 @@ impl Bootstrap {
                 "name": format!("envoy.load_balancing_policies.{policy}"),
                 "typed_config": fields,
             } }] }),
+        )
+    }
+
+    /// With ejection after errors in a row.
+    #[must_use]
+    pub fn ejection(self, ejection: &OutlierEjection) -> Self {
+        let seconds = |value: u32| format!("{value}s");
+        self.field(
+            "common_lb_config",
+            json!({ "healthy_panic_threshold": { "value": ejection.min_health_percent } }),
+        )
+        .field(
+            "outlier_detection",
+            json!({
+                "consecutive_5xx": ejection.consecutive_errors,
+                "enforcing_consecutive_5xx": 100,
+                "enforcing_success_rate": 0,
+                "interval": seconds(ejection.interval_s),
+                "base_ejection_time": seconds(ejection.base_ejection_s),
+                "max_ejection_time": "300s",
+                "max_ejection_percent": ejection.max_ejection_percent,
+            }),
         )
     }
 

@@ -25,7 +25,7 @@ mod workspace;
 
 pub use ansible::Ansible;
 pub use backend::{Backend, ClosedPort, Work};
-pub use bootstrap::{Bootstrap, endpoints, endpoints_file};
+pub use bootstrap::{Bootstrap, Group, endpoints, endpoints_file};
 pub use crds::Crds;
 pub use envoy::{Envoy, EnvoyPlace};
 pub use load::{Answers, Sent, burst, open_loop, poisson, steady};

@@ -35,31 +35,6 @@ struct Ran {
 }
 
 impl Case {
-    fn config(&self, hosts: &[std::net::SocketAddr]) -> serde_json::Value {
-        let ejection = self.ejection;
-        let seconds = |value: u32| format!("{value}s");
-        Bootstrap::of(hosts)
-            .balanced("round_robin", "RoundRobin", serde_json::Map::new())
-            .limits(json!({}))
-            .field(
-                "common_lb_config",
-                json!({ "healthy_panic_threshold": { "value": ejection.min_health_percent } }),
-            )
-            .field(
-                "outlier_detection",
-                json!({
-                    "consecutive_5xx": ejection.consecutive_errors,
-                    "enforcing_consecutive_5xx": 100,
-                    "enforcing_success_rate": 0,
-                    "interval": seconds(ejection.interval_s),
-                    "base_ejection_time": seconds(ejection.base_ejection_s),
-                    "max_ejection_time": "300s",
-                    "max_ejection_percent": ejection.max_ejection_percent,
-                }),
-            )
-            .build()
-    }
-
     async fn run(&self, bench: &Bench) -> Ran {
         let mut closed: Vec<ClosedPort> = (0..self.down).map(|_| ClosedPort::reserve()).collect();
         let mut hosts: Vec<_> = closed.iter().map(|port| port.address).collect();
@@ -69,7 +44,12 @@ impl Case {
             hosts.push(backend.address);
             up.push(backend);
         }
-        let envoy = bench.envoy(self.config(&hosts)).await;
+        let config = Bootstrap::of(&hosts)
+            .balanced("round_robin", "RoundRobin", serde_json::Map::new())
+            .limits(json!({}))
+            .ejection(&self.ejection)
+            .build();
+        let envoy = bench.envoy(config).await;
         let starts = in_step(&envoy, self.ejection.interval_s);
         let driven = bench.drive(&envoy, starts, OFFERED_RPS, self.seconds);
         let rises = async {
@@ -103,7 +83,7 @@ impl Case {
 }
 
 /// The next whole number of intervals after Envoy began to count them: the simulator's sweeps begin at 0 as well.
-fn in_step(envoy: &Envoy, interval_s: u32) -> Instant {
+pub(super) fn in_step(envoy: &Envoy, interval_s: u32) -> Instant {
     let interval = Duration::from_secs(interval_s.into());
     let mut at = envoy.started();
     while at < Instant::now() + Duration::from_millis(50) {

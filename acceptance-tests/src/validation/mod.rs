@@ -10,6 +10,7 @@ mod latency;
 mod rate_limit;
 mod retries;
 mod slow_start;
+mod spill;
 mod table;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
@@ -43,18 +44,21 @@ pub enum Scenario {
     Ejection,
     /// A new instance's share.
     SlowStart,
+    /// What leaves a locality.
+    Spill,
     /// Latency at moderate load.
     Latency,
 }
 
 impl Scenario {
     /// All of them, in order.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::RateLimit,
         Self::Breakers,
         Self::Retries,
         Self::Ejection,
         Self::SlowStart,
+        Self::Spill,
         Self::Latency,
     ];
 
@@ -66,6 +70,7 @@ impl Scenario {
             Self::Retries => "retries",
             Self::Ejection => "ejection",
             Self::SlowStart => "slow-start",
+            Self::Spill => "spill",
             Self::Latency => "latency",
         }
     }
@@ -81,6 +86,7 @@ impl Scenario {
             Self::Retries => retries::run(bench).await,
             Self::Ejection => ejection::run(bench).await,
             Self::SlowStart => slow_start::run(bench).await,
+            Self::Spill => spill::run(bench).await,
             Self::Latency => latency::run(bench).await,
         }
     }
