@@ -9,6 +9,7 @@ mod ejection;
 mod latency;
 mod rate_limit;
 mod retries;
+mod retry_choice;
 mod slow_start;
 mod spill;
 mod table;
@@ -40,6 +41,8 @@ pub enum Scenario {
     Breakers,
     /// Retries under a budget.
     Retries,
+    /// When and where requests are tried again.
+    RetryChoice,
     /// Outlier ejection.
     Ejection,
     /// A new instance's share.
@@ -52,10 +55,11 @@ pub enum Scenario {
 
 impl Scenario {
     /// All of them, in order.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::RateLimit,
         Self::Breakers,
         Self::Retries,
+        Self::RetryChoice,
         Self::Ejection,
         Self::SlowStart,
         Self::Spill,
@@ -68,6 +72,7 @@ impl Scenario {
             Self::RateLimit => "rate-limit",
             Self::Breakers => "breakers",
             Self::Retries => "retries",
+            Self::RetryChoice => "retry-choice",
             Self::Ejection => "ejection",
             Self::SlowStart => "slow-start",
             Self::Spill => "spill",
@@ -84,6 +89,7 @@ impl Scenario {
             Self::RateLimit => rate_limit::run(bench).await,
             Self::Breakers => breakers::run(bench).await,
             Self::Retries => retries::run(bench).await,
+            Self::RetryChoice => retry_choice::run(bench).await,
             Self::Ejection => ejection::run(bench).await,
             Self::SlowStart => slow_start::run(bench).await,
             Self::Spill => spill::run(bench).await,
