@@ -84,6 +84,7 @@ impl Budget {
             budget_percent: self.percent,
             budget_min_concurrent: self.min_concurrent,
             base_backoff_ms: BACKOFF_MS,
+            other_draws: 0,
         };
         edge.limits.max_concurrent_retries = self.min_concurrent;
         let time = (0.0, self.seconds + REST_S);

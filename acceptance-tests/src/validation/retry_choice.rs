@@ -95,6 +95,7 @@ async fn elsewhere(draws: u32, bench: Bench) -> (Row, f64) {
         attempts: 1,
         on_connect_failure: true,
         base_backoff_ms: 10.0,
+        other_draws: draws,
         ..RetryModel::default()
     };
     mesh.faults = vec![Fault {

@@ -121,6 +121,46 @@ fn retries_multiply_attempts_and_thin_failures() {
 }
 
 #[test]
+fn the_waits_before_retries_double() {
+    let mut mesh = queue(1, WIDE, 0.0, 200.0);
+    mesh.services[0].error_rate = 1.0;
+    mesh.edges[0].retries = RetryModel {
+        attempts: 6,
+        on_5xx: true,
+        base_backoff_ms: 10.0,
+        ..RetryModel::default()
+    };
+    // Halves of 1, 2, 4, 8, 10 and 10 times the base.
+    let report = run(&mesh, 100.0);
+    near(report.edges["gateway->s"].latency_mean_ms.mean, 175.0, 2.0);
+}
+
+#[test]
+fn a_retry_avoids_instances_that_were_tried() {
+    let mut mesh = queue(3, WIDE, 1.0, 300.0);
+    mesh.faults = vec![Fault {
+        name: "down".into(),
+        starts_s: 0.0,
+        duration_s: 1e4,
+        kind: FaultKind::Crash {
+            service: "s".into(),
+            share: 0.3,
+        },
+    }];
+    mesh.edges[0].retries = RetryModel {
+        attempts: 1,
+        on_connect_failure: true,
+        base_backoff_ms: 5.0,
+        ..RetryModel::default()
+    };
+    for (draws, failed) in [(0, 1.0 / 9.0), (1, 1.0 / 27.0), (3, 1.0 / 243.0)] {
+        mesh.edges[0].retries.other_draws = draws;
+        let report = run(&mesh, 100.0);
+        near(failures(&report, Outcome::Connection), failed, 0.003);
+    }
+}
+
+#[test]
 fn timeouts_cut_the_tail_they_should() {
     let mut mesh = queue(1, WIDE, 20.0, 400.0);
     mesh.edges[0].timeout_ms = Some(60.0);

@@ -61,6 +61,9 @@ pub(super) enum CallState {
     BackingOff,
 }
 
+/// Attempts whose instances are remembered.
+pub(super) const TRIED: usize = 4;
+
 /// A call from a proxy of a caller, with all of its attempts.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Call {
@@ -78,6 +81,8 @@ pub(super) struct Call {
     pub attempt: u32,
     /// The instance chosen for this attempt, counted within its service.
     pub host: u32,
+    /// The instances of the last attempts.
+    pub tried: [u32; TRIED],
     pub work: u32,
     pub work_generation: u32,
     /// The next that waits for a connection to the same instance.
