@@ -204,6 +204,17 @@ impl Drop for Here {
 const TIME: u64 = 1;
 const FAILURE: u64 = 2;
 
+/// Holds a worker for so long, once there is a free one.
+async fn work(shared: Arc<Shared>, takes: Duration) {
+    let worker = shared.workers.acquire().await;
+    let begins = Instant::now();
+    tokio::time::sleep(takes).await;
+    if let Ok(mut notes) = shared.notes.lock() {
+        notes.worked.push(begins.elapsed());
+    }
+    drop(worker);
+}
+
 async fn answer(State(shared): State<Arc<Shared>>) -> (StatusCode, &'static str) {
     shared.counts.send_modify(|counts| {
         counts.in_flight += 1;
@@ -218,13 +229,8 @@ async fn answer(State(shared): State<Arc<Shared>>) -> (StatusCode, &'static str)
     let _ = shared.open.subscribe().wait_for(|open| *open).await;
     let takes = Duration::from_nanos(shared.table.draw(mix(key, TIME)) as u64);
     if !takes.is_zero() {
-        let worker = shared.workers.acquire().await;
-        let begins = Instant::now();
-        tokio::time::sleep(takes).await;
-        if let Ok(mut notes) = shared.notes.lock() {
-            notes.worked.push(begins.elapsed());
-        }
-        drop(worker);
+        // A task of its own: a service ends its work also when nobody waits for it any more.
+        let _ = tokio::spawn(work(Arc::clone(&shared), takes)).await;
     }
     shared.counts.send_modify(|counts| counts.served += 1);
     drop(here);

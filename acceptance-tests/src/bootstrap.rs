@@ -111,6 +111,18 @@ impl Bootstrap {
         )
     }
 
+    /// With HTTP/2 to the hosts.
+    #[must_use]
+    pub fn http2(self) -> Self {
+        self.field(
+            "typed_extension_protocol_options",
+            json!({ "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+                "explicit_http_config": { "http2_protocol_options": {} },
+            } }),
+        )
+    }
+
     /// With ejection after errors in a row.
     #[must_use]
     pub fn ejection(self, ejection: &OutlierEjection) -> Self {

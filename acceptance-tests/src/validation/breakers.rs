@@ -14,6 +14,7 @@ const WORK_MS: f64 = 100.0;
 struct Case {
     offered_rps: f64,
     hosts: u64,
+    http2: bool,
     max_requests: Option<u32>,
     /// Connections and pending requests.
     pool: Option<(u32, u32)>,
@@ -47,14 +48,15 @@ async fn compare(case: Case, bench: Bench) -> (Row, f64) {
             "max_connections {connections}, max_pending_requests {pending}"
         ));
     }
-    let envoy = bench
-        .envoy(
-            Bootstrap::of(&hosts)
-                .balanced("round_robin", "RoundRobin", serde_json::Map::new())
-                .limits(limits)
-                .build(),
-        )
-        .await;
+    let mut config = Bootstrap::of(&hosts)
+        .balanced("round_robin", "RoundRobin", serde_json::Map::new())
+        .limits(limits);
+    let mut connections = Connections::OneRequest { connect_ms: 0.3 };
+    if case.http2 {
+        config = config.http2();
+        connections = Connections::Multiplexed { connect_ms: 0.3 };
+    }
+    let envoy = bench.envoy(config.build()).await;
     let driven = bench.drive(&envoy, soon(), case.offered_rps, SECONDS).await;
     // Since 1.40 requests above max_requests have a counter of their own.
     let mut refused = envoy.stat("out.upstream_rq_pending_overflow").await;
@@ -66,15 +68,16 @@ async fn compare(case: Case, bench: Bench) -> (Row, f64) {
     let service = ServiceModel::plain("backend", case.hosts as u32, 1_000_000, worked(&all));
     let mut mesh = Mesh::single(service, LoadBalancing::RoundRobin, driven.arrivals());
     mesh.edges[0].limits = model;
-    mesh.edges[0].connections = Connections::OneRequest { connect_ms: 0.3 };
+    mesh.edges[0].connections = connections;
     let time = (0.0, SECONDS + REST_S);
     let [share] = simulated(&mesh, bench.seed, time, |run| {
         [ended(run, Outcome::Overflow)]
     });
     let row = Row::share(
         format!(
-            "{}; {} host(s), offered {:.1}/s × {WORK_MS} ms",
+            "{}; HTTP/{}, {} host(s), offered {:.1}/s × {WORK_MS} ms",
             named.join(", "),
+            if case.http2 { "2" } else { "1.1" },
             case.hosts,
             driven.offered_rps()
         ),
@@ -86,22 +89,23 @@ async fn compare(case: Case, bench: Bench) -> (Row, f64) {
 }
 
 pub(super) async fn run(bench: &Bench) -> Section {
-    let case = |offered_rps, hosts, max_requests, pool| Case {
+    let case = |offered_rps, hosts, http2, max_requests, pool| Case {
         offered_rps,
         hosts,
+        http2,
         max_requests,
         pool,
     };
     let found = tokio::join!(
-        compare(case(150.0, 1, Some(10), None), bench.case(10)),
-        compare(case(100.0, 1, Some(12), None), bench.case(11)),
-        compare(case(90.0, 1, None, Some((6, 3))), bench.case(12)),
-        compare(case(90.0, 2, None, Some((6, 3))), bench.case(13)),
+        compare(case(150.0, 1, false, Some(10), None), bench.case(10)),
+        compare(case(100.0, 2, true, Some(12), None), bench.case(11)),
+        compare(case(90.0, 1, false, None, Some((6, 3))), bench.case(12)),
+        compare(case(90.0, 2, false, None, Some((6, 3))), bench.case(13)),
     );
     let found = [found.0, found.1, found.2, found.3];
     Section {
         title: "Circuit breakers",
-        setup: "HTTP/1.1 to backends without a queue of their own, exponential times; Envoy's column is its counters `upstream_rq_pending_overflow` and `upstream_rq_active_overflow`.",
+        setup: "Backends without a queue of their own, exponential times. Envoy's column is its counters `upstream_rq_pending_overflow` and `upstream_rq_active_overflow`.",
         late_p99_ms: found.iter().map(|(_, late)| *late).fold(0.0, f64::max),
         rows: found.into_iter().map(|(row, _)| row).collect(),
     }

@@ -13,6 +13,7 @@ mod retry_choice;
 mod slow_start;
 mod spill;
 mod table;
+mod timeouts;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
@@ -43,6 +44,8 @@ pub enum Scenario {
     Retries,
     /// When and where requests are tried again.
     RetryChoice,
+    /// Timeouts with retries.
+    Timeouts,
     /// Outlier ejection.
     Ejection,
     /// A new instance's share.
@@ -55,11 +58,12 @@ pub enum Scenario {
 
 impl Scenario {
     /// All of them, in order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::RateLimit,
         Self::Breakers,
         Self::Retries,
         Self::RetryChoice,
+        Self::Timeouts,
         Self::Ejection,
         Self::SlowStart,
         Self::Spill,
@@ -73,6 +77,7 @@ impl Scenario {
             Self::Breakers => "breakers",
             Self::Retries => "retries",
             Self::RetryChoice => "retry-choice",
+            Self::Timeouts => "timeouts",
             Self::Ejection => "ejection",
             Self::SlowStart => "slow-start",
             Self::Spill => "spill",
@@ -90,6 +95,7 @@ impl Scenario {
             Self::Breakers => breakers::run(bench).await,
             Self::Retries => retries::run(bench).await,
             Self::RetryChoice => retry_choice::run(bench).await,
+            Self::Timeouts => timeouts::run(bench).await,
             Self::Ejection => ejection::run(bench).await,
             Self::SlowStart => slow_start::run(bench).await,
             Self::Spill => spill::run(bench).await,
