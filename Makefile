@@ -67,4 +67,8 @@ bench-plan: release ## Time `terraform plan`: trivial, and 500 entries × 90 day
 bench-simulate: ## Time the simulation
 	cargo run --release -p foremesh-simulate --example simulate_speed
 
+.PHONY: validate-simulator
+validate-simulator: tools ## Hold the simulator against a real Envoy, side by side (four minutes)
+	cargo run --release -p foremesh-acceptance-tests --example validate_simulator -- --write planner/simulate/validation/RESULTS.md
+
 -include planner/forecast/bench/bench.mk

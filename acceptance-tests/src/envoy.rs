@@ -10,6 +10,7 @@ use std::{
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::time::Instant;
 
 use crate::{Finished, process::Running, process::run};
 
@@ -21,6 +22,7 @@ pub type EnvoyPlace = SocketAddr;
 pub struct Envoy {
     admin: SocketAddr,
     listeners: BTreeMap<String, SocketAddr>,
+    started: Instant,
     process: Running,
     _folder: TempDir,
 }
@@ -69,9 +71,9 @@ impl Envoy {
                 .arg("-c")
                 .arg(&file),
         );
-        let process = tokio::task::spawn_blocking(move || {
+        let (process, started) = tokio::task::spawn_blocking(move || {
             process.wait_for(|line| line.contains("starting main dispatch loop"));
-            process
+            (process, Instant::now())
         })
         .await
         .expect("waiting does not panic unless Envoy ended");
@@ -79,6 +81,7 @@ impl Envoy {
         let mut envoy = Self {
             admin: admin.trim().parse().expect("an address"),
             listeners: BTreeMap::new(),
+            started,
             process,
             _folder: folder,
         };
@@ -111,6 +114,21 @@ impl Envoy {
             panic!("no listener {listener}: {:?}", self.listeners.keys());
         });
         format!("http://{address}/")
+    }
+
+    /// What the program calls itself, as `version/build`.
+    ///
+    /// # Panics
+    /// When it cannot be run.
+    pub fn version(program: &Path) -> String {
+        let said = run(Command::new(program).arg("--version")).stdout;
+        let words = said.split_whitespace();
+        words.last().unwrap_or("unknown").to_owned()
+    }
+
+    /// When its main loop began: periodic work is counted from there.
+    pub fn started(&self) -> Instant {
+        self.started
     }
 
     /// The names of the listeners.

@@ -3,13 +3,15 @@
 //!
 //! Each outside program is looked for on PATH and in `.cache/tools`, where `make tools` puts what it can. A test whose program cannot be
 //! had prints `SKIPPED: …` and returns; with `CI=true` it fails. Nothing here sleeps: what must be waited for is a line in a log, the
-//! end of a process or a change of a counter.
+//! end of a process or a change of a counter. Only [`validation`], which compares the simulator with a real Envoy, lets time pass: its requests
+//! come at times of their own.
 //!
 //! This is a library of test helpers, so it may panic: a panic here is a failed test with its reason.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 mod ansible;
 mod backend;
+mod bootstrap;
 mod crds;
 mod envoy;
 mod load;
@@ -18,13 +20,15 @@ mod programs;
 mod prometheus;
 mod real_data;
 mod terraform;
+pub mod validation;
 mod workspace;
 
 pub use ansible::Ansible;
-pub use backend::Backend;
+pub use backend::{Backend, ClosedPort, Work};
+pub use bootstrap::{Bootstrap, Group, endpoints, endpoints_file};
 pub use crds::Crds;
 pub use envoy::{Envoy, EnvoyPlace};
-pub use load::{Answers, burst, steady};
+pub use load::{Answers, Sent, burst, open_loop, poisson, steady};
 pub use process::{Finished, Running, run};
 pub use programs::{Program, find, skip};
 pub use prometheus::{Prometheus, openmetrics};

@@ -1,11 +1,12 @@
-//! Requests against an address: a burst at once, or a steady stream, and what came back.
+//! Requests against an address: a burst at once, a steady stream, or each at its own time, and what came back.
 
 use std::{collections::BTreeMap, time::Duration};
 
+use foremesh_model::random::{mix, uniform};
 use reqwest::Client;
 use tokio::{
     task::JoinSet,
-    time::{Instant, MissedTickBehavior, interval},
+    time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
 
 /// How many answers came back with each status; 0 stands for a connection that gave none.
@@ -87,4 +88,53 @@ pub async fn steady(url: &str, rate_rps: f64, duration: Duration) -> (Answers, D
         answers.add(status.expect("a request does not panic"));
     }
     (answers, starts.elapsed())
+}
+
+/// A request that was sent at its own time, and what came back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sent {
+    /// When it was due, after the start.
+    pub due: Duration,
+    /// When it was sent, after the start.
+    pub at: Duration,
+    /// How long until the whole answer was here.
+    pub took: Duration,
+    /// The answer's status; 0: a connection that gave none.
+    pub status: u16,
+}
+
+/// The times of a Poisson process of `rate_rps` over so many seconds, after its start; the same for the same seed.
+pub fn poisson(seed: u64, rate_rps: f64, seconds: f64) -> Vec<Duration> {
+    let gaps = (0u64..).map(|number| -uniform(mix(seed, number)).ln() / rate_rps);
+    gaps.scan(0.0, |at, gap| {
+        *at += gap;
+        Some(*at)
+    })
+    .take_while(|at| *at < seconds)
+    .map(Duration::from_secs_f64)
+    .collect()
+}
+
+/// Sends a request at each of these times after `starts`, whatever has come back by then (open loop), and waits for all answers.
+/// In the order in which they were due.
+pub async fn open_loop(url: &str, starts: Instant, due: &[Duration]) -> Vec<Sent> {
+    let client = client();
+    let mut open = JoinSet::new();
+    for due in due.iter().copied() {
+        sleep_until(starts + due).await;
+        let (client, url) = (client.clone(), url.to_owned());
+        open.spawn(async move {
+            let sent = Instant::now();
+            let status = get(client, url).await;
+            Sent {
+                due,
+                at: sent - starts,
+                took: sent.elapsed(),
+                status,
+            }
+        });
+    }
+    let mut sent = open.join_all().await;
+    sent.sort_by_key(|sent| sent.due);
+    sent
 }

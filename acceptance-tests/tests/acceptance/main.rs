@@ -20,3 +20,4 @@ mod quiet;
 mod real_data;
 mod shop;
 mod simulate;
+mod validation;

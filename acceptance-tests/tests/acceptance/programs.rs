@@ -3,45 +3,20 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use foremesh_acceptance_tests::{
-    Ansible, Backend, Envoy, Prometheus, Workspace, burst, need, openmetrics, steady,
+    Ansible, Backend, Bootstrap, Envoy, Prometheus, Workspace, burst, need, openmetrics, steady,
 };
 use serde_json::{Value, json};
 
-/// One listener `in` with a token bucket in front of one cluster `out` with a connection limit.
+/// A token bucket in front of a connection limit.
 fn bootstrap(burst: u32, per_second: u32, connections: u32) -> Value {
-    let manager = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";
-    let limit =
-        "type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit";
-    let always = json!({ "default_value": { "numerator": 100, "denominator": "HUNDRED" } });
-    json!({ "static_resources": {
-        "listeners": [{ "name": "in", "filter_chains": [{ "filters": [{
-            "name": "manager",
-            "typed_config": {
-                "@type": manager,
-                "stat_prefix": "in",
-                "route_config": { "virtual_hosts": [{ "name": "all", "domains": ["*"], "routes": [
-                    { "match": { "prefix": "/" }, "route": { "cluster": "out" } }] }] },
-                "http_filters": [
-                    { "name": "limit", "typed_config": {
-                        "@type": limit,
-                        "stat_prefix": "limit",
-                        "token_bucket": { "max_tokens": burst, "tokens_per_fill": per_second / 10, "fill_interval": "0.1s" },
-                        "filter_enabled": always,
-                        "filter_enforced": always,
-                    } },
-                    { "name": "router", "typed_config": {
-                        "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" } },
-                ],
-            },
-        }] }] }],
-        "clusters": [{
-            "name": "out",
-            "connect_timeout": "1s",
-            "circuit_breakers": { "thresholds": [
-                { "max_connections": connections, "max_pending_requests": connections, "max_requests": 1000 }] },
-            "load_assignment": { "cluster_name": "out" },
-        }],
-    } })
+    Bootstrap::of(&[])
+        .rate_limit(burst, per_second / 10, "0.1s")
+        .limits(json!({
+            "max_connections": connections,
+            "max_pending_requests": connections,
+            "max_requests": 1000,
+        }))
+        .build()
 }
 
 #[tokio::test]

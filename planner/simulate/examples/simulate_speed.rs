@@ -33,6 +33,7 @@ fn every_feature(rps: f64) -> Mesh {
             budget_percent: Some(20.0),
             budget_min_concurrent: 3,
             base_backoff_ms: 25.0,
+            other_draws: 3,
         },
         limits: LimitsModel {
             max_connections: 200,

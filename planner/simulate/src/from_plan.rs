@@ -410,6 +410,9 @@ fn limits(set: &CallerLimits) -> LimitsModel {
     }
 }
 
+/// What the rendered Envoy configurations ask for; Istio asks for 5, which differs only where more than half of the instances fail.
+const OTHER_DRAWS: u32 = 3;
+
 fn retries(set: &Retries) -> RetryModel {
     let on = |conditions: &[&str]| {
         set.retry_on
@@ -435,6 +438,7 @@ fn retries(set: &Retries) -> RetryModel {
         budget_percent: (set.attempts > 0).then_some(set.budget_percent),
         budget_min_concurrent: set.budget_min_concurrent,
         base_backoff_ms: f64::from(set.base_backoff_ms),
+        other_draws: OTHER_DRAWS,
     }
 }
 

@@ -104,6 +104,8 @@ pub struct EdgeRun {
 pub struct ServiceRun {
     /// Requests that reached an instance.
     pub requests: u64,
+    /// How many reached each place for an instance, those in other regions last.
+    pub requests_by_instance: Vec<u64>,
     /// Requests that reached an instance in another region.
     pub elsewhere: u64,
     /// Most requests in queues at once.

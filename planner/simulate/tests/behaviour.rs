@@ -121,6 +121,46 @@ fn retries_multiply_attempts_and_thin_failures() {
 }
 
 #[test]
+fn the_waits_before_retries_double() {
+    let mut mesh = queue(1, WIDE, 0.0, 200.0);
+    mesh.services[0].error_rate = 1.0;
+    mesh.edges[0].retries = RetryModel {
+        attempts: 6,
+        on_5xx: true,
+        base_backoff_ms: 10.0,
+        ..RetryModel::default()
+    };
+    // Halves of 1, 2, 4, 8, 10 and 10 times the base.
+    let report = run(&mesh, 100.0);
+    near(report.edges["gateway->s"].latency_mean_ms.mean, 175.0, 2.0);
+}
+
+#[test]
+fn a_retry_avoids_instances_that_were_tried() {
+    let mut mesh = queue(3, WIDE, 1.0, 300.0);
+    mesh.faults = vec![Fault {
+        name: "down".into(),
+        starts_s: 0.0,
+        duration_s: 1e4,
+        kind: FaultKind::Crash {
+            service: "s".into(),
+            share: 0.3,
+        },
+    }];
+    mesh.edges[0].retries = RetryModel {
+        attempts: 1,
+        on_connect_failure: true,
+        base_backoff_ms: 5.0,
+        ..RetryModel::default()
+    };
+    for (draws, failed) in [(0, 1.0 / 9.0), (1, 1.0 / 27.0), (3, 1.0 / 243.0)] {
+        mesh.edges[0].retries.other_draws = draws;
+        let report = run(&mesh, 100.0);
+        near(failures(&report, Outcome::Connection), failed, 0.003);
+    }
+}
+
+#[test]
 fn timeouts_cut_the_tail_they_should() {
     let mut mesh = queue(1, WIDE, 20.0, 400.0);
     mesh.edges[0].timeout_ms = Some(60.0);
@@ -185,6 +225,44 @@ fn an_instance_that_cannot_be_reached_is_ejected() {
         0.25,
         0.01,
     );
+}
+
+#[test]
+fn news_of_an_ejection_wait_a_second_after_other_news() {
+    let mut mesh = queue(2, WIDE, 0.0, 1.0);
+    // 200 requests a second, of which every other one is meant for the instance that is down.
+    mesh.entries[0].arrivals = Arrivals::Replay((0..1200).map(|n| n * 5_000_000).collect());
+    mesh.edges[0].load_balancing = LoadBalancing::RoundRobin;
+    mesh.edges[0].ejection = Some(OutlierEjection {
+        consecutive_errors: 5,
+        interval_s: 1,
+        base_ejection_s: 2,
+        max_ejection_percent: 50,
+        min_health_percent: 0,
+    });
+    mesh.faults = vec![Fault {
+        name: "down".into(),
+        starts_s: 0.0,
+        duration_s: 1e3,
+        kind: FaultKind::Crash {
+            service: "s".into(),
+            share: 0.5,
+        },
+    }];
+    let failed = |from: f64, to: f64| {
+        let options = RunOptions {
+            warm_up_s: from,
+            measured_s: to - from,
+            seed: 1,
+        };
+        let run = simulate(&mesh, &options).unwrap();
+        run.entries[0].outcomes[Outcome::Connection as usize]
+    };
+    // At first the balancer hears at once.
+    assert_eq!(failed(0.0, 2.9), 5);
+    // It has just heard of the return: what it gets until a second after five more errors fails as well.
+    let again = failed(2.9, 6.0);
+    assert!((104..=106).contains(&again), "{again}");
 }
 
 #[test]

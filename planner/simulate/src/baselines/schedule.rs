@@ -25,6 +25,7 @@ pub fn istio_defaults(mesh: &Mesh) -> Mesh {
             budget_percent: None,
             budget_min_concurrent: 0,
             base_backoff_ms: 25.0,
+            other_draws: 5,
         };
         edge.ejection = None;
         edge.success_rate_ejection = None;

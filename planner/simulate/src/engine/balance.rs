@@ -11,13 +11,29 @@ use super::{Engine, localities::Pool, parts::Call, purpose};
 const DRAWS: u64 = 6;
 
 impl Engine<'_> {
-    /// The instance of an attempt, counted within its service; None: there is none at all.
+    /// The instance of an attempt, counted within its service; None: there is none at all. Where a retry meets an instance that was tried it
+    /// chooses anew, so often and not oftener; then it takes what it has.
     pub(super) fn choose(&mut self, call: &Call) -> Option<u32> {
+        let key = mix(mix(call.stream, purpose::CHOICE), u64::from(call.attempt));
+        let mut host = self.choose_once(call, call.stream, key);
+        if call.attempt == 0 {
+            return host;
+        }
+        for draw in 0..self.mesh.edges[call.edge as usize].retries.other_draws {
+            if !host.is_some_and(|host| call.tried.contains(&host)) {
+                break;
+            }
+            let again = 1000 + u64::from(draw);
+            host = self.choose_once(call, mix(call.stream, again), mix(key, again));
+        }
+        host
+    }
+
+    fn choose_once(&mut self, call: &Call, stream: u64, key: u64) -> Option<u32> {
         let mesh = self.mesh;
         let edge = &mesh.edges[call.edge as usize];
         let callee = edge.callee;
-        let mut judged = edge.ejection.is_some() && self.some_ejected(call.edge, call.proxy);
-        let key = mix(mix(call.stream, purpose::CHOICE), u64::from(call.attempt));
+        let mut judged = edge.ejection.is_some() && self.some_left_out(call.edge, call.proxy);
         let pool = match &edge.locality_balancing {
             None => Pool::All,
             Some(balancing) => {
@@ -41,7 +57,7 @@ impl Engine<'_> {
         }
         let base = match edge.load_balancing {
             // The key of a caller is the same at every attempt.
-            LoadBalancing::RingHash | LoadBalancing::Maglev => mix(call.stream, purpose::CHOICE),
+            LoadBalancing::RingHash | LoadBalancing::Maglev => mix(stream, purpose::CHOICE),
             _ => key,
         };
         let first = self.draw(call, callee, pool, base, judged, weighted);
@@ -74,7 +90,7 @@ impl Engine<'_> {
             return host;
         }
         for round in 0..DRAWS {
-            let out = judged && self.is_ejected(call.edge, call.proxy, host);
+            let out = judged && self.is_left_out(call.edge, call.proxy, host);
             if !out && (!weighted || self.takes(call.edge, callee, host, mix(key, 100 + round))) {
                 return host;
             }
@@ -83,7 +99,7 @@ impl Engine<'_> {
         let start = (key >> 40) as usize;
         (0..live.len())
             .map(|i| live[(start + i) % live.len()])
-            .find(|host| !(judged && self.is_ejected(call.edge, call.proxy, *host)))
+            .find(|host| !(judged && self.is_left_out(call.edge, call.proxy, *host)))
             .unwrap_or(host)
     }
 
@@ -103,7 +119,7 @@ impl Engine<'_> {
             let turn = self.proxies[proxy].turn;
             self.proxies[proxy].turn = turn.wrapping_add(1);
             host = self.pool_hosts(callee, pool)[(turn % count) as usize];
-            let out = judged && self.is_ejected(call.edge, call.proxy, host);
+            let out = judged && self.is_left_out(call.edge, call.proxy, host);
             if !out
                 && (!weighted || self.takes(call.edge, callee, host, mix(key, u64::from(round))))
             {

@@ -222,7 +222,13 @@ impl<'a> Engine<'a> {
                         cross_region_bytes: 0.0,
                     })
                     .collect(),
-                services: vec![ServiceRun::default(); mesh.services.len()],
+                services: services
+                    .iter()
+                    .map(|service| ServiceRun {
+                        requests_by_instance: vec![0; service.places as usize],
+                        ..ServiceRun::default()
+                    })
+                    .collect(),
                 events: 0,
                 roots: 0,
                 most_open_calls: 0,

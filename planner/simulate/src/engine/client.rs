@@ -5,7 +5,7 @@ use foremesh_model::random::{mix, uniform};
 use super::{
     Engine, ProxyPart,
     agenda::{Kind, Timeout},
-    parts::{Call, CallState, NONE, Threads, Work, WorkState},
+    parts::{Call, CallState, NONE, TRIED, Threads, Work, WorkState},
     purpose,
 };
 use crate::{Connections, Outcome};
@@ -60,6 +60,7 @@ impl Engine<'_> {
             priority,
             attempt: 0,
             host: NONE,
+            tried: [NONE; TRIED],
             work: NONE,
             work_generation: 0,
             next: NONE,
@@ -134,7 +135,9 @@ impl Engine<'_> {
         let Some(host) = self.choose(&call) else {
             return self.failed(id, Outcome::NoInstance);
         };
-        self.calls.places[id as usize].host = host;
+        let place = &mut self.calls.places[id as usize];
+        place.host = host;
+        place.tried[call.attempt as usize % TRIED] = host;
         let link = self.link_index(call.edge, call.proxy, host);
         match edge.connections {
             Connections::Open => self.send(id),
@@ -353,8 +356,8 @@ impl Engine<'_> {
         call.counted_retry = true;
         call.attempt += 1;
         call.state = CallState::BackingOff;
-        let most =
-            (2f64.powi(call.attempt as i32) - 1.0).min(MOST_BACKOFF) * retries.base_backoff_ms;
+        let doubled = 2f64.powi(call.attempt as i32 - 1).min(MOST_BACKOFF);
+        let most = doubled * retries.base_backoff_ms;
         let drawn = uniform(mix(
             mix(call.stream, purpose::BACKOFF),
             u64::from(call.attempt),

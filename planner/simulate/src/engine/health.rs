@@ -25,11 +25,12 @@ impl Engine<'_> {
         if let Some(success_rate) = &model.success_rate_ejection {
             self.sweep_if_due(call.edge, call.proxy, ejection, success_rate);
         }
-        let index = self.link_index(call.edge, call.proxy, call.host);
-        let link = &mut self.links[index];
-        if outcome == Outcome::RateLimited {
+        // What comes from an instance after its ejection is forgotten at its return.
+        if outcome == Outcome::RateLimited || self.is_ejected(call.edge, call.proxy, call.host) {
             return;
         }
+        let index = self.link_index(call.edge, call.proxy, call.host);
+        let link = &mut self.links[index];
         link.judged += 1;
         if !outcome.blames_instance() {
             link.succeeded += 1;
@@ -37,12 +38,10 @@ impl Engine<'_> {
             return;
         }
         link.errors_in_row += 1;
-        if link.errors_in_row < ejection.consecutive_errors
-            || self.is_ejected(call.edge, call.proxy, call.host)
-        {
+        if link.errors_in_row < ejection.consecutive_errors {
             return;
         }
-        self.links[index].errors_in_row = 0;
+        link.errors_in_row = 0;
         self.eject(call.edge, call.proxy, call.host, ejection);
     }
 
@@ -51,7 +50,7 @@ impl Engine<'_> {
         let callee = self.edges[edge as usize].callee;
         let hosts = self.services[callee].live.len() as f64;
         let index = self.proxy_index(edge, proxy);
-        self.forget_returned(index);
+        self.follow_rotation(edge, proxy);
         let out = self.proxies[index].ejected.len() as f64;
         if (out + 1.0) / hosts.max(1.0) * 100.0 > f64::from(ejection.max_ejection_percent) {
             return;
@@ -68,6 +67,7 @@ impl Engine<'_> {
         let until = (((self.now as f64 + lasts * NS_PER_S) / interval).ceil() * interval) as u64;
         link.ejected_until = until;
         self.proxies[index].ejected.push_back((host, until));
+        self.rotation_changed(edge, proxy, self.now);
         if self.measured() {
             self.run.edges[edge as usize].ejections += 1;
         }
@@ -118,23 +118,6 @@ impl Engine<'_> {
                 self.eject(edge, proxy, host, ejection);
             }
         }
-    }
-
-    fn forget_returned(&mut self, proxy: usize) {
-        let now = self.now;
-        self.proxies[proxy]
-            .ejected
-            .retain(|(_, until)| *until > now);
-    }
-
-    /// Whether the proxy has any instance out of rotation.
-    pub(super) fn some_ejected(&mut self, edge: u32, proxy: u32) -> bool {
-        let index = self.proxy_index(edge, proxy);
-        if self.proxies[index].ejected.is_empty() {
-            return false;
-        }
-        self.forget_returned(index);
-        !self.proxies[index].ejected.is_empty()
     }
 
     pub(super) fn is_ejected(&self, edge: u32, proxy: u32, host: u32) -> bool {

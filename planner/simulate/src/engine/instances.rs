@@ -150,6 +150,7 @@ impl Engine<'_> {
                 let at = self.proxy_index(edge as u32, proxy);
                 let old = self.links[link];
                 self.proxies[at].connections -= old.idle;
+                self.clear_record(edge as u32, proxy, host);
                 self.links[link] = Link {
                     active: old.active,
                     connections: old.connections - old.idle,

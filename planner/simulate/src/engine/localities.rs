@@ -91,12 +91,11 @@ impl Engine<'_> {
     pub(super) fn out_of(&self, call: &Call, service: usize, pool: Pool) -> usize {
         let proxy = &self.proxies[self.proxy_index(call.edge, call.proxy)];
         if pool == Pool::All {
-            return proxy.ejected.len();
+            return proxy.left_out.len();
         }
         let hosts = self.pool_hosts(service, pool);
-        let out = proxy.ejected.iter();
-        out.filter(|(host, _)| hosts.binary_search(host).is_ok())
-            .count()
+        let out = proxy.left_out.iter();
+        out.filter(|host| hosts.binary_search(host).is_ok()).count()
     }
 
     /// Among which instances an attempt is shared; `judged`: the proxy has some out of rotation.

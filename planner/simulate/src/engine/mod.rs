@@ -17,6 +17,7 @@ mod health;
 mod instances;
 mod localities;
 mod parts;
+mod rotation;
 mod server;
 
 use agenda::{Agenda, Kind, Lane};

@@ -61,6 +61,9 @@ pub(super) enum CallState {
     BackingOff,
 }
 
+/// Attempts whose instances are remembered.
+pub(super) const TRIED: usize = 4;
+
 /// A call from a proxy of a caller, with all of its attempts.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Call {
@@ -78,6 +81,8 @@ pub(super) struct Call {
     pub attempt: u32,
     /// The instance chosen for this attempt, counted within its service.
     pub host: u32,
+    /// The instances of the last attempts.
+    pub tried: [u32; TRIED],
     pub work: u32,
     pub work_generation: u32,
     /// The next that waits for a connection to the same instance.
@@ -204,6 +209,10 @@ pub(super) struct Proxy {
     pub sweep_at: u64,
     /// Instances out of rotation, with the time of their return.
     pub ejected: VecDeque<(u32, u64)>,
+    /// Those that its balancer knows of and leaves out, since when, and when it hears news.
+    pub left_out: Vec<u32>,
+    pub told_at: Option<u64>,
+    pub news_at: Option<u64>,
 }
 
 /// What one proxy knows of one instance.
@@ -218,6 +227,8 @@ pub(super) struct Link {
     pub judged: u32,
     pub succeeded: u32,
     pub ejected_until: u64,
+    /// The balancer leaves it out.
+    pub left_out: bool,
     /// When the connection that all requests share is open; u64::MAX: none.
     pub open_at: u64,
     pub waiting: Line,
@@ -234,6 +245,7 @@ impl Default for Link {
             judged: 0,
             succeeded: 0,
             ejected_until: 0,
+            left_out: false,
             open_at: u64::MAX,
             waiting: Line::default(),
         }

@@ -47,7 +47,9 @@ impl Engine<'_> {
         }
         let (s, i) = (work.service as usize, work.instance as usize);
         if self.measured() {
+            let host = work.instance - self.services[s].first;
             let run = &mut self.run.services[s];
+            run.requests_by_instance[host as usize] += 1;
             if self.instances[i].remote {
                 run.elsewhere += 1;
             } else {

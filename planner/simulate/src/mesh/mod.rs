@@ -195,8 +195,11 @@ pub struct RetryModel {
     pub budget_percent: Option<f64>,
     /// Retries in flight that a budget always allows.
     pub budget_min_concurrent: u32,
-    /// Milliseconds of the first wait; grows by powers of two up to ten times, drawn at random below.
+    /// Milliseconds below which the first wait is drawn; doubles with each attempt, up to ten times.
     pub base_backoff_ms: f64,
+    /// How often a retry that meets an instance which was tried is drawn anew (Envoy's `previous_hosts` with
+    /// `host_selection_retry_max_attempts`).
+    pub other_draws: u32,
 }
 
 /// What one proxy of a caller holds open.
