@@ -202,6 +202,12 @@ pub(crate) fn by_name(name: &str) -> Option<Store> {
     })
 }
 
+/// The system (as `db.system.name` has it) that a service's own name tells: `redis` for `redis-cart`; None where it tells none.
+#[must_use]
+pub fn store_system(name: &str) -> Option<String> {
+    by_name(name).map(|store| store.kind)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

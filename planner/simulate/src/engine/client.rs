@@ -54,6 +54,7 @@ impl Engine<'_> {
             started: now,
         });
         self.run.most_open_calls = self.run.most_open_calls.max(self.calls.in_use());
+        self.trace_call(id);
         self.set_timeout(id, 0);
         self.attempt(id);
     }
@@ -111,6 +112,7 @@ impl Engine<'_> {
 
     /// Makes the next attempt of a call.
     fn attempt(&mut self, id: u32) {
+        self.trace_attempt(id);
         let call = self.calls.places[id as usize];
         let edge = &self.mesh.edges[call.edge as usize];
         let limits = edge.limits;
@@ -323,6 +325,7 @@ impl Engine<'_> {
         let call = &mut self.calls.places[id as usize];
         call.work = work;
         call.work_generation = self.works.places[work as usize].generation;
+        self.trace_sent(id, work);
         self.set_timeout(id, 1);
         let delay = one_way + self.delay_ns(service as usize, mix(stream, purpose::WAY));
         if delay == 0 {
@@ -393,6 +396,7 @@ impl Engine<'_> {
 
     /// An attempt has failed: another one, or the end.
     fn failed(&mut self, id: u32, outcome: Outcome) {
+        self.trace_attempt_over(id, outcome);
         let call = self.calls.places[id as usize];
         let retries = self.mesh.edges[call.edge as usize].retries;
         let proxy = self.proxy_index(call.edge, call.proxy);
@@ -448,6 +452,7 @@ impl Engine<'_> {
 
     /// The call is over: its place is free, whoever made it goes on.
     fn end_call(&mut self, id: u32, outcome: Outcome) {
+        self.trace_call_over(id, outcome);
         let call = self.calls.places[id as usize];
         if call.counted_retry {
             let proxy = self.proxy_index(call.edge, call.proxy);

@@ -14,6 +14,7 @@ mod health;
 mod instances;
 mod parts;
 mod server;
+mod trace;
 
 use agenda::{Agenda, Kind, Lane};
 use foremesh_model::random::{mix, uniform};
@@ -24,6 +25,7 @@ use crate::{
     controller::Controller,
     quantiles::Quantiles,
     stats::{EdgeRun, EntryRun, Latencies, Run, ServiceRun},
+    trace::TraceSample,
 };
 
 /// Nanoseconds of a second.
@@ -136,6 +138,7 @@ pub(crate) struct Engine<'a> {
     works: Slab<Work>,
     faults: Vec<faults::FaultPart>,
     controls: Vec<control::ControlPart>,
+    trace: Option<trace::Recorder>,
     run: Run,
 }
 
@@ -157,7 +160,7 @@ pub fn simulate_with(
     controllers: Vec<Box<dyn Controller>>,
 ) -> Result<Run, SimulateError> {
     mesh.check()?;
-    simulate_prepared(mesh, &tables(mesh)?, options, controllers)
+    simulate_prepared(mesh, &tables(mesh)?, options, controllers, None).map(|(run, _)| run)
 }
 
 /// The quantiles of every service's work: they take longer to make than a short run, so that replications share them.
@@ -165,18 +168,21 @@ pub(crate) fn tables(mesh: &Mesh) -> Result<Vec<Quantiles>, SimulateError> {
     mesh.services.iter().map(|s| s.work.table()).collect()
 }
 
-/// A run of a mesh that was checked and whose tables were made.
+/// A run of a mesh that was checked and whose tables were made, and, where they are wanted, traces of so many of its requests.
 pub(crate) fn simulate_prepared(
     mesh: &Mesh,
     tables: &[Quantiles],
     options: &RunOptions,
     controllers: Vec<Box<dyn Controller>>,
-) -> Result<Run, SimulateError> {
+    traces: Option<usize>,
+) -> Result<(Run, Option<TraceSample>), SimulateError> {
     let mut engine = Engine::new(mesh, tables, options)?;
+    engine.trace = traces.map(trace::Recorder::new);
     engine.start(options.seed)?;
     engine.employ_controllers(controllers);
     while engine.step() {}
-    Ok(engine.finish())
+    let sample = engine.trace.take().map(trace::Recorder::finish);
+    Ok((engine.finish(), sample))
 }
 
 fn ns(seconds: f64) -> u64 {
@@ -318,6 +324,7 @@ impl<'a> Engine<'a> {
             works: Slab::default(),
             faults: Vec::new(),
             controls: Vec::new(),
+            trace: None,
             run: Run {
                 measured_s: options.measured_s,
                 entries: mesh.entries.iter().map(|_| EntryRun::new()).collect(),
