@@ -113,6 +113,12 @@ pub struct Render {
     /// The go-live stage to render; without it the last.
     #[arg(long)]
     pub stage: Option<u32>,
+    /// A fault, for the targets chaos-mesh and litmus, written as for `foremesh simulate`; without `for` it lasts to the end of ten minutes.
+    #[arg(long, value_name = "FAULT")]
+    pub fault: Vec<String>,
+    /// The Prometheus server of the cluster: KEDA scales by its request rates, Litmus asks it whether the objectives hold.
+    #[arg(long, value_name = "URL")]
+    pub prometheus: Option<String>,
 }
 
 /// `foremesh lint`

@@ -38,7 +38,7 @@ pub use simulate::{
 };
 pub use sources::Sources;
 pub use summary::{EntrySummary, ServiceSummary, demand_summary, entry_line, settings_summary};
-pub use target::{lint_paths, render_all, render_target};
+pub use target::{lint_paths, render_all, render_faults, render_target};
 pub use traces::SimulatedTraces;
 
 /// The file of a plan folder that holds the whole plan.

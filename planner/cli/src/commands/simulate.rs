@@ -1,12 +1,10 @@
 //! `foremesh simulate`: a plan under its hardest hour, with faults, or beside what others do.
 
-use foremesh_pipeline::{
-    PipelineError, SimulateRequest, Simulation, parse_fault, read_plan, simulate_traced,
-};
+use foremesh_pipeline::{PipelineError, SimulateRequest, Simulation, read_plan, simulate_traced};
 
 use crate::{
     args::{Format, Simulate},
-    commands::write_file,
+    commands::{faults, write_file},
     output::{self, Outcome, count, number, table},
 };
 
@@ -14,17 +12,11 @@ use crate::{
 pub fn run(args: &Simulate, format: Format) -> Result<Outcome, PipelineError> {
     let plan = read_plan(&args.plan)?;
     let seconds = f64::from(args.minutes) * 60.0;
-    let faults = args.fault.iter().map(|text| {
-        parse_fault(text, seconds).map_err(|cause| PipelineError::RequestValue {
-            field: "--fault".into(),
-            cause,
-        })
-    });
     let request = SimulateRequest {
         hour: args.hour,
         level: args.level,
         minutes: args.minutes,
-        faults: faults.collect::<Result<_, _>>()?,
+        faults: faults(&args.fault, seconds)?,
         policy: args.policy,
         seed: args.seed,
         replications: args.replications,
