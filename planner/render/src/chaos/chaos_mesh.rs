@@ -32,41 +32,49 @@ pub(super) fn render(
     let (mut children, mut notes) = (Vec::new(), Vec::new());
     let mut namespaces = BTreeSet::new();
     let mut annotations = Map::new();
-    for injection in &injections {
-        let name = injection.name();
-        let (kind, field, spec, note) = experiment(settings, options, injection)?;
-        let said = injection.notes.iter().chain(&note);
-        notes.extend(said.map(|note| format!("fault {}: {note}", injection.number)));
-        namespaces.insert(injection.place.namespace.clone());
-        annotations.insert(
-            format!("foremesh.io/fault-{}", injection.number),
-            injection.fault.name.clone().into(),
-        );
-        let mut template = Map::new();
-        template.insert("name".into(), name.clone().into());
-        template.insert("templateType".into(), kind.into());
-        template.insert(
-            "deadline".into(),
-            seconds(injection.fault.duration_s).into(),
-        );
-        template.insert(field.into(), spec);
-        if injection.fault.starts_s > 0.0 {
-            let (wait, whole) = (format!("{name}-wait"), format!("{name}-later"));
+    for fault in injections.chunk_by(|a, b| a.number == b.number) {
+        let mut together = Vec::new();
+        for injection in fault {
+            let (kind, field, spec, note) = experiment(settings, options, injection)?;
+            let said = injection.notes.iter().chain(&note);
+            notes.extend(said.map(|note| format!("fault {}: {note}", injection.number)));
+            namespaces.insert(injection.place.namespace.clone());
+            together.push(injection.name());
             templates.push(json!({
-                "name": wait,
-                "templateType": "Suspend",
-                "deadline": seconds(injection.fault.starts_s),
+                "name": injection.name(),
+                "templateType": kind,
+                "deadline": seconds(injection.fault.duration_s),
+                field: spec,
             }));
-            templates.push(json!({
-                "name": whole,
-                "templateType": "Serial",
-                "children": [wait, name],
-            }));
-            children.push(whole);
-        } else {
-            children.push(name);
         }
-        templates.push(Value::Object(template));
+        let Some(first) = fault.first() else { continue };
+        let (name, what) = (first.fault_name(), &first.fault);
+        annotations.insert(
+            format!("foremesh.io/fault-{}", first.number),
+            what.name.clone().into(),
+        );
+        let node = match together.as_slice() {
+            [one] => one.clone(),
+            _ => {
+                let all = format!("{name}-all");
+                templates.push(json!({
+                    "name": all, "templateType": "Parallel", "children": together,
+                }));
+                all
+            }
+        };
+        if what.starts_s > 0.0 {
+            let (wait, later) = (format!("{name}-wait"), format!("{name}-later"));
+            templates.push(json!({
+                "name": wait, "templateType": "Suspend", "deadline": seconds(what.starts_s),
+            }));
+            templates.push(json!({
+                "name": later, "templateType": "Serial", "children": [wait, node],
+            }));
+            children.push(later);
+        } else {
+            children.push(node);
+        }
     }
     templates.insert(
         0,

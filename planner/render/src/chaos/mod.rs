@@ -65,6 +65,8 @@ pub fn render_chaos(
 struct Injection<'a> {
     /// Of the fault in the list, from 1.
     number: usize,
+    /// Of the service among those that the fault hits, from 1; None: there is no other.
+    nth: Option<usize>,
     fault: &'a Fault,
     service: &'a ServiceName,
     place: Place,
@@ -93,10 +95,18 @@ enum Action {
 }
 
 impl Injection<'_> {
-    /// A name among the objects of one experiment, as Kubernetes wants it.
-    fn name(&self) -> String {
+    /// The name of the fault among all. Short, because both tools put names with endings of their own into labels, which have 63 places.
+    fn fault_name(&self) -> String {
         let kind = self.fault.kind.word().replace('_', "-");
-        format!("fault-{}-{kind}-{}", self.number, self.place.name)
+        format!("fault-{}-{kind}", self.number)
+    }
+
+    /// A name among all injections.
+    fn name(&self) -> String {
+        match self.nth {
+            Some(nth) => format!("{}-{nth}", self.fault_name()),
+            None => self.fault_name(),
+        }
     }
 }
 
@@ -119,10 +129,13 @@ fn injections<'a>(
     let mut all = Vec::new();
     for (index, fault) in request.faults.iter().enumerate() {
         check_numbers(index, fault)?;
-        for service in services(settings, index, fault)? {
+        let services = services(settings, index, fault)?;
+        let several = services.len() > 1;
+        for (nth, service) in (1..).zip(services) {
             let (action, notes) = action(settings, target, request, fault, service)?;
             all.push(Injection {
                 number: index + 1,
+                nth: several.then_some(nth),
                 fault,
                 service,
                 place: Place::of(service, options)?,
