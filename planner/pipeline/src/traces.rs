@@ -103,7 +103,11 @@ impl SimulatedTraces {
                     protocol: service.protocol,
                     store: store.then(|| {
                         let known = foremesh_observe::store_system(service.name.short());
-                        known.unwrap_or_else(|| "other_sql".into())
+                        // The conventions' word for what has none and speaks a protocol of its own.
+                        known.unwrap_or_else(|| match service.protocol {
+                            Protocol::Tcp => "other_sql".into(),
+                            _ => service.name.short().into(),
+                        })
                     }),
                 }
             })
