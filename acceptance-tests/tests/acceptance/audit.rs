@@ -48,7 +48,9 @@ fn the_quickstarts_own_limits_do_not_fit_its_demand() {
     assert_snapshot!("quickstart-audit", run.stdout);
     // What the README shows of it is said word for word.
     let readme = include_str!("../../../README.md");
-    let shown = readme.split("```text\n").find(|part| part.starts_with("severe"));
+    let shown = readme
+        .split("```text\n")
+        .find(|part| part.starts_with("severe"));
     let shown = shown.and_then(|part| part.split("```").next()).unwrap();
     assert!(run.stdout.contains(shown), "the README shows:\n{shown}");
 

@@ -113,6 +113,12 @@ pub struct Render {
     /// The go-live stage to render; without it the last.
     #[arg(long)]
     pub stage: Option<u32>,
+    /// A fault, for the targets chaos-mesh and litmus, written as for `foremesh simulate`; without `for` it lasts to the end of ten minutes.
+    #[arg(long, value_name = "FAULT")]
+    pub fault: Vec<String>,
+    /// The Prometheus server of the cluster: KEDA scales by its request rates, Litmus asks it whether the objectives hold.
+    #[arg(long, value_name = "URL")]
+    pub prometheus: Option<String>,
 }
 
 /// `foremesh lint`
@@ -161,6 +167,12 @@ pub struct Simulate {
     /// Runs, each with other random numbers.
     #[arg(long, default_value_t = 5)]
     pub replications: u32,
+    /// Write traces of simulated requests of the first run here, as OTLP JSON, one trace a line; `foremesh observe` reads them.
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
+    /// Requests whose traces are written, spread evenly over what is measured.
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000), requires = "trace", value_name = "N")]
+    pub trace_requests: u32,
 }
 
 /// `foremesh audit`

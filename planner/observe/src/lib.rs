@@ -30,3 +30,4 @@ pub use manifests::read_manifests;
 pub use measures::{MEASURES, with_history};
 pub use observed::Observed;
 pub use prometheus::{parse_prometheus_answer, query_prometheus, query_prometheus_graph};
+pub use stores::store_system;

@@ -6,7 +6,7 @@
 use foremesh_model::Protocol;
 
 /// Stores that speak a protocol of their own.
-const OWN_PROTOCOL: [&str; 52] = [
+const OWN_PROTOCOL: [&str; 53] = [
     "activemq",
     "aerospike",
     "artemis",
@@ -38,6 +38,8 @@ const OWN_PROTOCOL: [&str; 52] = [
     "neo4j",
     "nsqd",
     "oracle",
+    // OpenTelemetry's word for a SQL database without a word of its own.
+    "other_sql",
     "percona",
     "pgvector",
     "postgis",
@@ -202,6 +204,12 @@ pub(crate) fn by_name(name: &str) -> Option<Store> {
     })
 }
 
+/// The system (as `db.system.name` has it) that a service's own name tells: `redis` for `redis-cart`; None where it tells none.
+#[must_use]
+pub fn store_system(name: &str) -> Option<String> {
+    by_name(name).map(|store| store.kind)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -262,6 +270,7 @@ mod tests {
             by_system("microsoft.sql_server").kind,
             "microsoft.sql_server"
         );
+        assert_eq!(by_system("other_sql").protocol, Some(Protocol::Tcp));
         assert_eq!(by_system("elasticsearch").protocol, None);
     }
 }

@@ -16,6 +16,7 @@ mod simulate;
 mod sources;
 mod summary;
 mod target;
+mod traces;
 
 pub use foremesh_policy::{Adoption, adopt};
 
@@ -32,10 +33,13 @@ pub use foremesh_simulate::{Estimate, Report};
 pub use options::{RequestOption, request_options};
 pub use plan::{compute_profile, entries, forecast_history, plan, predict_region, read_plan};
 pub use request::{PlanRequest, RequestFormat};
-pub use simulate::{SimulateRequest, SimulatedPolicy, Simulation, parse_fault, simulate_plan};
+pub use simulate::{
+    SimulateRequest, SimulatedPolicy, Simulation, parse_fault, simulate_plan, simulate_traced,
+};
 pub use sources::Sources;
 pub use summary::{EntrySummary, ServiceSummary, demand_summary, entry_line, settings_summary};
-pub use target::{lint_paths, render_all, render_target};
+pub use target::{lint_paths, render_all, render_faults, render_target};
+pub use traces::SimulatedTraces;
 
 /// The file of a plan folder that holds the whole plan.
 pub const PLAN_FILE: &str = "plan.json";

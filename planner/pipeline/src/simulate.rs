@@ -7,11 +7,11 @@ use foremesh_simulate::{
     Arrivals, Controller, EntryLoad, InstanceStep, Mesh, PlanAssumptions, Report, RunOptions,
     ServiceModel, SimulateError,
     baselines::{self, Hpa, HpaService},
-    from_plan, replicate_with,
+    from_plan, replicate_traced,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::PipelineError;
+use crate::{PipelineError, SimulatedTraces};
 
 /// What is simulated of a plan.
 #[derive(Debug, Clone, PartialEq)]
@@ -129,6 +129,19 @@ pub fn simulate_plan(
     plan: &RegionPlan,
     request: &SimulateRequest,
 ) -> Result<Simulation, PipelineError> {
+    simulate_traced(plan, request, None).map(|(simulation, _)| simulation)
+}
+
+/// Simulates a plan and, where `traces` says of how many, keeps whole traces of requests of the first run, spread evenly over its measured
+/// time.
+///
+/// # Errors
+/// As [`simulate_plan`].
+pub fn simulate_traced(
+    plan: &RegionPlan,
+    request: &SimulateRequest,
+    traces: Option<usize>,
+) -> Result<(Simulation, Option<SimulatedTraces>), PipelineError> {
     let out_of_range = |field: &str, cause: String| PipelineError::RequestValue {
         field: field.into(),
         cause,
@@ -198,16 +211,19 @@ pub fn simulate_plan(
         warm_up_s: WARM_UP_S,
         seed: request.seed,
     };
-    let report = replicate_with(&mesh, &options, request.replications, &|| {
-        controllers(&mesh, plan, request.policy)
-    })?;
-    Ok(Simulation {
+    let controllers = || controllers(&mesh, plan, request.policy);
+    let (report, sample) =
+        replicate_traced(&mesh, &options, request.replications, &controllers, traces)?;
+    let begins = plan.settings.starts + jiff::SignedDuration::from_hours(hour.into());
+    let traces = sample.map(|sample| SimulatedTraces::new(sample, plan, &mesh, begins, WARM_UP_S));
+    let simulation = Simulation {
         hour,
         level: request.level,
         holds: report.entries.values().all(|entry| entry.holds),
         overloaded: overloaded(&mesh, &flows(plan, hour, request.level)?, &report),
         report,
-    })
+    };
+    Ok((simulation, traces))
 }
 
 /// Requests a second of an entry in an hour: the quantile, at the peak within the hour.

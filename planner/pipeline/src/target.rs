@@ -6,8 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use foremesh_model::{RegionPlan, Settings};
-use foremesh_render::{Finding, RenderOptions, Target, lint, render};
+use foremesh_model::{Cost, Fault, RegionPlan, Settings, station::stations};
+use foremesh_render::{ChaosRequest, Finding, RenderOptions, Target, lint, render, render_chaos};
+use foremesh_simulate::SimulateError;
 
 use crate::{PLAN_FILE, PipelineError};
 
@@ -21,6 +22,25 @@ pub fn render_target(
     options: &RenderOptions,
 ) -> Result<BTreeMap<String, String>, PipelineError> {
     Ok(render(settings, target, options)?)
+}
+
+/// Faults as the experiments of a chaos tool, by path within their folder.
+///
+/// # Errors
+/// [`PipelineError::Render`] for a fault that the tool cannot express, [`PipelineError::Simulate`] for a capacity that cannot be.
+pub fn render_faults(
+    plan: &RegionPlan,
+    target: Target,
+    faults: &[Fault],
+    options: &RenderOptions,
+) -> Result<BTreeMap<String, String>, PipelineError> {
+    let stations = stations(&plan.graph, &Cost::default()).map_err(SimulateError::Capacity)?;
+    let names = plan.graph.services().map(|service| service.name.clone());
+    let request = ChaosRequest {
+        faults: faults.to_vec(),
+        service_times_ms: names.zip(stations.iter().map(|s| s.service_ms)).collect(),
+    };
+    Ok(render_chaos(&plan.settings, target, &request, options)?)
 }
 
 /// The whole plan as files: `plan.json` and a folder for each target.

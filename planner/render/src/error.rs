@@ -75,6 +75,22 @@ pub enum RenderError {
         /// What to do instead.
         cure: String,
     },
+    /// A chaos tool was asked for, and no fault named.
+    #[error(
+        "target {target:?} renders faults and none is given: name them to `foremesh render` with --fault, for example --fault crash:shop/cart,share=0.5,at=60,for=120"
+    )]
+    NoFaults {
+        /// The target.
+        target: &'static str,
+    },
+    /// Faults were given to a target that renders settings.
+    #[error("target {target:?} renders no faults: use one of {targets}, or leave the faults out")]
+    RendersNoFaults {
+        /// The target.
+        target: &'static str,
+        /// The targets that render faults.
+        targets: String,
+    },
     /// An option does not fit.
     #[error("the option {option} is {value}: {cure}")]
     RenderOption {

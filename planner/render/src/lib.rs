@@ -15,6 +15,7 @@
 
 mod ansible;
 mod autoscaling;
+mod chaos;
 mod check;
 mod document;
 mod envoy;
@@ -33,6 +34,7 @@ use std::collections::BTreeMap;
 
 use foremesh_model::Settings;
 
+pub use chaos::{ChaosRequest, render_chaos};
 pub use error::RenderError;
 pub use lint::{Finding, Level, clashes, lint};
 pub use options::{Address, Autoscaler, Certificate, RenderOptions, Target};
@@ -40,7 +42,8 @@ pub use options::{Address, Autoscaler, Certificate, RenderOptions, Target};
 /// Renders `settings` for `target`: texts by path relative to the folder they belong in, with `/` between folders.
 ///
 /// # Errors
-/// [`RenderError`] when a value cannot be expressed or the options do not fit the settings; it names the value by its path.
+/// [`RenderError`] when a value cannot be expressed or the options do not fit the settings; it names the value by its path. The targets of
+/// chaos tools render faults, not settings alone: [`render_chaos`].
 pub fn render(
     settings: &Settings,
     target: Target,
@@ -54,5 +57,8 @@ pub fn render(
         Target::Autoscaling => autoscaling::render(settings, options, &ramp),
         Target::Hcl => terraform::render(settings, options, &ramp),
         Target::Ansible => ansible::render(settings, options, &ramp),
+        Target::ChaosMesh | Target::Litmus => Err(RenderError::NoFaults {
+            target: target.name(),
+        }),
     }
 }

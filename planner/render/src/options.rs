@@ -26,10 +26,18 @@ pub enum Target {
     Hcl,
     /// Variables and Envoy configurations for an Ansible role.
     Ansible,
+    /// Faults as a Workflow of Chaos Mesh.
+    #[serde(rename = "chaos-mesh")]
+    ChaosMesh,
+    /// Faults as ChaosEngines of Litmus.
+    Litmus,
 }
 
 impl Target {
-    /// Every target.
+    /// The targets that render faults, which a plan does not hold.
+    pub const CHAOS: [Self; 2] = [Self::ChaosMesh, Self::Litmus];
+
+    /// Every target that renders a plan.
     pub const ALL: [Self; 5] = [
         Self::Istio,
         Self::Envoy,
@@ -46,6 +54,8 @@ impl Target {
             Self::Autoscaling => "autoscaling",
             Self::Hcl => "hcl",
             Self::Ansible => "ansible",
+            Self::ChaosMesh => "chaos-mesh",
+            Self::Litmus => "litmus",
         }
     }
 }
@@ -59,12 +69,12 @@ impl fmt::Display for Target {
 impl FromStr for Target {
     type Err = RenderError;
     fn from_str(name: &str) -> Result<Self, RenderError> {
-        Self::ALL
-            .into_iter()
+        let every = || Self::ALL.into_iter().chain(Self::CHAOS);
+        every()
             .find(|target| target.name() == name.trim())
             .ok_or_else(|| RenderError::UnknownTarget {
                 name: name.into(),
-                targets: Self::ALL.map(Self::name).join(", "),
+                targets: every().map(Self::name).collect::<Vec<_>>().join(", "),
             })
     }
 }
@@ -202,12 +212,12 @@ mod tests {
 
     #[test]
     fn targets_are_read_back_by_name_and_unknown_ones_are_answered_with_the_list() {
-        for target in Target::ALL {
+        for target in Target::ALL.into_iter().chain(Target::CHAOS) {
             assert_eq!(target.to_string().parse(), Ok(target));
         }
         assert_eq!(
             "linkerd".parse::<Target>().unwrap_err().to_string(),
-            "\"linkerd\" is no target: use one of istio, envoy, autoscaling, hcl, ansible"
+            "\"linkerd\" is no target: use one of istio, envoy, autoscaling, hcl, ansible, chaos-mesh, litmus"
         );
     }
 

@@ -15,6 +15,7 @@ mod outcome;
 mod quantiles;
 mod report;
 mod stats;
+mod trace;
 
 pub use controller::{Controller, EntryView, Order, ServiceView, View};
 pub use engine::{RunOptions, simulate, simulate_with};
@@ -28,6 +29,8 @@ pub use mesh::{
 pub use outcome::Outcome;
 pub use quantiles::{Quantiles, Times};
 pub use report::{
-    EdgeReport, EntryReport, Estimate, Report, ServiceReport, replicate, replicate_with,
+    EdgeReport, EntryReport, Estimate, Report, ServiceReport, replicate, replicate_traced,
+    replicate_with,
 };
 pub use stats::{EdgeRun, EntryRun, Latencies, Run, ServiceRun};
+pub use trace::{Trace, TraceSample, TraceSide, TraceSpan};

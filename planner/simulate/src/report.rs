@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use crate::{
-    Controller, Mesh, Outcome, Run, RunOptions, SimulateError,
+    Controller, Mesh, Outcome, Run, RunOptions, SimulateError, TraceSample,
     engine::{simulate_prepared, tables},
 };
 
@@ -303,19 +303,37 @@ pub fn replicate_with(
     replications: u32,
     controllers: &(dyn Fn() -> Vec<Box<dyn Controller>> + Sync),
 ) -> Result<Report, SimulateError> {
+    replicate_traced(mesh, options, replications, controllers, None).map(|(report, _)| report)
+}
+
+/// As [`replicate_with`], with whole traces of at most `traces` requests of the first run's measured time, spread evenly over them.
+///
+/// # Errors
+/// As [`crate::simulate`].
+pub fn replicate_traced(
+    mesh: &Mesh,
+    options: &RunOptions,
+    replications: u32,
+    controllers: &(dyn Fn() -> Vec<Box<dyn Controller>> + Sync),
+    traces: Option<usize>,
+) -> Result<(Report, Option<TraceSample>), SimulateError> {
     mesh.check()?;
     let tables = tables(mesh)?;
-    let runs: Vec<Numbers> = (0..replications.max(1))
+    let runs: Vec<(Numbers, Option<TraceSample>)> = (0..replications.max(1))
         .into_par_iter()
         .map(|i| {
             let options = RunOptions {
                 seed: mix(options.seed, u64::from(i)),
                 ..*options
             };
-            simulate_prepared(mesh, &tables, &options, controllers()).map(|run| numbers(mesh, &run))
+            let traces = traces.filter(|_| i == 0);
+            simulate_prepared(mesh, &tables, &options, controllers(), traces)
+                .map(|(run, sample)| (numbers(mesh, &run), sample))
         })
         .collect::<Result<_, _>>()?;
-    Ok(sum_up(mesh, options, &runs))
+    let (runs, samples): (Vec<Numbers>, Vec<_>) = runs.into_iter().unzip();
+    let sample = samples.into_iter().flatten().next();
+    Ok((sum_up(mesh, options, &runs), sample))
 }
 
 fn sum_up(mesh: &Mesh, options: &RunOptions, runs: &[Numbers]) -> Report {

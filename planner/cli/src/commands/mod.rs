@@ -10,7 +10,10 @@ mod render;
 pub mod show;
 mod simulate;
 
-use foremesh_pipeline::PipelineError;
+use std::path::Path;
+
+use foremesh_model::Fault;
+use foremesh_pipeline::{Folder, PipelineError, parse_fault};
 
 use crate::{
     args::{Cli, Command, Format, Override},
@@ -27,6 +30,24 @@ fn refuse_csv(cli: &Cli) -> Result<(), PipelineError> {
         field: "--format csv".into(),
         cause: "only `foremesh forecast` and `foremesh audit` print rows: use --format json (machines) or text (people)".into(),
     })
+}
+
+/// Reads faults as options give them; those without an end last to `seconds`.
+fn faults(texts: &[String], seconds: f64) -> Result<Vec<Fault>, PipelineError> {
+    let read = |text: &String| {
+        parse_fault(text, seconds).map_err(|cause| PipelineError::RequestValue {
+            field: "--fault".into(),
+            cause,
+        })
+    };
+    texts.iter().map(read).collect()
+}
+
+/// Writes a file that the user named, whole, over whatever stands there.
+fn write_file(path: &Path, text: &str) -> Result<(), PipelineError> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    Folder::new(path.parent().unwrap_or(Path::new(""))).replace(&name, text)?;
+    Ok(())
 }
 
 /// Runs a command.

@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use foremesh_model::{GraphFile, SourceRequest};
-use foremesh_pipeline::{Folder, PipelineError, Sources};
+use foremesh_pipeline::{PipelineError, Sources};
 
 use crate::{
     args::{Format, Observe},
+    commands::write_file,
     output::{self, Outcome, number},
 };
 
@@ -28,12 +29,8 @@ pub fn run(args: &Observe, format: Format) -> Result<Outcome, PipelineError> {
     let graph = observed.value;
     let file = GraphFile::from(graph.clone());
     if let Some(output) = &args.output {
-        let name = output
-            .file_name()
-            .map(|name| name.to_string_lossy().into_owned())
-            .unwrap_or_default();
         let text = serde_json::to_string_pretty(&file).unwrap_or_default() + "\n";
-        Folder::new(output.parent().unwrap_or(Path::new(""))).replace(&name, &text)?;
+        write_file(output, &text)?;
     }
     match format {
         Format::Json => output::print_json(&file),

@@ -1,11 +1,17 @@
 //! `foremesh render`: plan → files of one target.
 
-use foremesh_pipeline::{Folder, PipelineError, RenderOptions, Target, read_plan, render_target};
+use foremesh_pipeline::{
+    Folder, PipelineError, RenderOptions, Target, read_plan, render_faults, render_target,
+};
 
 use crate::{
     args::{Format, Render},
+    commands::faults,
     output::{self, Outcome},
 };
+
+/// Seconds of an experiment in which a fault has no end of its own: as long as a simulation measures by default.
+const EXPERIMENT_S: f64 = 600.0;
 
 /// Renders one target into a folder.
 pub fn run(args: &Render, format: Format) -> Result<Outcome, PipelineError> {
@@ -13,9 +19,15 @@ pub fn run(args: &Render, format: Format) -> Result<Outcome, PipelineError> {
     let plan = read_plan(&args.plan)?;
     let options = RenderOptions {
         stage: args.stage,
+        prometheus_address: args.prometheus.clone(),
         ..RenderOptions::default()
     };
-    let files = render_target(&plan.settings, target, &options)?;
+    let files = if args.fault.is_empty() {
+        render_target(&plan.settings, target, &options)?
+    } else {
+        let faults = faults(&args.fault, EXPERIMENT_S)?;
+        render_faults(&plan, target, &faults, &options)?
+    };
     let hashes = Folder::new(&args.output).write_remembered(&files)?;
     match format {
         Format::Json => output::print_json(&hashes),

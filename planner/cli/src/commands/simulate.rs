@@ -1,11 +1,10 @@
 //! `foremesh simulate`: a plan under its hardest hour, with faults, or beside what others do.
 
-use foremesh_pipeline::{
-    PipelineError, SimulateRequest, Simulation, parse_fault, read_plan, simulate_plan,
-};
+use foremesh_pipeline::{PipelineError, SimulateRequest, Simulation, read_plan, simulate_traced};
 
 use crate::{
     args::{Format, Simulate},
+    commands::{faults, write_file},
     output::{self, Outcome, count, number, table},
 };
 
@@ -13,28 +12,43 @@ use crate::{
 pub fn run(args: &Simulate, format: Format) -> Result<Outcome, PipelineError> {
     let plan = read_plan(&args.plan)?;
     let seconds = f64::from(args.minutes) * 60.0;
-    let faults = args.fault.iter().map(|text| {
-        parse_fault(text, seconds).map_err(|cause| PipelineError::RequestValue {
-            field: "--fault".into(),
-            cause,
-        })
-    });
     let request = SimulateRequest {
         hour: args.hour,
         level: args.level,
         minutes: args.minutes,
-        faults: faults.collect::<Result<_, _>>()?,
+        faults: faults(&args.fault, seconds)?,
         policy: args.policy,
         seed: args.seed,
         replications: args.replications,
     };
     let progress = output::progress("simulating");
-    let simulation = simulate_plan(&plan, &request);
+    let requests = args.trace.as_ref().map(|_| args.trace_requests as usize);
+    let simulated = simulate_traced(&plan, &request, requests);
     progress.finish_and_clear();
-    let simulation = simulation?;
+    let (simulation, traces) = simulated?;
+    let written = args.trace.as_ref().zip(traces);
+    if let Some((file, traces)) = &written {
+        write_file(file, &traces.otlp_lines())?;
+    }
     match format {
         Format::Json => output::print_json(&simulation),
         _ => output::print(&text(&simulation)),
+    }
+    if let Some((file, traces)) = &written
+        && format == Format::Text
+    {
+        let left_out = match traces.unfinished() {
+            0 => String::new(),
+            some => format!(
+                "; {} not over when the run ended, left out",
+                count(some, "trace was", "traces were")
+            ),
+        };
+        let traces = count(traces.len(), "trace", "traces");
+        output::print(&format!(
+            "{traces} written to {}{left_out}\n",
+            file.display()
+        ));
     }
     Ok(if simulation.holds {
         Outcome::Done

@@ -1,6 +1,7 @@
 //! Tests of what is rendered, in one binary so that it links once.
 #![allow(clippy::unwrap_used)]
 
+mod chaos;
 mod common;
 mod crds;
 mod every_field;

@@ -205,6 +205,7 @@ impl<'a> Engine<'a> {
             between: ways(mesh),
             calls: Slab::default(),
             works: Slab::default(),
+            trace: None,
             faults: Vec::new(),
             controls: Vec::new(),
             run: Run {

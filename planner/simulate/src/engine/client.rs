@@ -68,6 +68,7 @@ impl Engine<'_> {
             started: now,
         });
         self.run.most_open_calls = self.run.most_open_calls.max(self.calls.in_use());
+        self.trace_call(id);
         self.set_timeout(id, 0);
         self.attempt(id);
     }
@@ -125,6 +126,7 @@ impl Engine<'_> {
 
     /// Makes the next attempt of a call.
     fn attempt(&mut self, id: u32) {
+        self.trace_attempt(id);
         let call = self.calls.places[id as usize];
         let edge = &self.mesh.edges[call.edge as usize];
         let limits = edge.limits;
@@ -218,6 +220,7 @@ impl Engine<'_> {
         let place = &mut self.calls.places[id as usize];
         place.work = work;
         place.work_generation = self.works.places[work as usize].generation;
+        self.trace_sent(id, work);
         self.set_timeout(id, 1);
         let (from, to) = (
             self.proxies[proxy].locality,
@@ -335,6 +338,7 @@ impl Engine<'_> {
 
     /// An attempt has failed: another one, or the end.
     fn failed(&mut self, id: u32, outcome: Outcome) {
+        self.trace_attempt_over(id, outcome);
         let call = self.calls.places[id as usize];
         let retries = self.mesh.edges[call.edge as usize].retries;
         let proxy = self.proxy_index(call.edge, call.proxy);
@@ -390,6 +394,7 @@ impl Engine<'_> {
 
     /// The call is over: its place is free, whoever made it goes on.
     fn end_call(&mut self, id: u32, outcome: Outcome) {
+        self.trace_call_over(id, outcome);
         let call = self.calls.places[id as usize];
         if call.counted_retry {
             let proxy = self.proxy_index(call.edge, call.proxy);

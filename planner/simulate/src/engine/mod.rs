@@ -19,13 +19,14 @@ mod localities;
 mod parts;
 mod rotation;
 mod server;
+mod trace;
 
 use agenda::{Agenda, Kind, Lane};
 use parts::{Call, Instance, Link, Proxy, Slab, Work};
 
 use crate::{
     Mesh, Outcome, ProxyModel, SimulateError, controller::Controller, quantiles::Quantiles,
-    stats::Run,
+    stats::Run, trace::TraceSample,
 };
 
 /// Nanoseconds of a second.
@@ -176,6 +177,7 @@ pub(crate) struct Engine<'a> {
     works: Slab<Work>,
     faults: Vec<faults::FaultPart>,
     controls: Vec<control::ControlPart>,
+    trace: Option<trace::Recorder>,
     run: Run,
 }
 
@@ -197,7 +199,7 @@ pub fn simulate_with(
     controllers: Vec<Box<dyn Controller>>,
 ) -> Result<Run, SimulateError> {
     mesh.check()?;
-    simulate_prepared(mesh, &tables(mesh)?, options, controllers)
+    simulate_prepared(mesh, &tables(mesh)?, options, controllers, None).map(|(run, _)| run)
 }
 
 /// The quantiles of every service's work: they take longer to make than a short run, so that replications share them.
@@ -205,18 +207,21 @@ pub(crate) fn tables(mesh: &Mesh) -> Result<Vec<Quantiles>, SimulateError> {
     mesh.services.iter().map(|s| s.work.table()).collect()
 }
 
-/// A run of a mesh that was checked and whose tables were made.
+/// A run of a mesh that was checked and whose tables were made, and, where they are wanted, traces of so many of its requests.
 pub(crate) fn simulate_prepared(
     mesh: &Mesh,
     tables: &[Quantiles],
     options: &RunOptions,
     controllers: Vec<Box<dyn Controller>>,
-) -> Result<Run, SimulateError> {
+    traces: Option<usize>,
+) -> Result<(Run, Option<TraceSample>), SimulateError> {
     let mut engine = Engine::new(mesh, tables, options)?;
+    engine.trace = traces.map(trace::Recorder::new);
     engine.start(options.seed)?;
     engine.employ_controllers(controllers);
     while engine.step() {}
-    Ok(engine.finish())
+    let sample = engine.trace.take().map(trace::Recorder::finish);
+    Ok((engine.finish(), sample))
 }
 
 fn ns(seconds: f64) -> u64 {

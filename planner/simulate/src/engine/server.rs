@@ -131,6 +131,7 @@ impl Engine<'_> {
     }
 
     fn begin(&mut self, id: u32) {
+        self.trace_work(id);
         let work = &mut self.works.places[id as usize];
         work.state = WorkState::Working;
         work.since = self.now;
@@ -341,6 +342,7 @@ impl Engine<'_> {
     /// The end of a request, whose instance has been seen to. `lost`: the caller hears nothing until it gives the connection up.
     pub(super) fn end_work(&mut self, id: u32, outcome: Outcome, lost: bool) {
         let work = self.works.places[id as usize];
+        self.trace_work_over(id, Some(outcome));
         self.free_work(id);
         if work.call == NONE {
             return;
@@ -401,6 +403,7 @@ impl Engine<'_> {
     }
 
     fn free_work(&mut self, id: u32) {
+        self.trace_work_over(id, None);
         let work = &mut self.works.places[id as usize];
         work.state = WorkState::Free;
         work.generation = work.generation.wrapping_add(1);

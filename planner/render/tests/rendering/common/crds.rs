@@ -23,7 +23,7 @@ impl Crds {
             for document in text.split("\n---") {
                 let document = document.trim_start_matches('-');
                 if document.contains("kind: CustomResourceDefinition") {
-                    crds.add(&serde_saphyr::from_str(document).unwrap());
+                    crds.add(&serde_saphyr::from_str(&on_one_line(document)).unwrap());
                 }
             }
         }
@@ -69,6 +69,25 @@ impl Crds {
         rules(schema, &object, "", &mut refusals);
         Some(refusals)
     }
+}
+
+/// Descriptions that go on below without being indented further, which is no YAML to strict readers, on one line.
+fn on_one_line(text: &str) -> String {
+    let mut out = String::new();
+    let mut open = false;
+    for line in text.lines() {
+        let quotes = line.matches('\'').count() % 2 == 1;
+        if open {
+            out.push(' ');
+            out.push_str(line.trim());
+            open ^= quotes;
+        } else {
+            out.push('\n');
+            out.push_str(line);
+            open = quotes && line.contains("description: '");
+        }
+    }
+    out
 }
 
 /// Kubernetes' dialect of OpenAPI as JSON Schema: bounds that are booleans, integers that may be strings, nulls.
