@@ -46,6 +46,11 @@ fn the_quickstarts_own_limits_do_not_fit_its_demand() {
     let workspace = shop();
     let run = foremesh(workspace.path(), &AUDIT).expect_code(2);
     assert_snapshot!("quickstart-audit", run.stdout);
+    // What the README shows of it is said word for word.
+    let readme = include_str!("../../../README.md");
+    let shown = readme.split("```text\n").find(|part| part.starts_with("severe"));
+    let shown = shown.and_then(|part| part.split("```").next()).unwrap();
+    assert!(run.stdout.contains(shown), "the README shows:\n{shown}");
 
     // The same for machines, each finding with its place.
     let json = foremesh(
