@@ -264,7 +264,7 @@ fn edge_model(
 fn apply(model: &mut EdgeModel, set: &EdgeSettings) {
     model.timeout_ms = Some(f64::from(set.timeout_ms));
     model.per_try_timeout_ms = Some(f64::from(set.per_try_timeout_ms));
-    model.retries = retries(&set.retries);
+    model.retries = RetryModel::from(&set.retries);
     model.limits = limits(&set.caller_limits);
 }
 
@@ -277,7 +277,8 @@ fn limits(set: &CallerLimits) -> LimitsModel {
     }
 }
 
-fn retries(set: &Retries) -> RetryModel {
+impl From<&Retries> for RetryModel {
+    fn from(set: &Retries) -> Self {
     let on = |conditions: &[&str]| {
         set.retry_on
             .iter()
@@ -303,6 +304,7 @@ fn retries(set: &Retries) -> RetryModel {
         budget_min_concurrent: set.budget_min_concurrent,
         base_backoff_ms: f64::from(set.base_backoff_ms),
     }
+}
 }
 
 /// What each service fails of itself: the errors that its callers see, less those of the calls it makes.

@@ -160,13 +160,19 @@ pub fn simulate_with(
     simulate_prepared(mesh, &tables(mesh)?, options, controllers)
 }
 
-/// The quantiles of every service's work: they take longer to make than a short run, so that replications share them.
-pub(crate) fn tables(mesh: &Mesh) -> Result<Vec<Quantiles>, SimulateError> {
+/// The quantiles of every service's work: they take longer to make than a short run, so that replications and windows share them.
+///
+/// # Errors
+/// [`SimulateError`] when a time cannot be.
+pub fn tables(mesh: &Mesh) -> Result<Vec<Quantiles>, SimulateError> {
     mesh.services.iter().map(|s| s.work.table()).collect()
 }
 
-/// A run of a mesh that was checked and whose tables were made.
-pub(crate) fn simulate_prepared(
+/// A run of a mesh that was checked ([`Mesh::check`]) and whose tables were made ([`tables`]).
+///
+/// # Errors
+/// As [`simulate`].
+pub fn simulate_prepared(
     mesh: &Mesh,
     tables: &[Quantiles],
     options: &RunOptions,
@@ -455,7 +461,8 @@ impl<'a> Engine<'a> {
         if admission < 1.0 && uniform(mix(stream, purpose::ADMISSION)) >= admission {
             if self.measured() {
                 let slo = &self.mesh.entries[entry].slo;
-                self.run.entries[entry].record(self.now, 0, Outcome::RateLimited, slo);
+                let since = self.now - self.measure_from;
+                self.run.entries[entry].record(since, 0, Outcome::RateLimited, slo);
             }
             return;
         }
