@@ -6,9 +6,11 @@
 mod audit;
 mod clashes;
 mod condense;
+mod day;
 mod error;
 mod explain;
 mod folder;
+//mod hindcast;
 mod options;
 mod plan;
 mod request;
@@ -16,12 +18,14 @@ mod simulate;
 mod sources;
 mod summary;
 mod target;
+pub mod windows;
 
 pub use foremesh_policy::{Adoption, adopt};
 
 pub use audit::{Audit, AuditFinding, AuditRequest, audit};
 pub use clashes::clashes;
 pub use condense::condense;
+pub use day::{DayOfPlan, DaySimulation, SimulateDayRequest, simulate_day};
 pub use error::PipelineError;
 pub use explain::{ExplainedValue, Explanation, explain};
 pub use folder::{FileHashes, Folder, FolderError, OWNED_FILE, hash_files};
