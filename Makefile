@@ -67,4 +67,12 @@ bench-plan: release ## Time `terraform plan`: trivial, and 500 entries × 90 day
 bench-simulate: ## Time the simulation
 	cargo run --release -p foremesh-simulate --example simulate_speed
 
+.PHONY: bench-simulate-day
+bench-simulate-day: ## Time the verdict on a day of 50 services at 2,000 requests/s, on two threads
+	RAYON_NUM_THREADS=2 cargo run --release -p foremesh-pipeline --example simulate_day_speed
+
+.PHONY: bench-simulate-whole-day
+bench-simulate-whole-day: ## Simulate every second of the same day, a quarter of an hour of one core
+	cargo run --release -p foremesh-pipeline --example simulate_day_speed -- --whole
+
 -include planner/forecast/bench/bench.mk

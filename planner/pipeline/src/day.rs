@@ -1,14 +1,14 @@
 //! `foremesh simulate PLAN --day`: all hours of a plan by windows of time, or the whole of it once, second by second.
 
 use foremesh_model::{RegionPlan, graph::Visits};
-use foremesh_simulate::{
-    Arrivals, Controller, EntryLoad, Mesh, PlanAssumptions, from_plan,
-};
+use foremesh_simulate::{Arrivals, Controller, EntryLoad, Mesh, PlanAssumptions, from_plan};
 use serde::Serialize;
 
 use crate::{
     PipelineError,
-    simulate::{SimulatedPolicy, controllers, flows, is_planned, rate, target_utilisation, with_policy},
+    simulate::{
+        SimulatedPolicy, controllers, flows, is_planned, rate, target_utilisation, with_policy,
+    },
     windows::{
         Autoscaled, DayReport, Lived, Window, WindowReason, WindowRequest, foremost, instances_for,
         run_windows, windows,
@@ -108,8 +108,13 @@ pub fn simulate_day(
             (mesh, Vec::new())
         }
         Some(target) => {
-            let mesh =
-                with_policy(&planned, plan, SimulatedPolicy::IstioDefaults, 0, request.level)?;
+            let mesh = with_policy(
+                &planned,
+                plan,
+                SimulatedPolicy::IstioDefaults,
+                0,
+                request.level,
+            )?;
             let scaled = autoscaled(&mesh, plan, target, &by_hour);
             (mesh, scaled)
         }

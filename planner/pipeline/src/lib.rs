@@ -10,7 +10,7 @@ mod day;
 mod error;
 mod explain;
 mod folder;
-//mod hindcast;
+mod hindcast;
 mod options;
 mod plan;
 mod request;
@@ -33,6 +33,10 @@ pub use foremesh_forecast::SeriesForecast;
 pub use foremesh_observe::Observed;
 pub use foremesh_render::{Autoscaler, Finding, RenderError, RenderOptions, Target};
 pub use foremesh_simulate::{Estimate, Report};
+pub use hindcast::{
+    Contestant, DonorsFrom, ForecastCheck, HardHour, Hindcast, HindcastError, HindcastRequest,
+    HindcastRow, hindcast,
+};
 pub use options::{RequestOption, request_options};
 pub use plan::{compute_profile, entries, forecast_history, plan, predict_region, read_plan};
 pub use request::{PlanRequest, RequestFormat};
@@ -40,6 +44,7 @@ pub use simulate::{SimulateRequest, SimulatedPolicy, Simulation, parse_fault, si
 pub use sources::Sources;
 pub use summary::{EntrySummary, ServiceSummary, demand_summary, entry_line, settings_summary};
 pub use target::{lint_paths, render_all, render_target};
+pub use windows::{DayEntry, DayHour, DayReport, DayService};
 
 /// The file of a plan folder that holds the whole plan.
 pub const PLAN_FILE: &str = "plan.json";

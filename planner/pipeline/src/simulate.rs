@@ -211,7 +211,12 @@ pub fn simulate_plan(
 }
 
 /// Requests a second of an entry in an hour: the quantile, at the peak within the hour.
-pub(crate) fn rate(plan: &RegionPlan, demand: &foremesh_model::EntryDemand, hour: u32, level: f64) -> f64 {
+pub(crate) fn rate(
+    plan: &RegionPlan,
+    demand: &foremesh_model::EntryDemand,
+    hour: u32,
+    level: f64,
+) -> f64 {
     let steps_of_hour = (3600 / plan.demand.step_s.max(1)).max(1) as usize;
     let from = hour as usize * 3600 / plan.demand.step_s.max(1) as usize;
     let highest = (from..from + steps_of_hour).map(|step| demand.at_level(step, level));

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, path::Path};
 
 use foremesh_model::{
-    Catalogue, History, METRIC_REQUESTS_PER_SECOND, RegionName, Service, ServiceGraph, Severity, SourceRequest,
-    Timestamp, Warning,
+    Catalogue, History, METRIC_REQUESTS_PER_SECOND, RegionName, Service, ServiceGraph, Severity,
+    SourceRequest, Timestamp, Warning,
 };
 use foremesh_observe as observe;
 

@@ -279,32 +279,32 @@ fn limits(set: &CallerLimits) -> LimitsModel {
 
 impl From<&Retries> for RetryModel {
     fn from(set: &Retries) -> Self {
-    let on = |conditions: &[&str]| {
-        set.retry_on
-            .iter()
-            .any(|on| conditions.contains(&on.as_str()))
-    };
-    RetryModel {
-        attempts: set.attempts,
-        on_connect_failure: on(&[
-            "connect-failure",
-            "reset",
-            "reset-before-request",
-            "refused-stream",
-            "unavailable",
-        ]),
-        on_5xx: on(&[
-            "5xx",
-            "gateway-error",
-            "503",
-            "retriable-status-codes",
-            "internal",
-        ]),
-        budget_percent: (set.attempts > 0).then_some(set.budget_percent),
-        budget_min_concurrent: set.budget_min_concurrent,
-        base_backoff_ms: f64::from(set.base_backoff_ms),
+        let on = |conditions: &[&str]| {
+            set.retry_on
+                .iter()
+                .any(|on| conditions.contains(&on.as_str()))
+        };
+        RetryModel {
+            attempts: set.attempts,
+            on_connect_failure: on(&[
+                "connect-failure",
+                "reset",
+                "reset-before-request",
+                "refused-stream",
+                "unavailable",
+            ]),
+            on_5xx: on(&[
+                "5xx",
+                "gateway-error",
+                "503",
+                "retriable-status-codes",
+                "internal",
+            ]),
+            budget_percent: (set.attempts > 0).then_some(set.budget_percent),
+            budget_min_concurrent: set.budget_min_concurrent,
+            base_backoff_ms: f64::from(set.base_backoff_ms),
+        }
     }
-}
 }
 
 /// What each service fails of itself: the errors that its callers see, less those of the calls it makes.

@@ -203,7 +203,10 @@ mod tests {
             instances,
         };
         let steps = [step(0.0, 2), step(3600.0, 5), step(9000.0, 7)];
-        assert_eq!(instance_seconds(&steps, 7200.0), 2.0 * 3600.0 + 5.0 * 3600.0);
+        assert_eq!(
+            instance_seconds(&steps, 7200.0),
+            2.0 * 3600.0 + 5.0 * 3600.0
+        );
         assert_eq!(instance_seconds(&steps[..1], 60.0), 120.0);
     }
 }

@@ -175,11 +175,7 @@ pub(crate) fn run_windows(
 }
 
 /// The autoscalers of a window, each with the instances to which the load before it has led.
-fn autoscalers(
-    lived: &Lived<'_>,
-    mesh: &mut Mesh,
-    from_s: f64,
-) -> Option<Box<dyn Controller>> {
+fn autoscalers(lived: &Lived<'_>, mesh: &mut Mesh, from_s: f64) -> Option<Box<dyn Controller>> {
     if lived.scaled.is_empty() {
         return None;
     }
