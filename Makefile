@@ -71,4 +71,12 @@ bench-simulate: ## Time the simulation
 validate-simulator: tools ## Hold the simulator against a real Envoy, side by side (four minutes)
 	cargo run --release -p foremesh-acceptance-tests --example validate_simulator -- --write planner/simulate/validation/RESULTS.md
 
+.PHONY: bench-simulate-day
+bench-simulate-day: ## Time the verdict on a day of 50 services at 2,000 requests/s, on two threads
+	RAYON_NUM_THREADS=2 cargo run --release -p foremesh-pipeline --example simulate_day_speed
+
+.PHONY: bench-simulate-whole-day
+bench-simulate-whole-day: ## Simulate every second of the same day, a quarter of an hour of one core
+	cargo run --release -p foremesh-pipeline --example simulate_day_speed -- --whole
+
 -include planner/forecast/bench/bench.mk

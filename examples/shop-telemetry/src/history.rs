@@ -11,7 +11,7 @@ use crate::{
     GenerateError,
     demand::{AUTUMN_SALE, ENDS, Profile, Rates, STARTS, STEP_S},
     random::Draws,
-    shop::{NAMESPACE, REGIONS, SERVICES, rates},
+    shop::{LAUNCHED, NAMESPACE, REGIONS, SERVICES, rates},
 };
 
 /// Writes the history.
@@ -34,14 +34,17 @@ pub fn write(seed: u64, out: impl Write) -> Result<(), GenerateError> {
         "error_rate",
     ])?;
     let mut entries = Vec::new();
-    for region in &REGIONS {
+    let launched = LAUNCHED.1.parse::<Timestamp>()?;
+    let regions = REGIONS.iter().map(|region| (region, starts));
+    for (region, begins) in regions.chain([(&LAUNCHED.0, launched)]) {
         let timezone = TimeZone::get(region.timezone)?;
         let of = |name: &str, profile, rps| {
             let purpose = format!("rates {} {name}", region.name);
-            Rates::new(seed, &purpose, profile, timezone.clone(), rps, starts)
+            Rates::new(seed, &purpose, profile, timezone.clone(), rps, begins)
         };
         entries.push((
             region,
+            begins,
             of("frontend", Profile::Web, region.frontend_rps),
             of("api", Profile::Mobile, region.api_rps),
             Draws::new(seed, &format!("latency {}", region.name)),
@@ -54,7 +57,10 @@ pub fn write(seed: u64, out: impl Write) -> Result<(), GenerateError> {
         } else {
             1.0
         };
-        for (region, web, mobile, draws) in &mut entries {
+        for (region, begins, web, mobile, draws) in &mut entries {
+            if at < *begins {
+                continue;
+            }
             let reached = rates(web.next(at, uplift), mobile.next(at, uplift));
             let evening = rates(region.frontend_rps, region.api_rps);
             for (index, service) in SERVICES.iter().enumerate() {

@@ -35,6 +35,17 @@ pub const REGIONS: [Region; 3] = [
     },
 ];
 
+/// The region that launched last, after the examples' `as_of`: what `foremesh hindcast` plans after the fact. No traces were sampled there.
+pub const LAUNCHED: (Region, &str) = (
+    Region {
+        name: "eu-north-1",
+        timezone: "Europe/Stockholm",
+        frontend_rps: 190.0,
+        api_rps: 150.0,
+    },
+    "2026-11-26T06:00:00Z",
+);
+
 /// The namespace of every service.
 pub const NAMESPACE: &str = "shop";
 

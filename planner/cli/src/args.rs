@@ -54,6 +54,8 @@ pub enum Command {
     Audit(Audit),
     /// Try a plan in the simulator: its hardest hour, with faults, beside what others do.
     Simulate(Simulate),
+    /// Plan a region that has launched as of the day before, and replay what came: live settings, ours, others', hindsight.
+    Hindcast(Hindcast),
     /// Show a plan: demand by hour, the profile, warnings.
     Show(Show),
 }
@@ -158,21 +160,43 @@ pub struct Simulate {
     /// The quantile of demand.
     #[arg(long, default_value_t = 0.99)]
     pub level: f64,
-    /// Minutes that are measured.
-    #[arg(long, default_value_t = 10)]
-    pub minutes: u32,
+    /// All hours of the plan in place of one: by windows of time (where instances change, where the load is highest, and drawn at random), or
+    /// with --day=whole every second, which takes long.
+    #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "windows",
+          conflicts_with_all = ["hour", "fault"])]
+    pub day: Option<Day>,
+    /// Minutes that are measured, without it 10; with --day those of a window, without it 1.
+    #[arg(long)]
+    pub minutes: Option<u32>,
     /// Seed of everything that is drawn.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// Runs, each with other random numbers.
-    #[arg(long, default_value_t = 5)]
-    pub replications: u32,
+    /// Runs, each with other random numbers; without it 5, with --day 4, with --day=whole 1.
+    #[arg(long)]
+    pub replications: Option<u32>,
     /// Write traces of simulated requests of the first run here, as OTLP JSON, one trace a line; `foremesh observe` reads them.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "day")]
     pub trace: Option<PathBuf>,
     /// Requests whose traces are written, spread evenly over what is measured.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000), requires = "trace", value_name = "N")]
     pub trace_requests: u32,
+    /// With --day: about how many million events may be simulated; a core does five to seven million a second.
+    #[arg(
+        long,
+        default_value_t = 400.0,
+        value_name = "MILLIONS",
+        requires = "day"
+    )]
+    pub events: f64,
+}
+
+/// How much of a plan's time is simulated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Day {
+    /// Windows of it.
+    Windows,
+    /// Every second.
+    Whole,
 }
 
 /// `foremesh audit`
@@ -202,6 +226,44 @@ pub struct Audit {
     /// The instant (RFC 3339) after which nothing may be known; without it the end of the history, or now for a Prometheus server.
     #[arg(long, value_name = "TIME", value_parser = timestamp)]
     pub as_of: Option<foremesh_model::Timestamp>,
+}
+
+/// `foremesh hindcast`
+#[derive(Debug, Args)]
+pub struct Hindcast {
+    /// A region of the request's history that has launched.
+    pub region: String,
+    /// The request of a plan: where telemetry, graph and catalogue come from, objectives and costs; donors, where it plans this region.
+    #[arg(long, value_name = "FILE")]
+    pub request: PathBuf,
+    /// When it launched (RFC 3339); without it the first row of its history with any request.
+    #[arg(long, value_name = "TIME", value_parser = timestamp)]
+    pub launched: Option<foremesh_model::Timestamp>,
+    /// Hours from then; without it 24, or as many as the history holds.
+    #[arg(long)]
+    pub hours: Option<u32>,
+    /// Who computes the settings, in place of the request's: auto or analytic.
+    #[arg(long, value_name = "NAME", value_parser = policy)]
+    pub policy: Option<foremesh_model::PolicyKind>,
+    /// A donor with this region's traffic as a share of its own, for example eu-west-1=0.4; again for each. Without it the request's donors where it
+    /// plans this region, else all regions.
+    #[arg(long, value_name = "REGION=SHARE", value_parser = donor)]
+    pub donor: Vec<(foremesh_model::RegionName, f64)>,
+    /// The region's IANA time zone; without it what the request says.
+    #[arg(long, value_name = "ZONE")]
+    pub timezone: Option<String>,
+    /// Seed of everything that is drawn; without it the request's.
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Runs, each with other windows and other random numbers.
+    #[arg(long, default_value_t = 3)]
+    pub replications: u32,
+    /// Minutes of a window, a divisor of 60; without it as long as --events allows.
+    #[arg(long)]
+    pub minutes: Option<u32>,
+    /// About how many million events may be simulated; a core does five to seven million a second.
+    #[arg(long, default_value_t = 1000.0, value_name = "MILLIONS")]
+    pub events: f64,
 }
 
 /// `foremesh show`
@@ -252,6 +314,20 @@ fn given(matches: &ArgMatches, options: Vec<RequestOption>) -> Vec<Override> {
 
 fn timestamp(text: &str) -> Result<foremesh_model::Timestamp, String> {
     foremesh_model::parse_timestamp(text).map_err(|e| e.to_string())
+}
+
+/// `auto` or `analytic`, as in a request.
+fn policy(word: &str) -> Result<foremesh_model::PolicyKind, String> {
+    serde_json::from_value(word.into()).map_err(|_| "one of auto, analytic".into())
+}
+
+/// `region=share`.
+fn donor(text: &str) -> Result<(foremesh_model::RegionName, f64), String> {
+    const FORM: &str = "write region=share, for example eu-west-1=0.4";
+    let (region, share) = text.split_once('=').ok_or(FORM)?;
+    let region = foremesh_model::RegionName::new(region).map_err(|e| format!("{e}; {FORM}"))?;
+    let share = share.parse().map_err(|_| FORM.to_owned())?;
+    Ok((region, share))
 }
 
 /// `48h`, `7d` or a plain number of hours.

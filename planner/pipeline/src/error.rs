@@ -10,7 +10,7 @@ use foremesh_render::RenderError;
 use foremesh_simulate::SimulateError;
 use thiserror::Error;
 
-use crate::FolderError;
+use crate::{FolderError, HindcastError};
 
 /// Everything that can stop a plan.
 #[derive(Debug, Error)]
@@ -30,6 +30,9 @@ pub enum PipelineError {
     /// The plan could not be simulated.
     #[error(transparent)]
     Simulate(#[from] SimulateError),
+    /// A region cannot be planned after the fact.
+    #[error(transparent)]
+    Hindcast(#[from] HindcastError),
     /// The graph contradicts itself.
     #[error(transparent)]
     Graph(#[from] GraphError),

@@ -6,9 +6,11 @@
 mod audit;
 mod clashes;
 mod condense;
+mod day;
 mod error;
 mod explain;
 mod folder;
+mod hindcast;
 mod options;
 mod plan;
 mod request;
@@ -17,12 +19,14 @@ mod sources;
 mod summary;
 mod target;
 mod traces;
+pub mod windows;
 
 pub use foremesh_policy::{Adoption, adopt};
 
 pub use audit::{Audit, AuditFinding, AuditRequest, audit};
 pub use clashes::clashes;
 pub use condense::condense;
+pub use day::{DayOfPlan, DaySimulation, SimulateDayRequest, simulate_day};
 pub use error::PipelineError;
 pub use explain::{ExplainedValue, Explanation, explain};
 pub use folder::{FileHashes, Folder, FolderError, OWNED_FILE, hash_files};
@@ -30,6 +34,10 @@ pub use foremesh_forecast::SeriesForecast;
 pub use foremesh_observe::Observed;
 pub use foremesh_render::{Autoscaler, Finding, RenderError, RenderOptions, Target};
 pub use foremesh_simulate::{Estimate, Report};
+pub use hindcast::{
+    Contestant, DonorsFrom, ForecastCheck, HardHour, Hindcast, HindcastError, HindcastRequest,
+    HindcastRow, hindcast,
+};
 pub use options::{RequestOption, request_options};
 pub use plan::{compute_profile, entries, forecast_history, plan, predict_region, read_plan};
 pub use request::{PlanRequest, RequestFormat};
@@ -40,6 +48,7 @@ pub use sources::Sources;
 pub use summary::{EntrySummary, ServiceSummary, demand_summary, entry_line, settings_summary};
 pub use target::{lint_paths, render_all, render_faults, render_target};
 pub use traces::SimulatedTraces;
+pub use windows::{DayEntry, DayHour, DayReport, DayService};
 
 /// The file of a plan folder that holds the whole plan.
 pub const PLAN_FILE: &str = "plan.json";

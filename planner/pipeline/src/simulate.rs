@@ -11,7 +11,7 @@ use foremesh_simulate::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{PipelineError, SimulatedTraces};
+use crate::{PipelineError, SimulatedTraces, windows::instances_for};
 
 /// What is simulated of a plan.
 #[derive(Debug, Clone, PartialEq)]
@@ -227,7 +227,12 @@ pub fn simulate_traced(
 }
 
 /// Requests a second of an entry in an hour: the quantile, at the peak within the hour.
-fn rate(plan: &RegionPlan, demand: &foremesh_model::EntryDemand, hour: u32, level: f64) -> f64 {
+pub(crate) fn rate(
+    plan: &RegionPlan,
+    demand: &foremesh_model::EntryDemand,
+    hour: u32,
+    level: f64,
+) -> f64 {
     let steps_of_hour = (3600 / plan.demand.step_s.max(1)).max(1) as usize;
     let from = hour as usize * 3600 / plan.demand.step_s.max(1) as usize;
     let highest = (from..from + steps_of_hour).map(|step| demand.at_level(step, level));
@@ -248,7 +253,7 @@ fn hardest_hour(plan: &RegionPlan, level: f64) -> u32 {
 }
 
 /// Requests a second that reach each service of the graph in an hour at a level.
-fn flows(plan: &RegionPlan, hour: u32, level: f64) -> Result<Vec<f64>, PipelineError> {
+pub(crate) fn flows(plan: &RegionPlan, hour: u32, level: f64) -> Result<Vec<f64>, PipelineError> {
     let entering: Vec<f64> = plan
         .graph
         .services()
@@ -261,7 +266,7 @@ fn flows(plan: &RegionPlan, hour: u32, level: f64) -> Result<Vec<f64>, PipelineE
 }
 
 /// What an autoscaler aims at, if the policy is one.
-fn target_utilisation(policy: SimulatedPolicy) -> Option<f64> {
+pub(crate) fn target_utilisation(policy: SimulatedPolicy) -> Option<f64> {
     match policy {
         SimulatedPolicy::Hpa => Some(0.8),
         SimulatedPolicy::HpaTuned => Some(0.5),
@@ -269,15 +274,7 @@ fn target_utilisation(policy: SimulatedPolicy) -> Option<f64> {
     }
 }
 
-/// Instances that keep a load at a utilisation, at least two.
-fn instances_for(service: &ServiceModel, rps: f64, utilisation: f64) -> u32 {
-    let busy = rps * service.work.mean_ms() / 1e3;
-    (busy / utilisation / f64::from(service.workers))
-        .ceil()
-        .max(2.0) as u32
-}
-
-fn with_policy(
+pub(crate) fn with_policy(
     planned: &Mesh,
     plan: &RegionPlan,
     policy: SimulatedPolicy,
@@ -295,7 +292,7 @@ fn with_policy(
         let now = flows(plan, hour, level)?;
         for (i, service) in mesh.services.iter_mut().enumerate() {
             if own(service) {
-                let instances = instances_for(service, before[i], target);
+                let instances = instances_for(service, before[i], target).max(2);
                 service.max_instances = instances_for(service, now[i], target).max(instances) * 3;
                 service.instances = vec![InstanceStep {
                     starts_s: 0.0,
@@ -317,14 +314,14 @@ fn with_policy(
     Ok(mesh)
 }
 
-fn is_planned(plan: &RegionPlan, service: &str) -> bool {
+pub(crate) fn is_planned(plan: &RegionPlan, service: &str) -> bool {
     plan.settings
         .services
         .keys()
         .any(|name| name.as_str() == service)
 }
 
-fn controllers(
+pub(crate) fn controllers(
     mesh: &Mesh,
     plan: &RegionPlan,
     policy: SimulatedPolicy,

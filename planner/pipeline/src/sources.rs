@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, path::Path};
 
 use foremesh_model::{
-    Catalogue, History, METRIC_REQUESTS_PER_SECOND, Service, ServiceGraph, Severity, SourceRequest,
-    Timestamp, Warning,
+    Catalogue, History, METRIC_REQUESTS_PER_SECOND, RegionName, Service, ServiceGraph, Severity,
+    SourceRequest, Timestamp, Warning,
 };
 use foremesh_observe as observe;
 
@@ -34,20 +34,30 @@ impl Sources {
         as_of: Timestamp,
         base: &Path,
     ) -> Result<Self, PipelineError> {
+        Self::load_without(request, as_of, base, None).await
+    }
+
+    /// The same as if a region had never been measured: what is planned for it rests on other regions alone.
+    ///
+    /// # Errors
+    /// As [`Sources::load`].
+    pub async fn load_without(
+        request: &SourceRequest,
+        as_of: Timestamp,
+        base: &Path,
+        unseen: Option<&RegionName>,
+    ) -> Result<Self, PipelineError> {
         // No message may speak of an instant that nobody gave.
         let given = (as_of < Timestamp::MAX).then_some(as_of);
-        let history = match (&request.history, &request.prometheus) {
-            (Some(file), None) => observe::read_history(&base.join(file), given)?,
-            (None, Some(prometheus)) => {
-                foremesh_observe::query_prometheus(prometheus, as_of, base).await?
-            }
-            (Some(_), Some(_)) => return Err(PipelineError::TwoHistories),
-            (None, None) => return Err(PipelineError::NoHistory),
-        };
+        let mut history = Self::load_history(request, as_of, base).await?;
+        history
+            .value
+            .series
+            .retain(|key, _| Some(&key.region) != unseen);
         let mut graph = Self::load_graph(request, given, base)?;
         let mut warnings = history.warnings;
         warnings.append(&mut graph.warnings);
-        let history = history.value.until(as_of);
+        let history = history.value;
         warnings.extend(unused_metrics(&history));
         let mut graph = graph.value;
         if graph.is_empty() {
@@ -77,6 +87,28 @@ impl Sources {
             manifests: Self::manifests(request, base),
             warnings,
         })
+    }
+
+    /// Reads what was measured alone, as it was known at an instant.
+    ///
+    /// # Errors
+    /// [`PipelineError::Observe`] when it cannot be read, [`PipelineError::NoHistory`] and [`PipelineError::TwoHistories`].
+    pub async fn load_history(
+        request: &SourceRequest,
+        as_of: Timestamp,
+        base: &Path,
+    ) -> Result<observe::Observed<History>, PipelineError> {
+        let given = (as_of < Timestamp::MAX).then_some(as_of);
+        let mut observed = match (&request.history, &request.prometheus) {
+            (Some(file), None) => observe::read_history(&base.join(file), given)?,
+            (None, Some(prometheus)) => {
+                foremesh_observe::query_prometheus(prometheus, as_of, base).await?
+            }
+            (Some(_), Some(_)) => return Err(PipelineError::TwoHistories),
+            (None, None) => return Err(PipelineError::NoHistory),
+        };
+        observed.value = observed.value.until(as_of);
+        Ok(observed)
     }
 
     /// The texts of the manifests among the sources of the graph, by path; none where they cannot be read, which [`Sources::load`] says.

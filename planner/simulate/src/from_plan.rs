@@ -397,7 +397,7 @@ fn edge_model(
 fn apply(model: &mut EdgeModel, set: &EdgeSettings) {
     model.timeout_ms = Some(f64::from(set.timeout_ms));
     model.per_try_timeout_ms = Some(f64::from(set.per_try_timeout_ms));
-    model.retries = retries(&set.retries);
+    model.retries = RetryModel::from(&set.retries);
     model.limits = limits(&set.caller_limits);
 }
 
@@ -413,32 +413,34 @@ fn limits(set: &CallerLimits) -> LimitsModel {
 /// What the rendered Envoy configurations ask for; Istio asks for 5, which differs only where more than half of the instances fail.
 const OTHER_DRAWS: u32 = 3;
 
-fn retries(set: &Retries) -> RetryModel {
-    let on = |conditions: &[&str]| {
-        set.retry_on
-            .iter()
-            .any(|on| conditions.contains(&on.as_str()))
-    };
-    RetryModel {
-        attempts: set.attempts,
-        on_connect_failure: on(&[
-            "connect-failure",
-            "reset",
-            "reset-before-request",
-            "refused-stream",
-            "unavailable",
-        ]),
-        on_5xx: on(&[
-            "5xx",
-            "gateway-error",
-            "503",
-            "retriable-status-codes",
-            "internal",
-        ]),
-        budget_percent: (set.attempts > 0).then_some(set.budget_percent),
-        budget_min_concurrent: set.budget_min_concurrent,
-        base_backoff_ms: f64::from(set.base_backoff_ms),
-        other_draws: OTHER_DRAWS,
+impl From<&Retries> for RetryModel {
+    fn from(set: &Retries) -> Self {
+        let on = |conditions: &[&str]| {
+            set.retry_on
+                .iter()
+                .any(|on| conditions.contains(&on.as_str()))
+        };
+        RetryModel {
+            attempts: set.attempts,
+            on_connect_failure: on(&[
+                "connect-failure",
+                "reset",
+                "reset-before-request",
+                "refused-stream",
+                "unavailable",
+            ]),
+            on_5xx: on(&[
+                "5xx",
+                "gateway-error",
+                "503",
+                "retriable-status-codes",
+                "internal",
+            ]),
+            budget_percent: (set.attempts > 0).then_some(set.budget_percent),
+            budget_min_concurrent: set.budget_min_concurrent,
+            base_backoff_ms: f64::from(set.base_backoff_ms),
+            other_draws: OTHER_DRAWS,
+        }
     }
 }
 

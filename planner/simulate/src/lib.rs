@@ -7,6 +7,7 @@
 
 pub mod baselines;
 mod controller;
+mod cut;
 mod engine;
 mod error;
 mod from_plan;
@@ -18,7 +19,7 @@ mod stats;
 mod trace;
 
 pub use controller::{Controller, EntryView, Order, ServiceView, View};
-pub use engine::{RunOptions, simulate, simulate_with};
+pub use engine::{RunOptions, simulate, simulate_prepared, simulate_with, tables};
 pub use error::SimulateError;
 pub use from_plan::{EntryLoad, PlanAssumptions, from_plan};
 pub use mesh::{

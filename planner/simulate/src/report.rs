@@ -9,7 +9,7 @@ use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use crate::{
     Controller, Mesh, Outcome, Run, RunOptions, SimulateError, TraceSample,
-    engine::{simulate_prepared, tables},
+    engine::{simulate_recorded, tables},
 };
 
 /// A number with how sure it is.
@@ -327,7 +327,7 @@ pub fn replicate_traced(
                 ..*options
             };
             let traces = traces.filter(|_| i == 0);
-            simulate_prepared(mesh, &tables, &options, controllers(), traces)
+            simulate_recorded(mesh, &tables, &options, controllers(), traces)
                 .map(|(run, sample)| (numbers(mesh, &run), sample))
         })
         .collect::<Result<_, _>>()?;

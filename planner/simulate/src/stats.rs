@@ -48,6 +48,20 @@ impl Latencies {
         }
     }
 
+    /// Adds what another run measured as if it had been measured so many times: a sample that stands for more than itself.
+    pub fn merge_times(&mut self, other: &Self, times: u64) {
+        self.sum_ns += other.sum_ns * times as f64;
+        self.count += other.count * times;
+        if let (Some(own), Some(others)) = (&mut self.histogram, &other.histogram) {
+            for value in others.iter_recorded() {
+                own.saturating_record_n(
+                    value.value_iterated_to().min(LONGEST_US),
+                    value.count_at_value() * times,
+                );
+            }
+        }
+    }
+
     /// How many were measured.
     #[must_use]
     pub fn count(&self) -> u64 {
@@ -160,6 +174,7 @@ impl EntryRun {
         }
     }
 
+    /// `now`: nanoseconds since the measurement began, so that its minutes are whole ones whatever the warm-up.
     pub(crate) fn record(
         &mut self,
         now: u64,

@@ -3,6 +3,7 @@
 mod audit;
 mod explain;
 mod forecast;
+mod hindcast;
 mod lint;
 mod observe;
 mod plan;
@@ -62,6 +63,7 @@ pub async fn run(cli: &Cli, overrides: &[Override]) -> Result<Outcome, PipelineE
         Command::Explain(args) => explain::run(args, cli.format),
         Command::Simulate(args) => simulate::run(args, cli.format),
         Command::Show(args) => show::run(args, cli.format),
+        Command::Hindcast(args) => hindcast::run(args, cli.format).await,
         Command::Audit(args) => audit::run(args, cli.format).await,
     }
 }

@@ -1,25 +1,37 @@
-//! `foremesh simulate`: a plan under its hardest hour, with faults, or beside what others do.
+//! `foremesh simulate`: a plan under its hardest hour, with faults, or beside what others do; or all of its hours.
 
-use foremesh_pipeline::{PipelineError, SimulateRequest, Simulation, read_plan, simulate_traced};
+use foremesh_pipeline::{
+    DayOfPlan, DaySimulation, Estimate, PipelineError, SimulateDayRequest, SimulateRequest,
+    Simulation, read_plan, simulate_day, simulate_traced,
+};
 
 use crate::{
-    args::{Format, Simulate},
+    args::{Day, Format, Simulate},
     commands::{faults, write_file},
     output::{self, Outcome, count, number, table},
 };
 
+/// Minutes that are measured of an hour.
+const MINUTES: u32 = 10;
+/// Runs of an hour.
+const REPLICATIONS: u32 = 5;
+
 /// Simulates a plan; one that does not keep its objectives ends with exit code 2.
 pub fn run(args: &Simulate, format: Format) -> Result<Outcome, PipelineError> {
+    if let Some(day) = args.day {
+        return run_day(args, day, format);
+    }
     let plan = read_plan(&args.plan)?;
-    let seconds = f64::from(args.minutes) * 60.0;
+    let minutes = args.minutes.unwrap_or(MINUTES);
+    let seconds = f64::from(minutes) * 60.0;
     let request = SimulateRequest {
         hour: args.hour,
         level: args.level,
-        minutes: args.minutes,
+        minutes,
         faults: faults(&args.fault, seconds)?,
         policy: args.policy,
         seed: args.seed,
-        replications: args.replications,
+        replications: args.replications.unwrap_or(REPLICATIONS),
     };
     let progress = output::progress("simulating");
     let requests = args.trace.as_ref().map(|_| args.trace_requests as usize);
@@ -57,6 +69,118 @@ pub fn run(args: &Simulate, format: Format) -> Result<Outcome, PipelineError> {
     })
 }
 
+/// Simulates all hours of a plan.
+fn run_day(args: &Simulate, day: Day, format: Format) -> Result<Outcome, PipelineError> {
+    let plan = read_plan(&args.plan)?;
+    let defaults = SimulateDayRequest::default();
+    let of = match day {
+        Day::Windows => DayOfPlan::Windows,
+        Day::Whole => DayOfPlan::Whole,
+    };
+    let replications = match of {
+        DayOfPlan::Windows => defaults.replications,
+        DayOfPlan::Whole => 1,
+    };
+    let request = SimulateDayRequest {
+        level: args.level,
+        minutes: args.minutes.unwrap_or(defaults.minutes),
+        policy: args.policy,
+        seed: args.seed,
+        replications: args.replications.unwrap_or(replications),
+        events: args.events * 1e6,
+        of,
+    };
+    let progress = output::progress("simulating");
+    let simulation = simulate_day(&plan, &request);
+    progress.finish_and_clear();
+    let simulation = simulation?;
+    match format {
+        Format::Json => output::print_json(&simulation),
+        _ => output::print(&day_text(&simulation)),
+    }
+    Ok(if simulation.report.holds {
+        Outcome::Done
+    } else {
+        Outcome::Broken
+    })
+}
+
+/// Hours that are shown: those with the most violation.
+const SHOWN_HOURS: usize = 6;
+
+fn day_text(simulation: &DaySimulation) -> String {
+    let report = &simulation.report;
+    let mut text = format!(
+        "{} hours at the {} quantile of demand: {} of {} that stand for all, {}% of the time, {} million requests\n\n",
+        number(report.hours),
+        simulation.level,
+        count(report.replications as usize, "run", "runs"),
+        count(report.windows as usize, "window", "windows"),
+        number(report.simulated_share * 100.0),
+        number(report.requests as f64 / 1e6),
+    );
+    let entries = report.entries.iter().map(|(name, entry)| {
+        vec![
+            name.clone(),
+            estimate(entry.offered_rps, 0),
+            estimate(entry.latency_p50_ms, 0),
+            estimate(entry.latency_objective_percentile_ms, 0),
+            format!("{:.3}%", entry.availability.mean * 100.0),
+            estimate(entry.violation_minutes, 1),
+            if entry.holds {
+                "holds"
+            } else {
+                "does not hold"
+            }
+            .into(),
+        ]
+    });
+    text += &table(
+        &[
+            "entry",
+            "requests/s",
+            "p50 ms",
+            "objective's percentile, ms",
+            "answered",
+            "violation minutes",
+            "",
+        ],
+        entries.collect(),
+    );
+    let mut hours: Vec<_> = report.by_hour.iter().collect();
+    hours.retain(|hour| hour.violation_minutes.mean > 0.0);
+    hours.sort_by(|a, b| {
+        b.violation_minutes
+            .mean
+            .total_cmp(&a.violation_minutes.mean)
+    });
+    if !hours.is_empty() {
+        text += "\nThe hours that hurt most:\n";
+        let rows = hours.iter().take(SHOWN_HOURS).map(|hour| {
+            vec![
+                format!("hour {}", hour.hour),
+                number(hour.offered_rps.mean),
+                estimate(hour.violation_minutes, 1),
+            ]
+        });
+        text += &table(&["", "requests/s", "violation minutes"], rows.collect());
+    }
+    text += &format!(
+        "\nInstances cost {}; {} violation minutes, summed over entries.\n",
+        estimate(report.instance_cost, 2),
+        estimate(report.violation_minutes, 1)
+    );
+    text
+}
+
+/// `12.3 ±0.4`; without runs to tell by, the number alone.
+pub(super) fn estimate(estimate: Estimate, digits: usize) -> String {
+    match estimate.half_width {
+        Some(half) => format!("{:.digits$} ±{half:.digits$}", estimate.mean),
+        None => format!("{:.digits$}", estimate.mean),
+    }
+}
+
 fn text(simulation: &Simulation) -> String {
     let report = &simulation.report;
     let mut text = format!(
@@ -67,17 +191,13 @@ fn text(simulation: &Simulation) -> String {
         number(report.measured_s / 60.0),
         number(report.requests as f64 / 1e6),
     );
-    let with = |estimate: foremesh_pipeline::Estimate, digits: usize| match estimate.half_width {
-        Some(half) => format!("{:.digits$} ±{half:.digits$}", estimate.mean),
-        None => format!("{:.digits$}", estimate.mean),
-    };
     let entries = report.entries.iter().map(|(name, entry)| {
         vec![
             name.clone(),
-            with(entry.offered_rps, 0),
-            with(entry.good_rps, 0),
-            with(entry.latency_p50_ms, 0),
-            with(entry.latency_objective_percentile_ms, 0),
+            estimate(entry.offered_rps, 0),
+            estimate(entry.good_rps, 0),
+            estimate(entry.latency_p50_ms, 0),
+            estimate(entry.latency_objective_percentile_ms, 0),
             format!("{:.3}%", entry.availability.mean * 100.0),
             failures(&entry.failures),
             if entry.holds {

@@ -149,6 +149,8 @@ fields! {
     MinReplicas = "minReplicas", Count;
     /// The most replicas that an autoscaler starts (HPA `maxReplicas`, KEDA `maxReplicaCount`).
     MaxReplicas = "maxReplicas", Count;
+    /// Busy share of the processors that an autoscaler aims at.
+    TargetUtilisation = "averageUtilization", Percent;
     /// Replicas that a cron trigger of KEDA holds while its window lasts.
     ScheduledReplicas = "desiredReplicas", Count;
     /// TCP connections of one caller proxy to the service.

@@ -41,6 +41,17 @@ pub(super) fn read(objects: &Objects, index: &ServiceIndex<'_>, found: &mut Foun
         };
         found.read(&binding, LimitField::MinReplicas, spec, &["minReplicas"]);
         found.read(&binding, LimitField::MaxReplicas, spec, &["maxReplicas"]);
+        for (number, metric) in spec.list_at(&["metrics"]).iter().enumerate() {
+            for kind in ["resource", "containerResource"] {
+                if metric.text_at(&[kind, "name"]) == Some("cpu")
+                    && let Some(resource) = metric.get(kind)
+                {
+                    let part = binding.below(&format!("metrics[{number}].{kind}"));
+                    let path = ["target", "averageUtilization"];
+                    found.read(&part, LimitField::TargetUtilisation, resource, &path);
+                }
+            }
+        }
     }
     for object in objects.of(&["ScaledObject"]) {
         let target = object.node.at(&["spec", "scaleTargetRef"]);
@@ -60,12 +71,16 @@ pub(super) fn read(objects: &Objects, index: &ServiceIndex<'_>, found: &mut Foun
             &["maxReplicaCount"],
         );
         for (number, trigger) in spec.list_at(&["triggers"]).iter().enumerate() {
-            if trigger.text_at(&["type"]) != Some("cron") {
-                continue;
-            }
             let Some(metadata) = trigger.get("metadata") else {
                 continue;
             };
+            if trigger.text_at(&["type"]) == Some("cpu") {
+                let cpu = binding.below(&format!("triggers[{number}].metadata"));
+                found.read(&cpu, LimitField::TargetUtilisation, metadata, &["value"]);
+            }
+            if trigger.text_at(&["type"]) != Some("cron") {
+                continue;
+            }
             let text = |key: &str| metadata.get(key).and_then(Node::scalar).unwrap_or_default();
             let mut cron = binding.below(&format!("triggers[{number}].metadata"));
             if let Some(name) = trigger.text_at(&["name"]) {

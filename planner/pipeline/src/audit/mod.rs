@@ -7,6 +7,7 @@ mod assumed;
 mod calls;
 mod replicas;
 mod retries;
+pub(crate) mod scale;
 mod stateful;
 mod yardstick;
 
@@ -20,6 +21,7 @@ use foremesh_observe::{ExistingLimit, read_limits};
 use serde::Serialize;
 
 use crate::{PipelineError, Sources, compute_profile, predict_region};
+use scale::Scale;
 use yardstick::Yardstick;
 
 /// What is audited against what.
@@ -194,16 +196,11 @@ pub async fn audit(request: &AuditRequest, base: &Path) -> Result<Audit, Pipelin
         &forecast.demand,
         &profile,
     )?;
-    let unread = limits.warnings.iter();
-    let unread = unread
-        .filter(|warning| warning.code == "limit_not_read")
-        .map(|warning| warning.subject.as_str())
-        .collect();
     let yardstick = Yardstick {
         limits: &limits.value,
         needs: &requirements,
         plan: &plan,
-        unread,
+        scale: Scale::of(&limits.value, &limits.warnings),
     };
     let mut findings = replicas::compare(&yardstick);
     findings.extend(calls::compare(&yardstick));
@@ -239,7 +236,7 @@ pub async fn audit(request: &AuditRequest, base: &Path) -> Result<Audit, Pipelin
 }
 
 /// The graph with the fewest instances of every service at one: how many a plan keeps so that one may fail is a choice, and no demand.
-fn one_suffices(graph: &ServiceGraph) -> Result<ServiceGraph, GraphError> {
+pub(crate) fn one_suffices(graph: &ServiceGraph) -> Result<ServiceGraph, GraphError> {
     let services = graph.services().cloned().map(|mut service| {
         service.capacity.min_instances = Some(1);
         service

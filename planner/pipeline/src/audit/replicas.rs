@@ -8,7 +8,8 @@ use foremesh_policy::HourRequirement;
 
 use super::{
     AuditFinding,
-    yardstick::{Replicas, Yardstick, count, show},
+    scale::Replicas,
+    yardstick::{Yardstick, count, show},
 };
 
 /// Replicas above the busiest hour's by this factor are worth a note.

@@ -5,10 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use foremesh_model::{ServiceName, Settings};
+use foremesh_model::{FaultKind, ServiceName, Settings};
 use serde_json::{Map, Value, json};
 
-use super::{Action, Injection, percent, short};
+use super::{Action, Injection, percent, short, zone};
 use crate::{
     RenderError, RenderOptions,
     document::{header, milliseconds, yaml},
@@ -139,6 +139,29 @@ fn experiment(
         }
         // Without a target nothing that the instances send arrives: no connection to them comes about either.
         Action::CutOff { share } => (network(share, "partition", json!({})), None),
+        Action::Apart => {
+            let (mut spec, node) = (selector(1.0), "topology.kubernetes.io/zone");
+            let mut namespaces = BTreeSet::new();
+            for service in settings.services.keys() {
+                namespaces.insert(Place::of(service, options)?.namespace);
+            }
+            if let FaultKind::LocalityPartition { locality, other } = &injection.fault.kind {
+                spec["selector"]["nodeSelectors"] = json!({ node: zone(settings, locality) });
+                spec.insert(
+                    "target".into(),
+                    json!({
+                        "mode": "all",
+                        "selector": {
+                            "namespaces": namespaces,
+                            "nodeSelectors": { node: zone(settings, other) },
+                        },
+                    }),
+                );
+            }
+            spec.insert("action".into(), "partition".into());
+            spec.insert("direction".into(), "both".into());
+            (("NetworkChaos", "networkChaos", spec), None)
+        }
         Action::Down { share } => {
             let mut spec = selector(share);
             spec.insert("action".into(), "pod-failure".into());

@@ -136,6 +136,8 @@ fn experiment(injection: &Injection<'_>) -> Experiment {
             vec![("POLICY_TYPES", "all".into())],
             None,
         ),
+        // Refused before it comes here: no experiment knows zones.
+        Action::Apart => ("pod-network-partition", Vec::new(), None),
         Action::CutOff { share } => (
             "pod-network-loss",
             vec![

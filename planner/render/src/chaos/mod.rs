@@ -86,6 +86,8 @@ enum Action {
     Down { share: f64 },
     /// A share of the instances cannot be reached.
     CutOff { share: f64 },
+    /// The instances of one zone and what stands in another cannot reach each other.
+    Apart,
     /// A share of the instances has less processor.
     Cpu { share: f64, load_percent: u32 },
     /// A share of the instances runs out of memory.
@@ -267,6 +269,31 @@ fn action(
             );
             (Action::Delay { ms }, vec![note])
         }
+        FaultKind::LocalityPartition { locality, other } => {
+            for name in [locality, other] {
+                if zone(settings, name).is_none() {
+                    return Err(refuse(
+                        format!(
+                            "a cut between {locality:?} and {other:?}: {name:?} is no zone of the plan, and only zones of one cluster can be told apart"
+                        ),
+                        format!(
+                            "write locality_partition:ZONE,other=ZONE with two of {}",
+                            zones(settings).join(", ")
+                        ),
+                    ));
+                }
+            }
+            if target != Target::ChaosMesh {
+                return Err(refuse(
+                    "a cut between two zones: its experiments choose no instances by zone".into(),
+                    format!(
+                        "render it for {}, or write partition:SERVICE,share=…",
+                        Target::ChaosMesh.name()
+                    ),
+                ));
+            }
+            (Action::Apart, Vec::new())
+        }
         FaultKind::Errors { rate, .. } => {
             (http_errors(settings, service, *rate, &refuse)?, Vec::new())
         }
@@ -286,6 +313,25 @@ fn action(
             ));
         }
     })
+}
+
+/// The zones that the plan's entries name.
+fn zones(settings: &Settings) -> Vec<&str> {
+    let entries = settings.entries.values();
+    let mut all: Vec<&str> = entries
+        .flat_map(|entry| &entry.localities)
+        .map(|locality| locality.locality.as_str())
+        .collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+/// A zone's own name, as nodes carry it: localities are written `region/zone`.
+fn zone<'a>(settings: &Settings, locality: &'a str) -> Option<&'a str> {
+    let known = zones(settings).contains(&locality);
+    let own = locality.rsplit('/').next().unwrap_or(locality);
+    known.then_some(own)
 }
 
 /// Errors are written into answers by a proxy of the tool, which sees nothing where the mesh has its own (chaos-mesh/chaos-mesh#4389,

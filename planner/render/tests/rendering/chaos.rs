@@ -432,3 +432,55 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn zones_are_cut_off_by_the_nodes_they_stand_on() {
+    let mut shop = shop();
+    let cut = |other: &str| {
+        vec![fault(
+            0.0,
+            60.0,
+            FaultKind::LocalityPartition {
+                locality: "eu-west-3/eu-west-3a".into(),
+                other: other.into(),
+            },
+        )]
+    };
+    let zone = |name: &str| foremesh_model::LocalityWeight {
+        locality: format!("eu-west-3/{name}"),
+        percent: 50,
+    };
+    let entry = shop.entries.values_mut().next().unwrap();
+    entry.localities = vec![zone("eu-west-3a"), zone("eu-west-3b")];
+    let valid = text(&shop, Target::ChaosMesh, cut("eu-west-3/eu-west-3b")).unwrap();
+    let workflow = objects(&valid).remove(0);
+    let templates = workflow["spec"]["templates"].as_array().unwrap();
+    let chaos = templates
+        .iter()
+        .find_map(|template| template.get("networkChaos"))
+        .unwrap();
+    let node = "topology.kubernetes.io/zone";
+    assert_eq!(
+        (&chaos["action"], &chaos["direction"]),
+        (&"partition".into(), &"both".into())
+    );
+    assert_eq!(chaos["selector"]["nodeSelectors"][node], "eu-west-3a");
+    assert_eq!(
+        chaos["target"]["selector"]["nodeSelectors"][node],
+        "eu-west-3b"
+    );
+    assert_eq!(unsound(&workflow), Vec::<String>::new());
+    if let Some(crds) = crds() {
+        check(&crds, &valid).unwrap();
+    }
+    let said = |settings: &Settings, target: Target, other: &str| {
+        text(settings, target, cut(other)).unwrap_err().to_string()
+    };
+    let everywhere = said(&shop, Target::ChaosMesh, "");
+    assert!(
+        everywhere.contains("with two of eu-west-3/eu-west-3a, eu-west-3/eu-west-3b"),
+        "{everywhere}"
+    );
+    let litmus = said(&shop, Target::Litmus, "eu-west-3/eu-west-3b");
+    assert!(litmus.contains("render it for chaos-mesh"), "{litmus}");
+}

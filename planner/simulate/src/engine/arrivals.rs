@@ -46,7 +46,8 @@ impl Engine<'_> {
         if admission < 1.0 && uniform(mix(stream, purpose::ADMISSION)) >= admission {
             if self.measured() {
                 let slo = &self.mesh.entries[entry].slo;
-                self.run.entries[entry].record(self.now, 0, Outcome::RateLimited, slo);
+                let since = self.now - self.measure_from;
+                self.run.entries[entry].record(since, 0, Outcome::RateLimited, slo);
             }
             return;
         }

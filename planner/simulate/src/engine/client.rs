@@ -422,7 +422,8 @@ impl Engine<'_> {
             self.answered(call.parent, outcome);
         } else if call.started >= self.measure_from {
             let slo = &self.mesh.entries[call.entry as usize].slo;
-            self.run.entries[call.entry as usize].record(self.now, took, outcome, slo);
+            let since = self.now - self.measure_from;
+            self.run.entries[call.entry as usize].record(since, took, outcome, slo);
         }
     }
 }

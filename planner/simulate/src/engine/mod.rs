@@ -199,16 +199,32 @@ pub fn simulate_with(
     controllers: Vec<Box<dyn Controller>>,
 ) -> Result<Run, SimulateError> {
     mesh.check()?;
-    simulate_prepared(mesh, &tables(mesh)?, options, controllers, None).map(|(run, _)| run)
+    simulate_prepared(mesh, &tables(mesh)?, options, controllers)
 }
 
-/// The quantiles of every service's work: they take longer to make than a short run, so that replications share them.
-pub(crate) fn tables(mesh: &Mesh) -> Result<Vec<Quantiles>, SimulateError> {
+/// The quantiles of every service's work: they take longer to make than a short run, so that replications and windows share them.
+///
+/// # Errors
+/// [`SimulateError`] when a time cannot be.
+pub fn tables(mesh: &Mesh) -> Result<Vec<Quantiles>, SimulateError> {
     mesh.services.iter().map(|s| s.work.table()).collect()
 }
 
-/// A run of a mesh that was checked and whose tables were made, and, where they are wanted, traces of so many of its requests.
-pub(crate) fn simulate_prepared(
+/// A run of a mesh that was checked ([`Mesh::check`]) and whose tables were made ([`tables`]).
+///
+/// # Errors
+/// As [`simulate`].
+pub fn simulate_prepared(
+    mesh: &Mesh,
+    tables: &[Quantiles],
+    options: &RunOptions,
+    controllers: Vec<Box<dyn Controller>>,
+) -> Result<Run, SimulateError> {
+    simulate_recorded(mesh, tables, options, controllers, None).map(|(run, _)| run)
+}
+
+/// The same, and, where they are wanted, traces of so many of its requests.
+pub(crate) fn simulate_recorded(
     mesh: &Mesh,
     tables: &[Quantiles],
     options: &RunOptions,
