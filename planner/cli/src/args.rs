@@ -150,8 +150,8 @@ pub struct Simulate {
     /// slow_dependency (factor), retry_storm (factor), cold_cache (factor), locality_partition:ZONE (other=ZONE; without it every other).
     #[arg(long, value_name = "FAULT")]
     pub fault: Vec<String>,
-    /// Whose settings run: plan, or in its place istio-defaults, hpa, hpa-tuned, static-headroom, vegas, gradient2, dagor, breakwater, topfull,
-    /// autothrottle.
+    /// Whose settings run: plan, or in its place istio-defaults, hpa, hpa-tuned, keda-cron, static-headroom, vegas, gradient2, dagor, breakwater,
+    /// topfull, autothrottle.
     #[arg(long, default_value = "plan", value_name = "NAME")]
     pub policy: SimulatedPolicy,
     /// The hour of the plan, from 0; without it the hardest.

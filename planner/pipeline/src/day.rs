@@ -7,7 +7,8 @@ use serde::Serialize;
 use crate::{
     PipelineError,
     simulate::{
-        SimulatedPolicy, controllers, flows, is_planned, rate, target_utilisation, with_policy,
+        SimulatedPolicy, controllers, cron_triggers, flows, is_planned, rate, target_utilisation,
+        with_policy,
     },
     windows::{
         Autoscaled, DayReport, Lived, Window, WindowReason, WindowRequest, foremost, instances_for,
@@ -115,7 +116,14 @@ pub fn simulate_day(
                 0,
                 request.level,
             )?;
-            let scaled = autoscaled(&mesh, plan, target, &by_hour);
+            let mut scaled = autoscaled(&mesh, plan, target, &by_hour);
+            if request.policy == SimulatedPolicy::KedaCron {
+                let seconds = f64::from(hours) * 3600.0;
+                let cron = cron_triggers(&mesh, plan, 0, seconds)?;
+                for one in &mut scaled {
+                    one.cron = cron.get(one.service).cloned().unwrap_or_default();
+                }
+            }
             (mesh, scaled)
         }
     };
@@ -126,7 +134,7 @@ pub fn simulate_day(
     let no_autoscaler = |mesh: &Mesh| -> Vec<Box<dyn Controller>> {
         match target_utilisation(request.policy) {
             Some(_) => Vec::new(),
-            None => controllers(mesh, plan, request.policy),
+            None => controllers(mesh, plan, request.policy, &[]),
         }
     };
     let lived = Lived {
@@ -241,6 +249,7 @@ fn autoscaled(
                 target,
                 fewest: 2,
                 most: most.max(2) * 3,
+                cron: Vec::new(),
             }
         })
         .collect()

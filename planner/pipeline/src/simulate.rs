@@ -6,7 +6,7 @@ use foremesh_model::{Fault, FaultKind, RegionPlan, graph::Visits};
 use foremesh_simulate::{
     Arrivals, Controller, EntryLoad, InstanceStep, Mesh, PlanAssumptions, Report, RunOptions,
     ServiceModel, SimulateError,
-    baselines::{self, Hpa, HpaService},
+    baselines::{self, BreakwaterService, Hpa, HpaService},
     from_plan, replicate_traced,
 };
 use serde::{Deserialize, Serialize};
@@ -58,6 +58,9 @@ pub enum SimulatedPolicy {
     Hpa,
     /// The same at 50%.
     HpaTuned,
+    /// Istio as installed, and KEDA: by hour what the hour's median needs at 80% utilisation (a cron trigger), or what an autoscaler at 80%
+    /// asks for where that is more.
+    KedaCron,
     /// Istio as installed, and at all times twice the workers that the highest hour keeps busy.
     StaticHeadroom,
     /// The plan's instances, with Vegas limits in place of the plan's.
@@ -76,11 +79,12 @@ pub enum SimulatedPolicy {
 
 impl SimulatedPolicy {
     /// All of them, with their words.
-    pub const ALL: [(&'static str, Self); 11] = [
+    pub const ALL: [(&'static str, Self); 12] = [
         ("plan", Self::Plan),
         ("istio-defaults", Self::IstioDefaults),
         ("hpa", Self::Hpa),
         ("hpa-tuned", Self::HpaTuned),
+        ("keda-cron", Self::KedaCron),
         ("static-headroom", Self::StaticHeadroom),
         ("vegas", Self::Vegas),
         ("gradient2", Self::Gradient2),
@@ -206,12 +210,16 @@ pub fn simulate_traced(
         &PlanAssumptions::default(),
     )?;
     let mesh = with_policy(&planned, plan, request.policy, hour, request.level)?;
+    let cron = match request.policy {
+        SimulatedPolicy::KedaCron => cron_triggers(&mesh, plan, hour, WARM_UP_S + horizon_s)?,
+        _ => Vec::new(),
+    };
     let options = RunOptions {
         measured_s: horizon_s,
         warm_up_s: WARM_UP_S,
         seed: request.seed,
     };
-    let controllers = || controllers(&mesh, plan, request.policy);
+    let controllers = || controllers(&mesh, plan, request.policy, &cron);
     let (report, sample) =
         replicate_traced(&mesh, &options, request.replications, &controllers, traces)?;
     let begins = plan.settings.starts + jiff::SignedDuration::from_hours(hour.into());
@@ -268,10 +276,32 @@ pub(crate) fn flows(plan: &RegionPlan, hour: u32, level: f64) -> Result<Vec<f64>
 /// What an autoscaler aims at, if the policy is one.
 pub(crate) fn target_utilisation(policy: SimulatedPolicy) -> Option<f64> {
     match policy {
-        SimulatedPolicy::Hpa => Some(0.8),
+        SimulatedPolicy::Hpa | SimulatedPolicy::KedaCron => Some(0.8),
         SimulatedPolicy::HpaTuned => Some(0.5),
         _ => None,
     }
+}
+
+/// What a cron trigger asks for, by service: in each hour the instances that its median load needs.
+pub(crate) fn cron_triggers(
+    mesh: &Mesh,
+    plan: &RegionPlan,
+    hour: u32,
+    seconds: f64,
+) -> Result<Vec<Vec<InstanceStep>>, PipelineError> {
+    let target = target_utilisation(SimulatedPolicy::KedaCron).unwrap_or(1.0);
+    let mut triggers = vec![Vec::new(); mesh.services.len()];
+    let last = plan.settings.horizon_hours.saturating_sub(1);
+    for ahead in 0..(seconds / 3600.0).ceil() as u32 {
+        let usual = flows(plan, (hour + ahead).min(last), 0.5)?;
+        for ((trigger, service), rps) in triggers.iter_mut().zip(&mesh.services).zip(usual) {
+            trigger.push(InstanceStep {
+                starts_s: f64::from(ahead) * 3600.0,
+                instances: instances_for(service, rps, target).max(2),
+            });
+        }
+    }
+    Ok(triggers)
 }
 
 pub(crate) fn with_policy(
@@ -325,6 +355,7 @@ pub(crate) fn controllers(
     mesh: &Mesh,
     plan: &RegionPlan,
     policy: SimulatedPolicy,
+    cron: &[Vec<InstanceStep>],
 ) -> Vec<Box<dyn Controller>> {
     use SimulatedPolicy as P;
     let planned: Vec<usize> = (0..mesh.services.len())
@@ -336,25 +367,30 @@ pub(crate) fn controllers(
             target,
             min: 2,
             max: mesh.services[*service].max_instances,
+            cron: cron.get(*service).cloned().unwrap_or_default(),
         });
         return vec![Box::new(Hpa::new(services.collect()))];
     }
     match policy {
-        P::Plan | P::IstioDefaults | P::StaticHeadroom | P::Hpa | P::HpaTuned => Vec::new(),
+        P::Plan | P::IstioDefaults | P::StaticHeadroom | P::Hpa | P::HpaTuned | P::KedaCron => {
+            Vec::new()
+        }
         P::Vegas => vec![Box::new(baselines::Vegas::new(&planned))],
         P::Gradient2 => vec![Box::new(baselines::Gradient2::new(&planned))],
         P::Dagor => vec![Box::new(baselines::Dagor::new(&planned))],
-        P::Breakwater => vec![Box::new(baselines::Breakwater::new(
-            &planned, 32, 20.0, 0.1,
-        ))],
-        P::TopFull => {
-            let objectives: Vec<f64> = mesh
-                .entries
+        P::Breakwater => {
+            let services: Vec<BreakwaterService> = planned
                 .iter()
-                .map(|entry| entry.slo.latency_ms)
+                .map(|i| BreakwaterService {
+                    service: *i,
+                    workers: mesh.services[*i].workers,
+                    clients: caller_proxies(mesh, *i),
+                    target_ms: 5.0 * mesh.services[*i].work.mean_ms(),
+                })
                 .collect();
-            vec![Box::new(baselines::TopFull::new(&objectives))]
+            vec![Box::new(baselines::Breakwater::new(&services, 0.01))]
         }
+        P::TopFull => vec![Box::new(baselines::TopFull::new(mesh))],
         P::Autothrottle => {
             let workers: Vec<(usize, u32)> = planned
                 .iter()
@@ -363,6 +399,19 @@ pub(crate) fn controllers(
             vec![Box::new(baselines::Captain::new(&workers, 0.06))]
         }
     }
+}
+
+/// Proxies that call a service, in the first step of its callers' schedules.
+fn caller_proxies(mesh: &Mesh, service: usize) -> u32 {
+    let callers = mesh.edges.iter().filter(|edge| edge.callee == service);
+    let proxies = callers.map(|edge| match edge.caller {
+        Some(caller) => mesh.services[caller]
+            .instances
+            .first()
+            .map_or(0, |step| step.instances),
+        None => edge.gateway_proxies,
+    });
+    proxies.sum()
 }
 
 /// Services that more work reaches than their instances can do.

@@ -21,8 +21,10 @@ pub struct ServiceView {
     pub done_rps: f64,
     /// Mean milliseconds that they waited for a worker.
     pub mean_wait_ms: f64,
-    /// Share of them that had to wait for a worker, 0 … 1.
-    pub waited_share: f64,
+    /// Instances in which requests wait for a worker now.
+    pub backlogged: u32,
+    /// Milliseconds that the first in line has waited by now, mean of the ready instances: 0 where nobody waits.
+    pub oldest_wait_ms: f64,
     /// Least and mean milliseconds from arrival at the instance to the answer, calls included; 0 where nothing was answered.
     pub least_ms: f64,
     /// The mean of the same.
@@ -76,7 +78,7 @@ pub enum Order {
         /// How many.
         workers: u32,
     },
-    /// Requests that each instance lets in at once.
+    /// Requests that each instance lets in at once; its proxy refuses the others and queues none from then on.
     Concurrency {
         /// The service.
         service: usize,

@@ -5,9 +5,7 @@
 use foremesh_model::{Fault, FaultKind, LoadBalancing, OutlierEjection, RateLimit, WarmUp};
 use foremesh_simulate::{
     Arrivals, Connections, EdgeModel, InstanceStep, Mesh, Outcome, Report, RetryModel, RunOptions,
-    ServiceModel, Stage, Times,
-    baselines::{Hpa, HpaService, TopFull},
-    replicate, replicate_with, simulate,
+    ServiceModel, Stage, Times, replicate, simulate,
 };
 
 const WIDE: u32 = 10_000;
@@ -479,62 +477,6 @@ fn hashing_at_an_entry_does_not_follow_the_gateways_proxy() {
         seed: 4,
     };
     assert_eq!(simulate(&mesh, &options).unwrap().edges[0].connections, 16);
-}
-
-#[test]
-fn an_autoscaler_follows_the_load() {
-    let mut mesh = queue(2, 8, 20.0, 300.0);
-    mesh.services[0].max_instances = 20;
-    mesh.services[0].startup_s = 30.0;
-    mesh.entries[0].arrivals = Arrivals::Poisson {
-        step_s: 600.0,
-        rates_rps: vec![300.0, 2000.0],
-        dispersion: 1.0,
-    };
-    let hpa = || {
-        vec![Box::new(Hpa::new(vec![HpaService {
-            service: 0,
-            target: 0.6,
-            min: 2,
-            max: 20,
-        }])) as Box<dyn foremesh_simulate::Controller>]
-    };
-    let options = RunOptions {
-        measured_s: 600.0,
-        warm_up_s: 900.0,
-        seed: 2,
-    };
-    let scaled = replicate_with(&mesh, &options, 2, &hpa).unwrap();
-    let fixed = replicate(&mesh, &options, 2).unwrap();
-    // 2000/s of 20 ms are 40 busy workers: at 60% of 8 each, 8.3 instances, and up to a tenth more is left as it is.
-    near(scaled.services["s"].instances.mean, 9.3, 1.0);
-    assert!(
-        scaled.entries["s"].latency_p99_ms.mean < 200.0
-            && fixed.entries["s"].latency_p99_ms.mean > 10_000.0
-    );
-}
-
-#[test]
-fn admission_at_the_entry_keeps_latency() {
-    let mesh = queue(1, 8, 20.0, 600.0);
-    let limiter =
-        || vec![Box::new(TopFull::new(&[200.0])) as Box<dyn foremesh_simulate::Controller>];
-    let report = replicate_with(
-        &mesh,
-        &RunOptions {
-            measured_s: 300.0,
-            warm_up_s: 300.0,
-            seed: 2,
-        },
-        2,
-        &limiter,
-    )
-    .unwrap();
-    let entry = &report.entries["s"];
-    assert!(
-        entry.latency_p50_ms.mean < 300.0 && entry.answered_rps.mean > 280.0,
-        "{entry:?}"
-    );
 }
 
 #[test]

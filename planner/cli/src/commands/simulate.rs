@@ -255,7 +255,7 @@ fn text(simulation: &Simulation) -> String {
 }
 
 /// The two most frequent causes.
-fn failures(shares: &std::collections::BTreeMap<String, foremesh_pipeline::Estimate>) -> String {
+fn failures(shares: &std::collections::BTreeMap<String, Estimate>) -> String {
     let mut causes: Vec<_> = shares.iter().collect();
     causes.sort_by(|a, b| b.1.mean.total_cmp(&a.1.mean));
     let shown = causes

@@ -72,6 +72,7 @@ pub(super) fn live(
                     target: target.clamp(0.05, 1.0),
                     fewest,
                     most: most.max(fewest),
+                    cron: Vec::new(),
                 });
             }
             Replicas::Unknown => unknown.push(service.name.clone()),

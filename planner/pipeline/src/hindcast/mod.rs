@@ -481,6 +481,7 @@ impl Contest<'_> {
                 target: HPA_TARGET,
                 fewest: 2,
                 most: instances_for(service, rps, HPA_TARGET).max(2) * 3,
+                cron: Vec::new(),
             })
             .collect()
     }

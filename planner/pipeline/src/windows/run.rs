@@ -21,7 +21,7 @@ const STABILISATION_S: f64 = 300.0;
 const HELD: usize = 64;
 
 /// A service whose instances an autoscaler moves, in place of a schedule.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Autoscaled {
     /// The service.
     pub service: usize,
@@ -31,6 +31,22 @@ pub(crate) struct Autoscaled {
     pub fewest: u32,
     /// Most instances.
     pub most: u32,
+    /// Instances that a cron trigger asks for from a time on; the higher of both holds. Empty: there is none.
+    pub cron: Vec<InstanceStep>,
+}
+
+impl Autoscaled {
+    /// The cron trigger of a window.
+    fn cron_from(&self, from_s: f64) -> Vec<InstanceStep> {
+        let begun = self.cron.iter().rposition(|step| step.starts_s <= from_s);
+        let steps = self.cron.iter().skip(begun.unwrap_or(0));
+        steps
+            .map(|step| InstanceStep {
+                starts_s: (step.starts_s - from_s).max(0.0),
+                ..*step
+            })
+            .collect()
+    }
 }
 
 /// Somebody's settings over a whole time.
@@ -198,9 +214,13 @@ fn autoscalers(lived: &Lived<'_>, mesh: &mut Mesh, from_s: f64) -> Option<Box<dy
             .map(|rps| instances_for(service, *rps, scaled.target))
             .max()
             .unwrap_or(0);
+        let cron = scaled.cron_from(from_s);
+        let asked = cron.first().filter(|step| step.starts_s <= 0.0);
         service.instances = vec![InstanceStep {
             starts_s: 0.0,
-            instances: needs.clamp(scaled.fewest, scaled.most.max(scaled.fewest)),
+            instances: needs
+                .max(asked.map_or(0, |step| step.instances))
+                .clamp(scaled.fewest, scaled.most.max(scaled.fewest)),
         }];
         service.max_instances = scaled.most.max(scaled.fewest);
     }
@@ -209,6 +229,7 @@ fn autoscalers(lived: &Lived<'_>, mesh: &mut Mesh, from_s: f64) -> Option<Box<dy
         target: scaled.target,
         min: scaled.fewest,
         max: scaled.most.max(scaled.fewest),
+        cron: scaled.cron_from(from_s),
     });
     Some(Box::new(Hpa::new(services.collect())))
 }

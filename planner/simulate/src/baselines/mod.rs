@@ -12,7 +12,7 @@ mod schedule;
 mod topfull;
 
 pub use autothrottle::Captain;
-pub use breakwater::Breakwater;
+pub use breakwater::{Breakwater, BreakwaterService};
 pub use concurrency::{Gradient2, Vegas};
 pub use dagor::Dagor;
 pub use hpa::{Hpa, HpaService};

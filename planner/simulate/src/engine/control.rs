@@ -1,6 +1,6 @@
 //! Controllers look at intervals; what they order is done at once.
 
-use super::{Engine, NS_PER_S, agenda::Kind, ns};
+use super::{Engine, NS_PER_S, agenda::Kind, ns, parts::NONE};
 use crate::{
     Latencies,
     controller::{Controller, EntryView, Order, ServiceView, View},
@@ -20,7 +20,6 @@ pub(super) struct ServiceTally {
     pub done: u64,
     pub busy_ns: u64,
     pub wait_ns: u64,
-    pub waited: u64,
     pub answered: u64,
     pub stay_ns: u64,
     pub least_ns: u64,
@@ -73,6 +72,7 @@ impl Engine<'_> {
                     }
                 };
                 let range = part.first as usize..(part.first + part.places) as usize;
+                let waits: Vec<u64> = range.clone().map(|i| self.oldest_wait(i)).collect();
                 ServiceView {
                     ready: part.ready,
                     ordered: part.ordered,
@@ -81,7 +81,8 @@ impl Engine<'_> {
                     arrivals_rps: tally.arrived as f64 / seconds,
                     done_rps: tally.done as f64 / seconds,
                     mean_wait_ms: each(tally.wait_ns, tally.done),
-                    waited_share: tally.waited as f64 / tally.done.max(1) as f64,
+                    backlogged: waits.iter().filter(|wait| **wait > 0).count() as u32,
+                    oldest_wait_ms: each(waits.iter().sum(), u64::from(part.ready)),
                     least_ms: tally.least_ns as f64 / 1e6,
                     mean_ms: each(tally.stay_ns, tally.answered),
                     queued: part.queued,
@@ -116,6 +117,19 @@ impl Engine<'_> {
         orders.into_iter().for_each(|order| self.obey(order));
     }
 
+    /// Nanoseconds that the first that waits for a worker of an instance has waited.
+    fn oldest_wait(&self, instance: usize) -> u64 {
+        let mut at = self.instances[instance].queue.head;
+        while at != NONE {
+            let work = &self.works.places[at as usize];
+            if !work.dropped {
+                return self.now - work.arrived;
+            }
+            at = work.next;
+        }
+        0
+    }
+
     /// Does what is ordered; orders for what does not exist are passed over.
     fn obey(&mut self, order: Order) {
         match order {
@@ -132,6 +146,7 @@ impl Engine<'_> {
             }
             Order::Concurrency { service, requests } if service < self.services.len() => {
                 self.services[service].max_admitted = requests.max(1);
+                self.services[service].max_pending = 0;
             }
             Order::RateLimit { service, limit } if service < self.services.len() => {
                 let part = &mut self.services[service];

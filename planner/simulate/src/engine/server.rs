@@ -171,7 +171,6 @@ impl Engine<'_> {
             tally.done += 1;
             tally.busy_ns += self.now - work.since;
             tally.wait_ns += work.since - work.arrived;
-            tally.waited += u64::from(work.since > work.arrived);
         }
         self.instances[i].busy -= 1;
         self.employ(s, i);
