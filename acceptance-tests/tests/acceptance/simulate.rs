@@ -95,3 +95,49 @@ fn what_cannot_be_simulated_is_named() {
         "{unknown}"
     );
 }
+
+#[test]
+fn traces_are_written_and_read_back_and_faults_become_experiments() {
+    let workspace = shop();
+    let planned = plan(&workspace, "plan");
+    let traced = ["--trace", "out/traces.json", "--trace-requests", "500"];
+    simulate(&workspace, &traced).expect_code(0);
+    let lines = workspace.read("out/traces.json");
+    assert_eq!(lines.lines().count(), 500);
+    let observed = foremesh(
+        workspace.path(),
+        &["--format", "json", "observe", "out/traces.json"],
+    )
+    .expect_code(0);
+    let ends = |graph: &Value| -> Vec<String> {
+        let edges = graph["edges"].as_array().unwrap().iter();
+        edges
+            .map(|edge| format!("{} {}", edge["caller"], edge["callee"]))
+            .collect()
+    };
+    assert_eq!(ends(&read(&observed)), ends(&planned["graph"]));
+
+    let render = |target: &str, fault: &[&str]| {
+        let start = ["render", "plan", "--target", target, "-o", "chaos"];
+        foremesh(workspace.path(), &[&start, fault].concat())
+    };
+    let crash = ["--fault", "crash:shop/cart,share=0.5,at=60,for=120"];
+    render("chaos-mesh", &crash).expect_code(0);
+    let workflow = workspace.read("chaos/workflow.yaml");
+    assert!(
+        workflow.contains("action: pod-failure") && workflow.contains("deadline: 60s"),
+        "{workflow}"
+    );
+    for (target, fault, words) in [
+        ("chaos-mesh", &[][..], "none is given"),
+        ("istio", &crash[..], "use one of chaos-mesh, litmus"),
+        (
+            "litmus",
+            &["--fault", "retry_storm:,factor=2"][..],
+            "load generator",
+        ),
+    ] {
+        let run = render(target, fault).expect_code(1);
+        assert!(run.stderr.contains(words), "{run}");
+    }
+}

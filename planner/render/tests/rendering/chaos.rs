@@ -352,7 +352,7 @@ fn errors_are_injected_where_no_proxy_hides_them() {
 
 fn check(crds: &Crds, text: &str) -> Result<(), TestCaseError> {
     for object in objects(text) {
-        let refusals = crds.refusals(&object).expect("a CRD for the object");
+        let refusals = crds.refusals(&object).unwrap();
         prop_assert!(refusals.is_empty(), "{refusals:?}\n{text}");
         if object["kind"] == "Workflow" {
             let unsound = unsound(&object);

@@ -147,16 +147,63 @@ impl Recorder {
     }
 }
 
-/// The hooks, each where its name says.
+/// The hooks, each where its name says: a check, and what follows of it out of the way.
 impl Engine<'_> {
     #[inline]
     pub(super) fn trace_call(&mut self, id: u32) {
         if self.trace.is_some() {
-            self.begin_call(id);
+            self.record_call(id);
         }
     }
 
-    fn begin_call(&mut self, id: u32) {
+    #[inline]
+    pub(super) fn trace_attempt(&mut self, id: u32) {
+        if self.trace.is_some() {
+            self.record_attempt(id);
+        }
+    }
+
+    #[inline]
+    pub(super) fn trace_sent(&mut self, id: u32, work: u32) {
+        if self.trace.is_some() {
+            self.record_sent(id, work);
+        }
+    }
+
+    #[inline]
+    pub(super) fn trace_attempt_over(&mut self, id: u32, outcome: Outcome) {
+        if self.trace.is_some() {
+            self.record_attempt_over(id, outcome);
+        }
+    }
+
+    #[inline]
+    pub(super) fn trace_call_over(&mut self, id: u32, outcome: Outcome) {
+        if self.trace.is_some() {
+            self.record_call_over(id, outcome);
+        }
+    }
+
+    #[inline]
+    pub(super) fn trace_work(&mut self, id: u32) {
+        if self.trace.is_some() {
+            self.record_work(id);
+        }
+    }
+
+    /// `outcome`: None where nobody waits for the request any more and it is dropped.
+    #[inline]
+    pub(super) fn trace_work_over(&mut self, id: u32, outcome: Option<Outcome>) {
+        if self.trace.is_some() {
+            self.record_work_over(id, outcome);
+        }
+    }
+}
+
+/// What the hooks do.
+impl Engine<'_> {
+    #[cold]
+    fn record_call(&mut self, id: u32) {
         let measured = self.measured();
         let Some(trace) = &mut self.trace else { return };
         let call = &self.calls.places[id as usize];
@@ -182,8 +229,8 @@ impl Engine<'_> {
         }
     }
 
-    #[inline]
-    pub(super) fn trace_attempt(&mut self, id: u32) {
+    #[cold]
+    fn record_attempt(&mut self, id: u32) {
         let Some(trace) = &mut self.trace else { return };
         let call = &self.calls.places[id as usize];
         // The gateway is no service: its side is not seen.
@@ -210,8 +257,8 @@ impl Engine<'_> {
         trace.calls.insert(id, At { span, ..at });
     }
 
-    #[inline]
-    pub(super) fn trace_sent(&mut self, id: u32, work: u32) {
+    #[cold]
+    fn record_sent(&mut self, id: u32, work: u32) {
         let Some(trace) = &mut self.trace else { return };
         if let Some(at) = trace.calls.get(&id).copied()
             && trace.goes_on(at.request)
@@ -228,8 +275,8 @@ impl Engine<'_> {
         }
     }
 
-    #[inline]
-    pub(super) fn trace_attempt_over(&mut self, id: u32, outcome: Outcome) {
+    #[cold]
+    fn record_attempt_over(&mut self, id: u32, outcome: Outcome) {
         let now = self.now;
         let Some(trace) = &mut self.trace else { return };
         if let Some(at) = trace.calls.get(&id).copied() {
@@ -238,8 +285,8 @@ impl Engine<'_> {
         }
     }
 
-    #[inline]
-    pub(super) fn trace_call_over(&mut self, id: u32, outcome: Outcome) {
+    #[cold]
+    fn record_call_over(&mut self, id: u32, outcome: Outcome) {
         let now = self.now;
         let Some(trace) = &mut self.trace else { return };
         if let Some(at) = trace.calls.remove(&id) {
@@ -248,8 +295,8 @@ impl Engine<'_> {
         }
     }
 
-    #[inline]
-    pub(super) fn trace_work(&mut self, id: u32) {
+    #[cold]
+    fn record_work(&mut self, id: u32) {
         let Some(trace) = &mut self.trace else { return };
         let Some(at) = trace.works.get(&id).copied() else {
             return;
@@ -272,9 +319,8 @@ impl Engine<'_> {
         trace.works.insert(id, At { span, ..at });
     }
 
-    /// `outcome`: None where nobody waits for the request any more and it is dropped.
-    #[inline]
-    pub(super) fn trace_work_over(&mut self, id: u32, outcome: Option<Outcome>) {
+    #[cold]
+    fn record_work_over(&mut self, id: u32, outcome: Option<Outcome>) {
         let now = self.now;
         let Some(trace) = &mut self.trace else { return };
         if let Some(at) = trace.works.remove(&id) {
