@@ -38,10 +38,10 @@ pub const REGIONS: [Region; 3] = [
 /// The region that launched last, after the examples' `as_of`: what `foremesh hindcast` plans after the fact. No traces were sampled there.
 pub const LAUNCHED: (Region, &str) = (
     Region {
-        name: "eu-north-1",
-        timezone: "Europe/Stockholm",
-        frontend_rps: 190.0,
-        api_rps: 150.0,
+        name: "eu-west-2",
+        timezone: "Europe/London",
+        frontend_rps: 620.0,
+        api_rps: 500.0,
     },
     "2026-11-26T06:00:00Z",
 );

@@ -363,3 +363,6 @@ pub(crate) fn flows_of(mesh: &Mesh, visits: &Visits, at_s: f64) -> Vec<f64> {
     }
     visits.rates(&entering)
 }
+
+#[cfg(test)]
+mod tests;

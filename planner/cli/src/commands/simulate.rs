@@ -1,5 +1,7 @@
 //! `foremesh simulate`: a plan under its hardest hour, with faults, or beside what others do; or all of its hours.
 
+use std::collections::BTreeMap;
+
 use foremesh_pipeline::{
     DayOfPlan, DaySimulation, Estimate, PipelineError, SimulateDayRequest, SimulateRequest,
     Simulation, read_plan, simulate_day, simulate_traced,
@@ -255,7 +257,7 @@ fn text(simulation: &Simulation) -> String {
 }
 
 /// The two most frequent causes.
-fn failures(shares: &std::collections::BTreeMap<String, Estimate>) -> String {
+fn failures(shares: &BTreeMap<String, Estimate>) -> String {
     let mut causes: Vec<_> = shares.iter().collect();
     causes.sort_by(|a, b| b.1.mean.total_cmp(&a.1.mean));
     let shown = causes
