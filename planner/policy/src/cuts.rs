@@ -1,6 +1,6 @@
 //! What timeouts cut: the share of calls that last longer than they are allowed, by edge and, through the call tree, by entry.
 //!
-//! Each call's latency is the distribution that the plan is made with (a shifted gamma, see [`crate::latency`]) in the entry's hardest
+//! Each call's latency is the distribution that the plan is made with (a shifted gamma, see [`GammaQuantile`]) in the entry's hardest
 //! hour, of calls whose own calls were not cut: what is cut below is counted there, once.
 
 use std::collections::BTreeMap;
@@ -10,12 +10,12 @@ use foremesh_model::{Settings, Severity, Warning};
 use crate::{
     calls::LEAST_MARGIN_OVER_P99,
     ground::{Entry, Ground, warning},
-    latency::{GammaQuantile, Moments},
     reasons::show,
     sampling::BOUGHT,
     settings::about_edges,
     sizing::Sizing,
 };
+use foremesh_simulate::analytic::{GammaQuantile, Moments};
 
 /// Share of an entry's error budget above which what one timeout cuts is worth a word.
 const MUCH_OF_THE_BUDGET: f64 = 0.1;

@@ -11,10 +11,9 @@ use foremesh_model::{
 
 use crate::{
     PolicyError,
-    latency::{Calls, GammaQuantile},
-    queue::Workers,
     sampling::{BOUGHT, HourlyDemand, MEDIAN, Source, hourly_demand},
 };
+use foremesh_simulate::analytic::{Calls, GammaQuantile, Workers};
 
 /// An entry with its objective.
 #[derive(Debug, Clone)]

@@ -7,13 +7,12 @@ use foremesh_model::{
 use crate::{
     cuts,
     ground::{Ground, warning},
-    latency::GammaQuantile,
-    queue::Wait,
     reasons::show,
     sampling::{BOUGHT, LEVELS, MEDIAN},
     size::{excess_probability, hardest_hour},
     sizing::Sizing,
 };
+use foremesh_simulate::analytic::{GammaQuantile, Wait};
 
 pub(crate) fn kpis(
     ground: &Ground<'_>,

@@ -7,10 +7,9 @@ use rayon::prelude::*;
 
 use crate::{
     ground::Ground,
-    latency::Moments,
-    queue::Wait,
     sampling::{HourlyDemand, LEVELS},
 };
+use foremesh_simulate::analytic::{Moments, Wait};
 
 /// Share of an instance's saturation that its rate limit admits: above it waits grow without bound at a small excess.
 pub(crate) const ADMITTED_UTILISATION: f64 = 0.9;

@@ -5,7 +5,7 @@
 
 use foremesh_model::random::uniform;
 
-use crate::SimulateError;
+use crate::{SimulateError, analytic::normal_score};
 
 /// Cells of an octave.
 const CELLS: usize = 64;
@@ -117,9 +117,7 @@ impl Times {
             }),
             Self::LogNormal { cv2, .. } => {
                 let sigma = cv2.ln_1p().sqrt();
-                Quantiles::build(mean, |below, above| {
-                    (sigma * normal_score(below, above)).exp()
-                })
+                Quantiles::build(mean, |below, above| (sigma * score(below, above)).exp())
             }
             Self::Gamma { cv2, .. } if *cv2 < 1e-6 => Quantiles::constant(mean),
             Self::Gamma { cv2, .. } => {
@@ -145,12 +143,11 @@ impl Times {
 }
 
 /// The quantile of a standard normal; `above` = 1 − `below`, each exact where it is small.
-fn normal_score(below: f64, above: f64) -> f64 {
-    use statrs::function::erf::erfc_inv;
+fn score(below: f64, above: f64) -> f64 {
     if below < above {
-        -std::f64::consts::SQRT_2 * erfc_inv(2.0 * below)
+        normal_score(below)
     } else {
-        std::f64::consts::SQRT_2 * erfc_inv(2.0 * above)
+        -normal_score(above)
     }
 }
 

@@ -7,17 +7,16 @@ use foremesh_model::{
 
 use super::Parts;
 use crate::{
-    counts::count_quantile,
     ground::warning,
     limits::{
         ASSUMED_ERROR_RATE, EjectionInputs, FALSE_EJECTIONS_PER_DAY, FEWEST_ERRORS, INSTANCE_LEVEL,
         outlier_ejection, rate_limit, round_count_up, round_s_up, thinned,
     },
-    queue::{Wait, split_share},
     reasons::{Reasons, Under, show},
     sampling::{BOUGHT, MEDIAN},
     size::{ADMITTED_UTILISATION, hardest_hour, planned_utilisation},
 };
+use foremesh_simulate::analytic::{Wait, count_quantile, split_share};
 
 /// Port that is assumed where no source gives one.
 const ASSUMED_PORT: u16 = 8080;

@@ -15,7 +15,7 @@
 use foremesh_model::LoadBalancing;
 use statrs::function::erf::erfc;
 
-use crate::latency::Moments;
+use super::Moments;
 
 /// Servers above which Erlang C is taken from its many-server limit.
 const MANY_SERVERS: u32 = 512;
