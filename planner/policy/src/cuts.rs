@@ -100,9 +100,7 @@ fn of_hour(
     hour: usize,
 ) -> (Vec<f64>, Vec<Moments>) {
     let rates = ground.demand.peak_rps(BOUGHT, hour);
-    let own: Vec<Moments> = (0..ground.services.len())
-        .map(|s| ground.own(s, sizing.by_hour[hour][s], rates[s]))
-        .collect();
+    let own = ground.own_of_all(&sizing.by_hour[hour], &rates);
     let p99 = GammaQuantile::at(0.99);
     // Where callers were seen to wait longer than the plan's distribution says, that is believed: the same share is cut at a limit that is
     // shorter by as much.

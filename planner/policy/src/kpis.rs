@@ -39,7 +39,11 @@ pub(crate) fn kpis(
                 mean_wait_ms: if station.is_boundless() {
                     0.0
                 } else {
-                    Wait::of(&ground.workers(s), instances, rate).moments().mean
+                    let rates = ground.demand.peak_rps(BOUGHT, hour);
+                    let proxies = ground.caller_proxies(s, &sizing.by_hour[hour], &rates);
+                    Wait::of(&ground.workers(s, proxies), instances, rate)
+                        .moments()
+                        .mean
                 },
             },
         );

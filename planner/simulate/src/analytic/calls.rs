@@ -6,7 +6,11 @@
 use foremesh_model::{ServiceGraph, graph::Visits};
 use petgraph::visit::EdgeRef;
 
-use super::{Moments, slowest::slowest};
+use super::{
+    Moments,
+    slowest::{Branches, slowest},
+};
+use crate::{Mesh, SimulateError};
 
 /// One kind of call that a service makes.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -15,16 +19,18 @@ pub struct Call {
     pub callee: usize,
     /// Calls for each request of the caller.
     pub fan_out: f64,
-    /// Made one after the other (true), or beside the other calls.
+    /// Made one after the other (true), or beside the other calls of its stage.
     pub sequential: bool,
-    /// Position of the edge in order of (caller, callee).
+    /// Calls beside each other that share this number are made together; rising along the calls of a service.
+    pub stage: usize,
+    /// Position of the edge: in order of (caller, callee) in a graph, as listed in a mesh.
     pub edge: usize,
 }
 
 /// Who calls whom, in an order in which latencies can be composed.
 #[derive(Debug, Clone)]
 pub struct Calls {
-    /// By service, in order of name.
+    /// By service, in the order of the graph or the mesh.
     pub by_caller: Vec<Vec<Call>>,
     /// Groups of services, callers first; true: a circle.
     pub groups: Vec<(Vec<usize>, bool)>,
@@ -32,8 +38,36 @@ pub struct Calls {
     pub group_of: Vec<usize>,
 }
 
+/// What is made of times on their way up the call tree.
+pub trait View {
+    /// What a caller sees of a call that takes the callee so long.
+    fn call(&mut self, call: &Call, callee: Moments) -> Moments;
+
+    /// What a service takes that was composed to take so long; in a circle asked at every sweep.
+    fn service(&mut self, _service: usize, whole: Moments) -> Moments {
+        whole
+    }
+}
+
+/// A function of the call and what the callee takes.
+struct Seen<F>(F);
+
+impl<F: FnMut(&Call, Moments) -> Moments> View for Seen<F> {
+    fn call(&mut self, call: &Call, callee: Moments) -> Moments {
+        (self.0)(call, callee)
+    }
+}
+
+/// Room that composing needs, kept from one time to the next.
+#[derive(Debug, Clone, Default)]
+pub struct Scratch {
+    beside: Vec<(Moments, f64)>,
+    branches: Branches,
+}
+
 impl Calls {
     /// The calls of a service graph.
+    #[must_use]
     pub fn of(graph: &ServiceGraph, visits: &Visits) -> Self {
         let petgraph = graph.petgraph();
         let mut by_caller: Vec<Vec<Call>> = vec![Vec::new(); graph.len()];
@@ -42,10 +76,49 @@ impl Calls {
                 callee: edge.target().index(),
                 fan_out: edge.weight().fan_out(),
                 sequential: edge.weight().sequential.unwrap_or(true),
+                stage: 0,
                 edge: edge.id().index(),
             });
         }
-        let mut circle_of: Vec<Option<usize>> = vec![None; graph.len()];
+        Self::ordered(by_caller, visits)
+    }
+
+    /// The calls of a mesh, stage after stage, and the equations of its flows.
+    ///
+    /// # Errors
+    /// [`SimulateError::Calls`] when calls around a circle make at least one more of themselves.
+    pub fn of_mesh(mesh: &Mesh) -> Result<(Self, Visits), SimulateError> {
+        let by_caller: Vec<Vec<Call>> = mesh
+            .services
+            .iter()
+            .map(|service| {
+                let stages = service.stages.iter().enumerate();
+                stages
+                    .flat_map(|(stage, made)| made.edges.iter().map(move |at| (stage, made, *at)))
+                    .filter_map(|(stage, made, at)| {
+                        mesh.edges.get(at).map(|edge| Call {
+                            callee: edge.callee,
+                            fan_out: edge.calls,
+                            sequential: !made.parallel,
+                            stage,
+                            edge: at,
+                        })
+                    })
+                    .collect()
+            })
+            .collect();
+        let flows = by_caller
+            .iter()
+            .map(|calls| calls.iter().map(|c| (c.callee, c.fan_out)).collect())
+            .collect();
+        let visits = Visits::of_calls(flows, |s| mesh.services[s].name.clone())
+            .map_err(SimulateError::Calls)?;
+        Ok((Self::ordered(by_caller, &visits), visits))
+    }
+
+    fn ordered(by_caller: Vec<Vec<Call>>, visits: &Visits) -> Self {
+        let services = by_caller.len();
+        let mut circle_of: Vec<Option<usize>> = vec![None; services];
         for (i, members) in visits.circles().enumerate() {
             for member in members {
                 circle_of[*member] = Some(i);
@@ -63,7 +136,7 @@ impl Calls {
             }
             last_circle = circle;
         }
-        let mut group_of = vec![0; graph.len()];
+        let mut group_of = vec![0; services];
         for (i, (members, _)) in groups.iter().enumerate() {
             for member in members {
                 group_of[*member] = i;
@@ -77,6 +150,7 @@ impl Calls {
     }
 
     /// Latency at each service with everything it calls, from each service's own time.
+    #[must_use]
     pub fn compose(&self, own: &[Moments]) -> Vec<Moments> {
         self.compose_as(own, |_, callee| callee)
     }
@@ -85,9 +159,23 @@ impl Calls {
     pub fn compose_as(
         &self,
         own: &[Moments],
-        seen: impl Fn(&Call, Moments) -> Moments,
+        seen: impl FnMut(&Call, Moments) -> Moments,
     ) -> Vec<Moments> {
-        let mut whole = vec![Moments::default(); own.len()];
+        let mut whole = Vec::new();
+        self.compose_into(own, &mut whole, &mut Scratch::default(), &mut Seen(seen));
+        whole
+    }
+
+    /// The same, into room that there is already.
+    pub fn compose_into(
+        &self,
+        own: &[Moments],
+        whole: &mut Vec<Moments>,
+        scratch: &mut Scratch,
+        view: &mut impl View,
+    ) {
+        whole.clear();
+        whole.resize(own.len(), Moments::default());
         for (members, circle) in self.groups.iter().rev() {
             if *circle {
                 for member in members {
@@ -97,7 +185,7 @@ impl Calls {
                 for _ in 0..200 {
                     let mut moved = 0.0f64;
                     for member in members {
-                        let next = self.one(*member, own, &whole, &seen);
+                        let next = self.one(*member, own, whole, scratch, view);
                         moved = moved
                             .max((next.mean - whole[*member].mean).abs() / next.mean.max(1e-9));
                         whole[*member] = next;
@@ -108,11 +196,10 @@ impl Calls {
                 }
             } else {
                 for member in members {
-                    whole[*member] = self.one(*member, own, &whole, &seen);
+                    whole[*member] = self.one(*member, own, whole, scratch, view);
                 }
             }
         }
-        whole
     }
 
     fn one(
@@ -120,23 +207,30 @@ impl Calls {
         service: usize,
         own: &[Moments],
         whole: &[Moments],
-        seen: &impl Fn(&Call, Moments) -> Moments,
+        scratch: &mut Scratch,
+        view: &mut impl View,
     ) -> Moments {
         let calls = &self.by_caller[service];
         let mut sum = own[service];
         for call in calls.iter().filter(|call| call.sequential) {
-            sum = sum.plus(seen(call, whole[call.callee]).repeated(call.fan_out));
+            sum = sum.plus(view.call(call, whole[call.callee]).repeated(call.fan_out));
         }
-        if calls.iter().any(|call| !call.sequential) {
-            let beside: Vec<(Moments, f64)> = calls
-                .iter()
-                .filter(|call| !call.sequential && call.fan_out > 0.0)
-                .map(|call| (seen(call, whole[call.callee]), call.fan_out))
-                .filter(|(moments, _)| moments.mean > 0.0)
-                .collect();
-            sum = sum.plus(slowest(&beside));
+        let Scratch { beside, branches } = scratch;
+        let mut stage = None;
+        for call in calls.iter().filter(|call| !call.sequential) {
+            if stage != Some(call.stage) {
+                sum = sum.plus(slowest(beside, branches));
+                beside.clear();
+                stage = Some(call.stage);
+            }
+            let moments = view.call(call, whole[call.callee]);
+            if call.fan_out > 0.0 && moments.mean > 0.0 {
+                beside.push((moments, call.fan_out));
+            }
         }
-        sum
+        sum = sum.plus(slowest(beside, branches));
+        beside.clear();
+        view.service(service, sum)
     }
 }
 

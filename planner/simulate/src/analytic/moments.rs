@@ -1,6 +1,6 @@
 //! The moments of a time, and what is cut of it: what is known of every wait, every service and every call.
 
-use statrs::function::gamma::{gamma_lr, gamma_ur};
+use statrs::function::gamma::{gamma_lr, gamma_ur, ln_gamma};
 
 /// The moments of a time in milliseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -78,19 +78,59 @@ impl Moments {
             return self;
         };
         let at = (limit_ms - start) / scale;
-        let kept = if at > 0.0 { gamma_lr(shape, at) } else { 0.0 };
+        if at <= 0.0 {
+            return Moments {
+                mean: limit_ms.max(0.0),
+                ..Moments::default()
+            };
+        }
+        self.kept(limit_ms, (shape, start, scale), at, gamma_lr(shape, at))
+    }
+
+    /// The share of times above `limit_ms`, and those that are not above it: [`Moments::tail`] and [`Moments::below`] together, and at
+    /// little cost where less than one in ten millions is above (Chernoff's bound), which is then none.
+    #[must_use]
+    pub fn cut(self, limit_ms: f64) -> (f64, Moments) {
+        let Some((shape, start, scale)) = self.shifted_gamma() else {
+            return (self.tail(limit_ms), self);
+        };
+        let at = (limit_ms - start) / scale;
+        if at <= 0.0 {
+            return (1.0, self.below(limit_ms));
+        }
+        if at > shape && shape - at + shape * (at / shape).ln() < -16.0 {
+            return (0.0, self);
+        }
+        let above = gamma_ur(shape, at);
+        let kept = self.kept(limit_ms, (shape, start, scale), at, 1.0 - above);
+        (above, kept)
+    }
+
+    /// What is below, of which the share is known.
+    fn kept(
+        self,
+        limit_ms: f64,
+        (shape, start, scale): (f64, f64, f64),
+        at: f64,
+        kept: f64,
+    ) -> Moments {
         if kept < 1e-6 {
             return Moments {
                 mean: limit_ms.max(0.0),
                 ..Moments::default()
             };
         }
-        // E[Gⁿ; G ≤ at] = shape·(shape + 1)…(shape + n − 1) · P(shape + n, at), around the mean shape.
-        let raw = |n: u32| {
-            let rising: f64 = (0..n).map(|k| shape + f64::from(k)).product();
-            rising * gamma_lr(shape + f64::from(n), at) / kept
-        };
-        let powers = Moments::from_powers(raw(1), raw(2), raw(3));
+        // E[Gⁿ; G ≤ at] = shape·(shape + 1)…(shape + n − 1) · P(shape + n, at), and P(a + 1, x) = P(a, x) − xᵃe⁻ˣ/Γ(a + 1).
+        let step = (shape * at.ln() - at - ln_gamma(shape + 1.0)).exp();
+        let one = kept - step;
+        let two = one - step * at / (shape + 1.0);
+        let three = two - step * at * at / ((shape + 1.0) * (shape + 2.0));
+        let rising = [1.0, shape + 1.0, (shape + 1.0) * (shape + 2.0)].map(|v| v * shape / kept);
+        let powers = Moments::from_powers(
+            rising[0] * one.max(0.0),
+            rising[1] * two.max(0.0),
+            rising[2] * three.max(0.0),
+        );
         Moments {
             mean: start + scale * powers.mean,
             variance: scale * scale * powers.variance,

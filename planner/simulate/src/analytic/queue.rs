@@ -1,26 +1,30 @@
 //! How long a request waits for a worker of a service that has several instances behind a load balancer.
 //!
 //! A mesh has no central queue: each instance has its own, and how near the service comes to one common queue depends on how
-//! instances are chosen. The wait is therefore a mixture of two that are known: one common queue for all workers (pooled) and
-//! one queue for each instance fed at random (split). M/M/40 and ten M/M/4 behind a random split differ by 16 times in the 99th
+//! instances are chosen. The mean wait therefore lies between two that are known: that of one common queue for all workers (pooled) and
+//! that of one queue for each instance fed at random (split). M/M/40 and ten M/M/4 behind a random split differ by 16 times in the 99th
 //! percentile of the wait at 80% utilisation.
 //!
 //! - Probability of waiting: Erlang C; Halfin & Whitt, *Heavy-traffic limits for queues with many exponential servers*
 //!   (Operations Research 1981) above 512 workers.
-//! - Other than exponential times: Allen & Cunneen, W(G/G/c) = W(M/M/c)·(ca² + cs²)/2, for the mean; the wait of those that
-//!   wait is taken as exponential with that mean (Whitt, *Approximations for the GI/G/m queue*, 1993).
-//! - Share of the split queue by balancer, [`split_share`]: Mitzenmacher, *The power of two choices in randomized load
-//!   balancing* (2001). The shares await calibration in the simulator.
+//! - Other than exponential times: Allen & Cunneen, W(G/G/c) = W(M/M/c)·(ca² + cs²)/2, for the mean. The wait of those that wait varies as in
+//!   Whitt, *The queueing network analyzer* (1983), equation 53, which is exact for M/G/1.
+//! - Where between the two a balancer lies: [`Balancer`], calibrated in the simulator. What it gains shortens the waits; as many wait as
+//!   behind a random split, because a proxy does not see which instances are idle.
 
 use foremesh_model::LoadBalancing;
 use statrs::function::erf::erfc;
 
-use super::Moments;
+use super::{
+    Moments,
+    balancers::{Balancer, Conditions},
+    loss::inverse_erlang_b,
+};
 
 /// Servers above which Erlang C is taken from its many-server limit.
 const MANY_SERVERS: u32 = 512;
-/// Busy share at which a queue is called full; above it no stationary wait exists.
-const FULL: f64 = 0.995;
+/// Busy share at which a queue is called full; above it no stationary wait exists, and it counts as this full.
+pub(super) const FULL: f64 = 0.995;
 
 /// The probability that a request finds all `servers` busy, for an offered load in erlangs (requests in service on average
 /// if there were no limit). 1 where the load is not less than the servers.
@@ -39,57 +43,34 @@ pub fn erlang_c(servers: u32, offered: f64) -> f64 {
         let density = (-0.5 * beta * beta).exp() / std::f64::consts::TAU.sqrt();
         return density / (density + beta * cumulated);
     }
-    // Erlang B by its stable recursion on 1/B: 1/B(k) = 1 + k/a · 1/B(k−1).
-    let mut inverse = 1.0f64;
-    for k in 1..=servers {
-        inverse = 1.0 + f64::from(k) / offered * inverse;
-        if inverse > 1e15 {
-            return 0.0;
-        }
-    }
-    let blocked = 1.0 / inverse;
+    let blocked = 1.0 / inverse_erlang_b(servers, offered);
     blocked / (1.0 - utilisation * (1.0 - blocked))
 }
 
-/// The share with which a request waits as behind a random split; with the rest it waits as in one common queue.
-///
-/// - `random` and the hashing balancers: 1, by definition (hashing adds the imbalance of its keys, which nobody knows here).
-/// - `round_robin`: 0.5. Each instance sees arrivals of an n-th Erlang stage, whose variation vanishes: Allen–Cunneen then
-///   halves the wait of the split.
-/// - `least_request`: 0.3. Mitzenmacher's fixed point for two choices gives 0.20 at 80% and 0.11 at 90% utilisation for one
-///   balancer; each proxy sees only its own requests in flight, which costs some of it.
-pub fn split_share(balancing: LoadBalancing) -> f64 {
-    match balancing {
-        LoadBalancing::LeastRequest => 0.3,
-        LoadBalancing::RoundRobin => 0.5,
-        LoadBalancing::Random | LoadBalancing::RingHash | LoadBalancing::Maglev => 1.0,
+/// The proxies that choose a service's instances.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct CallerProxies {
+    rate_rps: f64,
+    known: f64,
+}
+
+impl CallerProxies {
+    /// Adds a caller with so many proxies, which together send `rate_rps`.
+    pub fn add(&mut self, rate_rps: f64, proxies: u32) {
+        self.rate_rps += rate_rps;
+        self.known += rate_rps * rate_rps / f64::from(proxies.max(1));
     }
-}
 
-/// A queue whose wait is 0 or exponential.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Queue {
-    probability: f64,
-    mean_of_waiting_ms: f64,
-}
-
-impl Queue {
-    fn of(servers: u32, offered: f64, holding_ms: f64, variability: f64) -> Self {
-        let c = f64::from(servers.max(1));
-        let offered = offered.min(c * FULL);
-        Self {
-            probability: erlang_c(servers.max(1), offered),
-            mean_of_waiting_ms: holding_ms / (c - offered) * variability,
+    /// As many proxies that each send an equal part as know as much: 1 ÷ Σ part² over the proxies, because a request meets one that knows of
+    /// the service what it sends there itself. 1 where nothing is sent.
+    #[must_use]
+    pub fn equal(&self) -> f64 {
+        if self.known > 0.0 {
+            (self.rate_rps * self.rate_rps / self.known).max(1.0)
+        } else {
+            1.0
         }
     }
-}
-
-/// The distribution of the wait at one service.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Wait {
-    pooled: Queue,
-    split: Queue,
-    share: f64,
 }
 
 /// What [`Wait::of`] needs to know of a service.
@@ -105,57 +86,126 @@ pub struct Workers {
     pub arrival_cv2: f64,
     /// How callers choose an instance.
     pub balancing: LoadBalancing,
+    /// Proxies that choose, each with an equal part of the requests.
+    pub caller_proxies: f64,
+}
+
+impl Workers {
+    /// The share of the split queue in the mean wait at `instances` instances: 1 for a random split, 0 for one common queue.
+    #[must_use]
+    pub fn split_share(&self, instances: u32, rate_rps: f64) -> f64 {
+        Balancer::of(self.balancing).map_or(1.0, |balancer| {
+            balancer
+                .share_and_spread(&self.conditions(instances, rate_rps))
+                .0
+        })
+    }
+
+    /// Busy share of the workers of one instance; above 1 where more is asked of them than they can do.
+    #[must_use]
+    pub fn utilisation(&self, instances: u32, rate_rps: f64) -> f64 {
+        let offered = (rate_rps * self.holding_ms / 1000.0).max(0.0);
+        offered / (f64::from(self.per_instance.max(1)) * f64::from(instances.max(1)))
+    }
+
+    fn conditions(&self, instances: u32, rate_rps: f64) -> Conditions {
+        Conditions {
+            caller_proxies: self.caller_proxies,
+            utilisation: self.utilisation(instances, rate_rps),
+            workers: f64::from(self.per_instance.max(1)),
+            service_cv2: self.service_cv2,
+        }
+    }
+}
+
+/// The distribution of the wait at one service: none, or a gamma distribution.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Wait {
+    /// Share of the requests that wait at all.
+    pub probability: f64,
+    /// Mean milliseconds of those that wait.
+    pub mean_of_waiting_ms: f64,
+    /// Squared coefficient of variation of their waits.
+    pub cv2_of_waiting: f64,
 }
 
 impl Wait {
     /// The wait at `instances` instances that together get `rate_rps` requests a second.
+    #[must_use]
     pub fn of(workers: &Workers, instances: u32, rate_rps: f64) -> Self {
+        Self::behind(
+            workers,
+            instances,
+            rate_rps,
+            Balancer::of(workers.balancing),
+        )
+    }
+
+    /// The same behind a balancer with these numbers, whatever `workers` says; None: a random split.
+    #[must_use]
+    pub fn behind(
+        workers: &Workers,
+        instances: u32,
+        rate_rps: f64,
+        balancer: Option<&Balancer>,
+    ) -> Self {
         let instances = instances.max(1);
-        let offered = (rate_rps * workers.holding_ms / 1000.0).max(0.0);
+        let servers = workers.per_instance.max(1);
+        let c = f64::from(servers);
+        let asked = workers.utilisation(instances, rate_rps);
+        let utilisation = asked.min(FULL);
+        let probability = erlang_c(servers, c * utilisation);
         let variability = (workers.arrival_cv2 + workers.service_cv2) / 2.0;
+        let mut mean = workers.holding_ms * variability / (c * (1.0 - utilisation));
+        let mut cv2 = cv2_of_waiting(utilisation, workers.service_cv2);
+        if let (Some(balancer), true) = (balancer, instances > 1 && probability > 0.0) {
+            let all = servers.saturating_mul(instances);
+            let (share, spread) =
+                balancer.share_and_spread(&workers.conditions(instances, rate_rps));
+            // Pooled ÷ split: C(nc)/(nc − na) ÷ (C(c)/(c − a)).
+            let pooled =
+                erlang_c(all, f64::from(all) * utilisation) / (f64::from(instances) * probability);
+            mean *= share + (1.0 - share) * pooled;
+            cv2 *= spread;
+        }
         Self {
-            pooled: Queue::of(
-                workers.per_instance.saturating_mul(instances),
-                offered,
-                workers.holding_ms,
-                variability,
-            ),
-            split: Queue::of(
-                workers.per_instance,
-                offered / f64::from(instances),
-                workers.holding_ms,
-                variability,
-            ),
-            share: split_share(workers.balancing),
+            probability,
+            mean_of_waiting_ms: mean,
+            cv2_of_waiting: cv2.clamp(0.05, 50.0),
         }
     }
 
     /// The moments in milliseconds.
+    #[must_use]
     pub fn moments(&self) -> Moments {
-        let of = |q: &Queue| {
-            let first = q.probability * q.mean_of_waiting_ms;
-            let second = 2.0 * first * q.mean_of_waiting_ms;
-            [first, second, 3.0 * second * q.mean_of_waiting_ms]
-        };
-        let (pooled, split) = (of(&self.pooled), of(&self.split));
-        let mixed = |i: usize| pooled[i] + self.share * (split[i] - pooled[i]);
-        Moments::from_powers(mixed(0), mixed(1), mixed(2))
+        let (p, m, cv2) = (
+            self.probability,
+            self.mean_of_waiting_ms,
+            self.cv2_of_waiting,
+        );
+        let first = p * m;
+        let second = first * m * (1.0 + cv2);
+        Moments::from_powers(first, second, second * m * (1.0 + 2.0 * cv2))
     }
 
     /// The share of requests that wait longer than `t_ms`.
+    #[must_use]
     pub fn tail(&self, t_ms: f64) -> f64 {
-        let of = |q: &Queue| q.probability * (-t_ms / q.mean_of_waiting_ms.max(1e-9)).exp();
-        (1.0 - self.share) * of(&self.pooled) + self.share * of(&self.split)
+        if t_ms <= 0.0 {
+            return self.probability;
+        }
+        self.probability * Moments::gamma(self.mean_of_waiting_ms, self.cv2_of_waiting).tail(t_ms)
     }
 
     /// The wait in milliseconds that a share `level` of the requests does not exceed.
+    #[must_use]
     pub fn quantile_ms(&self, level: f64) -> f64 {
         let beyond = (1.0 - level).max(1e-9);
-        if self.tail(0.0) <= beyond {
+        if self.probability <= beyond {
             return 0.0;
         }
-        let (mut low, mut high) = (0.0, self.split.mean_of_waiting_ms.max(1e-6));
-        while self.tail(high) > beyond {
+        let (mut low, mut high) = (0.0, self.mean_of_waiting_ms.max(1e-6));
+        while self.tail(high) > beyond && high < 1e15 {
             high *= 2.0;
         }
         for _ in 0..60 {
@@ -170,6 +220,36 @@ impl Wait {
     }
 }
 
+/// By what waits grow where more is asked than leaves a queue stationary: along the tangent, as finite as it is useless.
+pub(super) fn beyond_full(utilisation: f64) -> f64 {
+    1.0 + (utilisation - FULL).max(0.0) / (1.0 - FULL)
+}
+
+/// The wait for one of `servers` places, each held `holding_ms`, with so many held on average if there were no limit; at most `longest_ms`.
+pub(super) fn waiting(servers: u32, offered: f64, holding_ms: f64, longest_ms: f64) -> Moments {
+    let c = f64::from(servers.max(1));
+    let asked = offered / c;
+    let utilisation = asked.min(FULL);
+    let mean = holding_ms / (c * (1.0 - utilisation)) * beyond_full(asked);
+    Wait {
+        probability: erlang_c(servers, c * utilisation),
+        mean_of_waiting_ms: mean.min(longest_ms),
+        cv2_of_waiting: 1.0,
+    }
+    .moments()
+}
+
+/// How much the waits of those that wait vary, with work of this squared coefficient of variation: Whitt 1983, equation 53, with the third
+/// moment of a gamma distribution up to 1 and of a log-normal one above, as the simulation draws it.
+fn cv2_of_waiting(utilisation: f64, cv2: f64) -> f64 {
+    let third = if cv2 <= 1.0 {
+        (1.0 + cv2) * (1.0 + 2.0 * cv2)
+    } else {
+        (1.0 + cv2).powi(3)
+    };
+    2.0 * utilisation - 1.0 + 4.0 * (1.0 - utilisation) * third / (3.0 * (1.0 + cv2).powi(2))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -182,6 +262,7 @@ mod tests {
             service_cv2: 1.0,
             arrival_cv2: 1.0,
             balancing,
+            caller_proxies: 1.0,
         }
     }
 
@@ -221,6 +302,20 @@ mod tests {
         // W = ρ/(μ − λ) = 4 s; P(W > t) = 0.8·e^(−0.2 t).
         assert!((wait.moments().mean - 4000.0).abs() < 1e-6);
         assert!((wait.quantile_ms(0.99) - (80f64).ln() * 5000.0).abs() < 1.0);
+    }
+
+    #[test]
+    fn what_never_varies_waits_half() {
+        // M/D/1: half of M/M/1's mean; the square of the wait from Pollaczek and Khinchin's second moment.
+        let constant = Workers {
+            service_cv2: 0.0,
+            ..workers(1, LoadBalancing::Random)
+        };
+        let wait = Wait::of(&constant, 1, 0.8).moments();
+        assert!((wait.mean - 2000.0).abs() < 1e-6);
+        // E[W²] = 2·E[W]² + λ·E[S³]/(3(1 − ρ)).
+        let second = 2.0 * 4.0 + 0.8 / (3.0 * 0.2);
+        assert!((wait.variance / 1e6 - (second - 4.0)).abs() < 1e-6);
     }
 
     #[test]
