@@ -9,10 +9,8 @@ mod retries;
 
 use foremesh_model::{quantise, quantise_up};
 
-use crate::{
-    ground::Ground,
-    latency::{Call, GammaQuantile, Moments},
-};
+use crate::ground::Ground;
+use foremesh_simulate::analytic::{Call, GammaQuantile, Moments};
 pub use retries::MOST_AMPLIFICATION;
 pub(crate) use retries::{RETRY_BUDGET_MIN_CONCURRENT, RETRY_BUDGET_PERCENT};
 use retries::{Retry, grant_retries};

@@ -1,6 +1,6 @@
 //! What timeouts cut: the share of calls that last longer than they are allowed, by edge and, through the call tree, by entry.
 //!
-//! Each call's latency is the distribution that the plan is made with (a shifted gamma, see [`crate::latency`]) in the entry's hardest
+//! Each call's latency is the distribution that the plan is made with (a shifted gamma, see [`GammaQuantile`]) in the entry's hardest
 //! hour, of calls whose own calls were not cut: what is cut below is counted there, once.
 
 use std::collections::BTreeMap;
@@ -10,12 +10,12 @@ use foremesh_model::{Settings, Severity, Warning};
 use crate::{
     calls::LEAST_MARGIN_OVER_P99,
     ground::{Entry, Ground, warning},
-    latency::{GammaQuantile, Moments},
     reasons::show,
     sampling::BOUGHT,
     settings::about_edges,
     sizing::Sizing,
 };
+use foremesh_simulate::analytic::{GammaQuantile, Moments};
 
 /// Share of an entry's error budget above which what one timeout cuts is worth a word.
 const MUCH_OF_THE_BUDGET: f64 = 0.1;
@@ -100,9 +100,7 @@ fn of_hour(
     hour: usize,
 ) -> (Vec<f64>, Vec<Moments>) {
     let rates = ground.demand.peak_rps(BOUGHT, hour);
-    let own: Vec<Moments> = (0..ground.services.len())
-        .map(|s| ground.own(s, sizing.by_hour[hour][s], rates[s]))
-        .collect();
+    let own = ground.own_of_all(&sizing.by_hour[hour], &rates);
     let p99 = GammaQuantile::at(0.99);
     // Where callers were seen to wait longer than the plan's distribution says, that is believed: the same share is cut at a limit that is
     // shorter by as much.

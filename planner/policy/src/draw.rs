@@ -2,7 +2,6 @@
 
 use foremesh_model::random::uniform;
 pub(crate) use foremesh_model::random::{mix, text_key};
-use statrs::function::erf::erfc_inv;
 
 /// Two independent standard normals of one key (Box & Muller 1958).
 pub(crate) fn normals(key: u64) -> (f64, f64) {
@@ -10,11 +9,6 @@ pub(crate) fn normals(key: u64) -> (f64, f64) {
     let radius = (-2.0 * u.ln()).sqrt();
     let (sin, cos) = (std::f64::consts::TAU * v).sin_cos();
     (radius * cos, radius * sin)
-}
-
-/// The standard normal's quantile at `level`, which is kept inside (0, 1).
-pub(crate) fn normal_score(level: f64) -> f64 {
-    -std::f64::consts::SQRT_2 * erfc_inv(2.0 * level.clamp(1e-12, 1.0 - 1e-12))
 }
 
 #[cfg(test)]
@@ -37,11 +31,5 @@ mod tests {
             product.abs() < 0.03 && neighbours.abs() < 0.03,
             "{product} {neighbours}"
         );
-    }
-
-    #[test]
-    fn scores_are_the_tables() {
-        assert!((normal_score(0.99) - 2.326_347_874).abs() < 1e-6);
-        assert!(normal_score(0.5).abs() < 1e-9);
     }
 }

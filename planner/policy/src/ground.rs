@@ -11,10 +11,9 @@ use foremesh_model::{
 
 use crate::{
     PolicyError,
-    latency::{Calls, GammaQuantile},
-    queue::Workers,
     sampling::{BOUGHT, HourlyDemand, MEDIAN, Source, hourly_demand},
 };
+use foremesh_simulate::analytic::{CallerProxies, Calls, GammaQuantile, Workers};
 
 /// An entry with its objective.
 #[derive(Debug, Clone)]
@@ -40,6 +39,10 @@ pub(crate) struct Ground<'a> {
     /// Squared coefficient of variation of the time between arrivals, by service.
     pub arrival_cv2: Vec<f64>,
     pub balancing: Vec<LoadBalancing>,
+    /// Who calls each service, with the calls for each request of the caller.
+    incoming: Vec<Vec<(usize, f64)>>,
+    /// Proxies of the ingress gateway, fewest of the day.
+    pub gateway_proxies: u32,
     pub entries: Vec<Entry>,
     pub reached: Vec<bool>,
     pub warnings: Vec<Warning>,
@@ -92,8 +95,14 @@ impl<'a> Ground<'a> {
             .collect();
         let calls = Calls::of(graph, &visits);
         let reached = reached(&visits, &sources, n);
-        let dispersion = dispersions(&calls, &hourly, &sources, n, true);
-        let arrival_cv2 = dispersions(&calls, &hourly, &sources, n, false)
+        let mut incoming: Vec<Vec<(usize, f64)>> = vec![Vec::new(); n];
+        for (caller, calls) in calls.by_caller.iter().enumerate() {
+            for call in calls {
+                incoming[call.callee].push((caller, call.fan_out));
+            }
+        }
+        let dispersion = dispersions(&calls, &incoming, &hourly, &sources, true);
+        let arrival_cv2 = dispersions(&calls, &incoming, &hourly, &sources, false)
             .into_iter()
             .map(|d| d.min(100.0))
             .collect();
@@ -114,6 +123,8 @@ impl<'a> Ground<'a> {
             dispersion,
             arrival_cv2,
             balancing,
+            incoming,
+            gateway_proxies: request.gateway_proxies.unwrap_or(GATEWAY_PROXIES).max(1),
             entries,
             reached,
             warnings,
@@ -124,7 +135,28 @@ impl<'a> Ground<'a> {
         &self.services[service].name
     }
 
-    pub(crate) fn workers(&self, service: usize) -> Workers {
+    /// As many equal proxies as know as much of a service as its callers do.
+    pub(crate) fn caller_proxies(
+        &self,
+        service: usize,
+        instances: &[u32],
+        rates_rps: &[f64],
+    ) -> f64 {
+        let mut proxies = CallerProxies::default();
+        let mut called = 0.0;
+        for (caller, fan_out) in &self.incoming[service] {
+            let rate = rates_rps[*caller] * fan_out;
+            called += rate;
+            proxies.add(rate, instances[*caller]);
+        }
+        if self.entries.iter().any(|entry| entry.node == service) {
+            proxies.add((rates_rps[service] - called).max(0.0), self.gateway_proxies);
+        }
+        proxies.equal()
+    }
+
+    /// How a service works on requests that so many proxies choose instances for.
+    pub(crate) fn workers(&self, service: usize, caller_proxies: f64) -> Workers {
         let station = &self.stations[service];
         Workers {
             per_instance: station.workers,
@@ -132,6 +164,7 @@ impl<'a> Ground<'a> {
             service_cv2: station.cv2,
             arrival_cv2: self.arrival_cv2[service],
             balancing: self.balancing[service],
+            caller_proxies,
         }
     }
 
@@ -233,11 +266,12 @@ fn reached(visits: &Visits, sources: &[Source<'_>], n: usize) -> Vec<bool> {
 /// so counts of a second are k times as dispersed (`batched`); for the time between arrivals the calls stand apart.
 fn dispersions(
     calls: &Calls,
+    incoming: &[Vec<(usize, f64)>],
     hourly: &HourlyDemand,
     sources: &[Source<'_>],
-    n: usize,
     batched: bool,
 ) -> Vec<f64> {
+    let n = incoming.len();
     let hours = hourly.hours().max(1) as f64;
     let rate: Vec<f64> = (0..n)
         .map(|s| hourly.mean_rps[MEDIAN].iter().map(|h| h[s]).sum::<f64>() / hours)
@@ -257,12 +291,6 @@ fn dispersions(
         outside[source.node].1 += median * own;
     }
     let mut dispersion = vec![1.0f64; n];
-    let mut incoming: Vec<Vec<(usize, f64)>> = vec![Vec::new(); n];
-    for (caller, calls) in calls.by_caller.iter().enumerate() {
-        for call in calls {
-            incoming[call.callee].push((caller, call.fan_out));
-        }
-    }
     for (members, circle) in &calls.groups {
         for _ in 0..if *circle { 40 } else { 1 } {
             for service in members {
@@ -296,6 +324,8 @@ fn dispersions(
     dispersion
 }
 
+/// Gateway proxies where the request says nothing.
+const GATEWAY_PROXIES: u32 = 2;
 /// Instances up to which a ring is balanced better than Maglev's table is worth.
 const SMALL_RING: u32 = 10;
 

@@ -8,10 +8,8 @@ use std::collections::BTreeMap;
 use foremesh_model::{EdgeName, EdgeSettings, ServiceName, ServiceSettings, Settings};
 use petgraph::{algo::tarjan_scc, graph::DiGraph, graph::NodeIndex, visit::EdgeRef};
 
-use crate::{
-    calls::{MOST_AMPLIFICATION, longest_backoff_ms},
-    counts::count_quantile,
-};
+use crate::calls::{MOST_AMPLIFICATION, longest_backoff_ms};
+use foremesh_simulate::analytic::count_quantile;
 
 /// What is allowed for rounding.
 const SLACK: f64 = 1.0 + 1e-6;

@@ -7,13 +7,12 @@ use foremesh_model::{
 use crate::{
     cuts,
     ground::{Ground, warning},
-    latency::GammaQuantile,
-    queue::Wait,
     reasons::show,
     sampling::{BOUGHT, LEVELS, MEDIAN},
     size::{excess_probability, hardest_hour},
     sizing::Sizing,
 };
+use foremesh_simulate::analytic::{GammaQuantile, Wait};
 
 pub(crate) fn kpis(
     ground: &Ground<'_>,
@@ -40,7 +39,11 @@ pub(crate) fn kpis(
                 mean_wait_ms: if station.is_boundless() {
                     0.0
                 } else {
-                    Wait::of(&ground.workers(s), instances, rate).moments().mean
+                    let rates = ground.demand.peak_rps(BOUGHT, hour);
+                    let proxies = ground.caller_proxies(s, &sizing.by_hour[hour], &rates);
+                    Wait::of(&ground.workers(s, proxies), instances, rate)
+                        .moments()
+                        .mean
                 },
             },
         );

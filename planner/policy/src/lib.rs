@@ -5,18 +5,15 @@
 
 mod adopt;
 mod calls;
-mod counts;
 mod cuts;
 mod draw;
 mod error;
 mod ground;
 pub mod guards;
 mod kpis;
-mod latency;
 mod limits;
 mod paths;
 mod plan;
-mod queue;
 mod reasons;
 mod require;
 mod sampling;
@@ -27,10 +24,7 @@ mod sizing;
 
 pub use adopt::{Adoption, adopt};
 pub use calls::MOST_AMPLIFICATION;
-pub use counts::{consecutive_errors, count_quantile};
 pub use error::PolicyError;
-pub use latency::{GammaQuantile, Moments};
 pub use paths::paths;
 pub use plan::{PolicyInput, PolicyOutput, plan};
-pub use queue::{Wait, Workers, erlang_c, split_share};
 pub use require::{HourCalls, HourRequirement, Requirements, required_by_hour};

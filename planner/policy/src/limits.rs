@@ -8,10 +8,8 @@ use foremesh_model::{
     CallerLimits, OutlierEjection, Protocol, RateLimit, quantise, quantise_up, station::Station,
 };
 
-use crate::{
-    counts::{consecutive_errors, count_quantile},
-    size::ADMITTED_UTILISATION,
-};
+use crate::size::ADMITTED_UTILISATION;
+use foremesh_simulate::analytic::{consecutive_errors, count_quantile};
 
 /// The level that an instance's own limits pass.
 pub(crate) const INSTANCE_LEVEL: f64 = 0.999;

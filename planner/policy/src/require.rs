@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     PolicyError,
-    counts::count_quantile,
     ground::Ground,
     limits::{NEEDED_LEVEL, thinned},
     sampling::{BOUGHT, MEDIAN},
     sizing,
 };
+use foremesh_simulate::analytic::count_quantile;
 
 /// What a service needs in one hour.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

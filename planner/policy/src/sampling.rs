@@ -8,7 +8,8 @@
 use foremesh_model::{Demand, EntryDemand, QUANTILE_LEVELS, graph::Visits};
 use rayon::prelude::*;
 
-use crate::draw::{mix, normal_score, normals, text_key};
+use crate::draw::{mix, normals, text_key};
+use foremesh_simulate::analytic::normal_score;
 
 /// Sample paths. The 0.99 quantile lies between the third and the fourth highest.
 const PATHS: usize = 256;

@@ -7,10 +7,9 @@ use rayon::prelude::*;
 
 use crate::{
     ground::Ground,
-    latency::Moments,
-    queue::Wait,
     sampling::{HourlyDemand, LEVELS},
 };
+use foremesh_simulate::analytic::{Moments, Wait};
 
 /// Share of an instance's saturation that its rate limit admits: above it waits grow without bound at a small excess.
 pub(crate) const ADMITTED_UTILISATION: f64 = 0.9;
@@ -94,23 +93,36 @@ impl Ground<'_> {
             .collect()
     }
 
-    /// A service's own time at a rate with so many instances.
-    pub(crate) fn own(&self, service: usize, instances: u32, rate_rps: f64) -> Moments {
+    /// A service's own time at a rate with so many instances, called by so many proxies.
+    pub(crate) fn own(
+        &self,
+        service: usize,
+        instances: u32,
+        rate_rps: f64,
+        caller_proxies: f64,
+    ) -> Moments {
         let station = &self.stations[service];
         let still = service_moments(station);
         if station.is_boundless() {
             return still;
         }
-        let wait = Wait::of(&self.workers(service), instances, rate_rps).moments();
+        let wait = Wait::of(&self.workers(service, caller_proxies), instances, rate_rps).moments();
         still.plus(wait)
     }
 
     /// Latency at every service, with what it calls.
     pub(crate) fn latencies(&self, instances: &[u32], rates_rps: &[f64]) -> Vec<Moments> {
-        let own: Vec<Moments> = (0..instances.len())
-            .map(|s| self.own(s, instances[s], rates_rps[s]))
-            .collect();
-        self.calls.compose(&own)
+        self.calls.compose(&self.own_of_all(instances, rates_rps))
+    }
+
+    /// The own time of every service.
+    pub(crate) fn own_of_all(&self, instances: &[u32], rates_rps: &[f64]) -> Vec<Moments> {
+        (0..instances.len())
+            .map(|s| {
+                let proxies = self.caller_proxies(s, instances, rates_rps);
+                self.own(s, instances[s], rates_rps[s], proxies)
+            })
+            .collect()
     }
 
     /// Instances for these rates, at least those of `start`.
@@ -124,9 +136,7 @@ impl Ground<'_> {
                     .max(start.map_or(0, |start| start[s]))
             })
             .collect();
-        let mut own: Vec<Moments> = (0..n)
-            .map(|s| self.own(s, instances[s], rates_rps[s]))
-            .collect();
+        let mut own = self.own_of_all(&instances, rates_rps);
         // What a few more instances of each service would make of its own time; remembered until it gets them.
         let mut next: Vec<Option<(u32, Moments)>> = vec![None; n];
         for _ in 0..MOST_ADDITIONS {
@@ -153,7 +163,9 @@ impl Ground<'_> {
                     let more = (instances[s] / 20)
                         .max(1)
                         .min(self.stations[s].max_instances - instances[s]);
-                    (more, self.own(s, instances[s] + more, rates_rps[s]))
+                    let proxies = self.caller_proxies(s, &instances, rates_rps);
+                    let then = self.own(s, instances[s] + more, rates_rps[s], proxies);
+                    (more, then)
                 });
                 if more == 0 {
                     continue;
@@ -193,6 +205,14 @@ impl Ground<'_> {
                 if let Some((more, then)) = next[s].take() {
                     instances[s] += more;
                     own[s] = then;
+                    // Those it calls are now called by more proxies, each of which knows less.
+                    for call in &self.calls.by_caller[s] {
+                        let callee = call.callee;
+                        let proxies = self.caller_proxies(callee, &instances, rates_rps);
+                        own[callee] =
+                            self.own(callee, instances[callee], rates_rps[callee], proxies);
+                        next[callee] = None;
+                    }
                 }
             }
         }

@@ -4,13 +4,13 @@ use foremesh_model::{Criticality, Severity, Warning};
 
 use crate::{
     ground::{Ground, warning},
-    latency::Moments,
     limits::rate_limit_rps,
     reasons::show,
     sampling::{BOUGHT, MEDIAN},
     schedule::{LEAD_AFTER_S, smooth},
     size::{ADMITTED_UTILISATION, Expected, hardest_hour, planned_utilisation},
 };
+use foremesh_simulate::analytic::Moments;
 
 /// One service.
 #[derive(Debug, Clone)]

@@ -1,6 +1,6 @@
 //! Why something cannot be simulated.
 
-use foremesh_model::station::CapacityFault;
+use foremesh_model::{GraphError, station::CapacityFault};
 use thiserror::Error;
 
 /// Why a mesh, a load or a fault was refused.
@@ -51,6 +51,9 @@ pub enum SimulateError {
     /// A capacity that no service can have.
     #[error(transparent)]
     Capacity(CapacityFault),
+    /// Calls feed on themselves.
+    #[error(transparent)]
+    Calls(GraphError),
     /// Nothing enters.
     #[error("no entry has any demand: there is nothing to simulate")]
     NoDemand,

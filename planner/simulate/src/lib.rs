@@ -5,6 +5,7 @@
 //! two meshes that differ in one limit meet the same requests with the same work, and what differs is the limit's doing.
 //! Pure: no clock, no file; equal inputs give equal numbers whatever the number of threads.
 
+pub mod analytic;
 pub mod baselines;
 mod controller;
 mod cut;

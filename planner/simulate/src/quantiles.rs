@@ -5,7 +5,7 @@
 
 use foremesh_model::random::uniform;
 
-use crate::SimulateError;
+use crate::{SimulateError, analytic::normal_score};
 
 /// Cells of an octave.
 const CELLS: usize = 64;
@@ -84,6 +84,34 @@ impl Times {
         }
     }
 
+    /// The mean in milliseconds and the squared coefficient of variation.
+    #[must_use]
+    pub fn mean_and_cv2(&self) -> (f64, f64) {
+        let mean = self.mean_ms();
+        let cv2 = match self {
+            Self::Constant { .. } => 0.0,
+            Self::Exponential { .. } => 1.0,
+            Self::LogNormal { cv2, .. } | Self::Gamma { cv2, .. } => *cv2,
+            Self::Empirical(values) => {
+                let mut sorted = values.clone();
+                sorted.sort_by(f64::total_cmp);
+                // Straight lines between neighbours: (a² + ab + b²)/3 each.
+                let cells = sorted.len().saturating_sub(1).max(1) as f64;
+                let second: f64 = sorted
+                    .windows(2)
+                    .map(|w| (w[0] * w[0] + w[0] * w[1] + w[1] * w[1]) / 3.0)
+                    .sum::<f64>()
+                    / cells;
+                if sorted.len() > 1 && mean > 0.0 {
+                    (second / (mean * mean) - 1.0).max(0.0)
+                } else {
+                    0.0
+                }
+            }
+        };
+        (mean, cv2)
+    }
+
     /// The first number that no time can have.
     pub(crate) fn fault(&self) -> Option<f64> {
         let bad = |v: &f64| !(v.is_finite() && *v >= 0.0);
@@ -117,9 +145,7 @@ impl Times {
             }),
             Self::LogNormal { cv2, .. } => {
                 let sigma = cv2.ln_1p().sqrt();
-                Quantiles::build(mean, |below, above| {
-                    (sigma * normal_score(below, above)).exp()
-                })
+                Quantiles::build(mean, |below, above| (sigma * score(below, above)).exp())
             }
             Self::Gamma { cv2, .. } if *cv2 < 1e-6 => Quantiles::constant(mean),
             Self::Gamma { cv2, .. } => {
@@ -145,12 +171,11 @@ impl Times {
 }
 
 /// The quantile of a standard normal; `above` = 1 − `below`, each exact where it is small.
-fn normal_score(below: f64, above: f64) -> f64 {
-    use statrs::function::erf::erfc_inv;
+fn score(below: f64, above: f64) -> f64 {
     if below < above {
-        -std::f64::consts::SQRT_2 * erfc_inv(2.0 * below)
+        normal_score(below)
     } else {
-        std::f64::consts::SQRT_2 * erfc_inv(2.0 * above)
+        -normal_score(above)
     }
 }
 

@@ -5,7 +5,11 @@
 //! dense system. For a non-negative irreducible P the solution is non-negative exactly when its spectral radius is
 //! below 1 (Berman & Plemmons, *Nonnegative Matrices*, theorem 6.2.3): that is the check for calls that feed on themselves.
 
-use petgraph::{algo::tarjan_scc, visit::EdgeRef};
+use petgraph::{
+    algo::tarjan_scc,
+    graph::{DiGraph, NodeIndex},
+    visit::EdgeRef,
+};
 
 use super::{GraphError, ServiceGraph};
 
@@ -43,9 +47,30 @@ impl Visits {
                 out
             })
             .collect();
+        Self::of_calls(calls, |service| {
+            petgraph[NodeIndex::new(service)].name.to_string()
+        })
+    }
+
+    /// Prepares the equations of calls (callee, fan-out) by caller, whatever made them; `name` names a service in an error.
+    ///
+    /// # Errors
+    /// [`GraphError::Explosive`] when calls around a circle make at least one more of themselves.
+    pub fn of_calls(
+        mut calls: Vec<Vec<(usize, f64)>>,
+        name: impl Fn(usize) -> String,
+    ) -> Result<Self, GraphError> {
+        let mut graph = DiGraph::<(), ()>::new();
+        let nodes: Vec<NodeIndex> = calls.iter().map(|_| graph.add_node(())).collect();
+        for (caller, out) in calls.iter_mut().enumerate() {
+            out.retain(|(callee, _)| *callee < nodes.len());
+            for (callee, _) in out {
+                graph.add_edge(nodes[caller], nodes[*callee], ());
+            }
+        }
         // Tarjan answers components callees first.
         let mut components = Vec::new();
-        for scc in tarjan_scc(petgraph).into_iter().rev() {
+        for scc in tarjan_scc(&graph).into_iter().rev() {
             let mut members: Vec<usize> = scc.into_iter().map(|node| node.index()).collect();
             members.sort_unstable();
             let circle = members.len() > 1
@@ -53,7 +78,7 @@ impl Visits {
                     .iter()
                     .any(|(callee, _)| *callee == members[0]);
             let inverse = if circle {
-                invert(graph, &members, &calls)?
+                invert(&members, &calls, &name)?
             } else {
                 Vec::new()
             };
@@ -105,28 +130,21 @@ impl Visits {
 
 /// Gauss–Jordan on I − Pᵀ of one circle.
 fn invert(
-    graph: &ServiceGraph,
     members: &[usize],
     calls: &[Vec<(usize, f64)>],
+    name: &impl Fn(usize) -> String,
 ) -> Result<Vec<f64>, GraphError> {
     let n = members.len();
     let mut p = vec![0.0; n * n];
     for (column, member) in members.iter().enumerate() {
         for (callee, fan_out) in &calls[*member] {
             if let Ok(row) = members.binary_search(callee) {
-                p[row * n + column] = *fan_out;
+                p[row * n + column] += *fan_out;
             }
         }
     }
     let explosive = || GraphError::Explosive {
-        services: members
-            .iter()
-            .map(|m| {
-                graph.petgraph()[petgraph::graph::NodeIndex::new(*m)]
-                    .name
-                    .to_string()
-            })
-            .collect(),
+        services: members.iter().map(|m| name(*m)).collect(),
         gain: spectral_radius(&p, n),
     };
     let mut left: Vec<f64> = (0..n * n)

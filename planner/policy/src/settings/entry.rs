@@ -15,9 +15,6 @@ use crate::{
     reasons::{Reasons, show},
 };
 
-/// Gateway proxies where the request says nothing.
-const GATEWAY_PROXIES: u32 = 2;
-
 pub(super) fn all(
     parts: &Parts<'_>,
     reasons: &mut Reasons,
@@ -43,10 +40,7 @@ pub(super) fn all(
             format!("a region cannot take over from itself ({region}), nor twice: such names were left out; mend failover"),
         ));
     }
-    let proxies = vec![
-        request.gateway_proxies.unwrap_or(GATEWAY_PROXIES).max(1);
-        parts.ground.demand.hours()
-    ];
+    let proxies = vec![parts.ground.gateway_proxies; parts.ground.demand.hours()];
     let mut settings = BTreeMap::new();
     for (e, entry) in parts.ground.entries.iter().enumerate() {
         let name = parts.ground.name(entry.node);

@@ -13,10 +13,10 @@ use crate::{
     PolicyInput,
     calls::CallPlans,
     ground::{Ground, warning},
-    latency::Moments,
     reasons::Reasons,
     sizing::Sizing,
 };
+use foremesh_simulate::analytic::Moments;
 
 /// Minutes between the stages of the ramp where the request says nothing.
 const RAMP_STAGE_MINUTES: u32 = 30;

@@ -7,17 +7,16 @@ use foremesh_model::{
 
 use super::Parts;
 use crate::{
-    counts::count_quantile,
     ground::warning,
     limits::{
         ASSUMED_ERROR_RATE, EjectionInputs, FALSE_EJECTIONS_PER_DAY, FEWEST_ERRORS, INSTANCE_LEVEL,
         outlier_ejection, rate_limit, round_count_up, round_s_up, thinned,
     },
-    queue::{Wait, split_share},
     reasons::{Reasons, Under, show},
     sampling::{BOUGHT, MEDIAN},
     size::{ADMITTED_UTILISATION, hardest_hour, planned_utilisation},
 };
+use foremesh_simulate::analytic::{Wait, count_quantile};
 
 /// Port that is assumed where no source gives one.
 const ASSUMED_PORT: u16 = 8080;
@@ -109,7 +108,7 @@ pub(super) fn settings(
         ),
     );
     let queue_ms = Wait::of(
-        &ground.workers(s),
+        &ground.workers(s, 1.0),
         1,
         sized
             .limit_rps
@@ -133,7 +132,7 @@ pub(super) fn settings(
     );
 
     let outlier_ejection = ejection(parts, &load, &mut why);
-    let load_balancing = balancing(parts, s, &mut why);
+    let load_balancing = balancing(parts, &load, &mut why);
     let warm_up = warm_up(parts, s, load_balancing, &mut why);
     let preconnect_ratio = preconnect(&load, load_balancing, sized.limit_rps, &mut why);
 
@@ -446,7 +445,8 @@ fn ejection(
     ejection
 }
 
-fn balancing(parts: &Parts<'_>, s: usize, why: &mut Under<'_>) -> LoadBalancing {
+fn balancing(parts: &Parts<'_>, load: &Load, why: &mut Under<'_>) -> LoadBalancing {
+    let s = load.service;
     let chosen = parts.ground.balancing[s];
     let station = &parts.ground.stations[s];
     let text = match chosen {
@@ -462,12 +462,21 @@ fn balancing(parts: &Parts<'_>, s: usize, why: &mut Under<'_>) -> LoadBalancing 
             "The same key should reach the same instance; Maglev's table spreads many instances evenly.".into()
         }
         LoadBalancing::LeastRequest | LoadBalancing::Random => {
-            "The less busy of two drawn at random comes near one common queue; nothing asks for the same instance.".into()
+            "The less busy of two drawn at random comes nearest one common queue; nothing asks for the same instance.".into()
         }
     };
+    let instances = &parts.sizing.by_hour[load.hour];
+    let rates = parts.ground.demand.peak_rps(BOUGHT, load.hour);
+    let proxies = parts.ground.caller_proxies(s, instances, &rates);
+    let workers = parts.ground.workers(s, proxies);
+    let share = workers.split_share(instances[s], load.demand_rps);
     why.set(
         "load_balancing",
-        Reason::new("least_wait", text, [("split_share", split_share(chosen))]),
+        Reason::new(
+            "least_wait",
+            text,
+            [("caller_proxies", proxies), ("split_share", share)],
+        ),
     );
     chosen
 }

@@ -10,13 +10,13 @@ use foremesh_model::{
 
 use super::{Parts, edge::proxy_load, service::identity};
 use crate::{
-    counts::count_quantile,
     ground::warning,
     limits::{NEEDED_LEVEL, ProxyLoad},
     reasons::{Reasons, Under, show},
     sampling::BOUGHT,
     size::{ADMITTED_UTILISATION, hardest_hour, planned_utilisation},
 };
+use foremesh_simulate::analytic::count_quantile;
 
 /// A lost SYN is sent again after one second and after three (RFC 6298): within this, one may be lost.
 const CONNECT_TIMEOUT_MS: u32 = 3000;

@@ -4,7 +4,7 @@
 //! their variance is `dispersion` times their mean. Written by hand for speed and for real-valued, over-dispersed means in one
 //! recursion; statrs' discrete inverse searches by bisection over a continued fraction.
 
-use crate::draw::normal_score;
+use super::normal_score;
 
 /// Above this mean the Cornish–Fisher expansion is within one count of the exact quantile.
 const EXACT_BELOW: f64 = 400.0;

@@ -1,0 +1,154 @@
+//! Requests that limits turn away.
+//!
+//! - No room among so many places: Erlang B, and M/M/c/K where there is a queue (any textbook; Erlang B holds for every distribution of
+//!   the work). Arrivals that come in bursts: Hayward's approximation (Fredericks, *Congestion in blocking systems*, 1980).
+//! - A token bucket: a reflected Brownian motion between an empty and a full bucket (Harrison, *Brownian motion and stochastic flow
+//!   systems*, 1985): what is lost at its lower end.
+
+use foremesh_model::RateLimit;
+use statrs::function::gamma::gamma_lr;
+
+/// 1 ÷ Erlang B, infinite where next to nothing is lost. The recursion 1/B(k) = 1 + k/a · 1/B(k−1) forgets where it began while k is below
+/// the offered load, so that it begins eight deviations below.
+pub(super) fn inverse_erlang_b(servers: u32, offered: f64) -> f64 {
+    let c = f64::from(servers);
+    let first = (offered.min(c) - 8.0 * offered.sqrt()).floor().max(0.0);
+    let mut inverse = if first > 0.0 {
+        offered / (offered - first)
+    } else {
+        1.0
+    };
+    let per_server = 1.0 / offered;
+    let mut k = first;
+    while k < c {
+        k += 1.0;
+        inverse = 1.0 + k * per_server * inverse;
+        if inverse > 1e15 {
+            return f64::INFINITY;
+        }
+    }
+    inverse
+}
+
+/// The share of requests that find all of `servers` places taken, with so many on average if there were no limit (erlangs).
+#[must_use]
+pub fn erlang_b(servers: u32, offered: f64) -> f64 {
+    if offered.is_nan() || offered <= 0.0 {
+        return f64::from(u8::from(servers == 0));
+    }
+    // Ten deviations above the mean nobody meets.
+    if f64::from(servers) > offered + 10.0 * offered.sqrt() + 20.0 {
+        return 0.0;
+    }
+    1.0 / inverse_erlang_b(servers, offered)
+}
+
+/// The share of requests that find all of `places` taken, `servers` of them at work and the rest in a queue.
+#[must_use]
+pub fn refused(servers: u32, places: u32, offered: f64) -> f64 {
+    if offered.is_nan() || offered <= 0.0 || places == u32::MAX {
+        return 0.0;
+    }
+    let servers = servers.max(1).min(places.max(1));
+    let queue = f64::from(places.saturating_sub(servers));
+    let utilisation = offered / f64::from(servers);
+    if utilisation < 1.0 && queue * utilisation.ln() < -25.0 {
+        return 0.0;
+    }
+    let blocked = erlang_b(servers, offered);
+    // ρ^−queue, so that nothing grows without bound where more is offered than served.
+    let (full, states) = if (utilisation - 1.0).abs() < 1e-9 {
+        (1.0, queue)
+    } else {
+        let down = utilisation.powf(-queue);
+        (down, (1.0 - down) / (1.0 - 1.0 / utilisation))
+    };
+    if full.is_infinite() {
+        0.0
+    } else {
+        blocked / (full + blocked * states)
+    }
+}
+
+/// The share of calls that meet a proxy with as much in flight as it may have: `in_flight` on average if there were no limit, arrivals
+/// with this variance ÷ mean.
+#[must_use]
+pub fn overflow(limit: u32, in_flight: f64, dispersion: f64) -> f64 {
+    let peakedness = dispersion.max(1.0);
+    let places = (f64::from(limit) / peakedness).floor().min(4e9) as u32;
+    erlang_b(places, in_flight / peakedness)
+}
+
+/// The share of requests that find no token, at one instance that is asked for `rate_rps` with this variance ÷ mean of counts.
+#[must_use]
+pub fn throttled(limit: &RateLimit, rate_rps: f64, dispersion: f64) -> f64 {
+    if rate_rps <= 0.0 || limit.requests_per_second <= 0.0 {
+        return 0.0;
+    }
+    let asked = rate_rps / limit.requests_per_second;
+    let burst = f64::from(limit.burst.max(1));
+    let drift = 2.0 * (1.0 - asked) / (asked * dispersion.max(1.0)) * burst;
+    let lost = if drift.abs() < 1e-6 {
+        asked * dispersion.max(1.0) / (2.0 * burst)
+    } else {
+        (1.0 - asked) / asked / drift.exp_m1()
+    };
+    lost.clamp(0.0, 1.0)
+}
+
+/// The probability that a Poisson count of this mean exceeds `most`.
+#[must_use]
+pub(super) fn poisson_exceeds(most: f64, mean: f64) -> f64 {
+    if mean <= 0.0 {
+        0.0
+    } else {
+        gamma_lr(most.floor().max(0.0) + 1.0, mean)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn erlang_b_is_the_tables() {
+        // 10 erlangs on 10 lines: 0.2146; 5 on 10: 0.0184; 1 on 1: 0.5.
+        assert!((erlang_b(10, 10.0) - 0.2146).abs() < 1e-4);
+        assert!((erlang_b(10, 5.0) - 0.0184).abs() < 1e-4);
+        assert!((erlang_b(1, 1.0) - 0.5).abs() < 1e-12);
+        // Begun late or at the beginning, it is the same.
+        let whole = (1..=1000).fold(1.0, |inverse, k| 1.0 + f64::from(k) / 980.0 * inverse);
+        assert!((erlang_b(1000, 980.0) * whole - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_queue_of_limited_length_is_the_textbook() {
+        // M/M/1/K: (1 − ρ)ρ^K/(1 − ρ^(K+1)).
+        for (rho, places) in [(0.5f64, 4), (0.9, 10), (1.5, 6), (1.0, 4)] {
+            let known = if rho == 1.0 {
+                1.0 / f64::from(places + 1)
+            } else {
+                (1.0 - rho) * rho.powi(places) / (1.0 - rho.powi(places + 1))
+            };
+            let found = refused(1, places as u32, rho);
+            assert!(
+                (found / known - 1.0).abs() < 1e-9,
+                "{rho} {places}: {found} {known}"
+            );
+        }
+        assert!((refused(4, 2000, 8.0) - 0.5).abs() < 1e-9);
+    }
+
+    proptest! {
+        #[test]
+        fn shares_are_shares_and_grow_with_the_load(servers in 1u32..400, queue in 0u32..500, load in 0.01f64..3.0, burst in 1u32..2000) {
+            let offered = f64::from(servers) * load;
+            let (few, more) = (refused(servers, servers + queue, offered), refused(servers, servers + queue, offered * 1.1));
+            prop_assert!((0.0..=1.0).contains(&few) && more >= few - 1e-12, "{} {}", few, more);
+            let limit = RateLimit { requests_per_second: 100.0, burst };
+            let (few, more) = (throttled(&limit, 100.0 * load, 2.0), throttled(&limit, 110.0 * load, 2.0));
+            prop_assert!((0.0..=1.0).contains(&few) && more >= few - 1e-9, "{} {}", few, more);
+        }
+    }
+}
