@@ -174,6 +174,11 @@ impl Engine<'_> {
         }
         self.instances[i].busy -= 1;
         self.employ(s, i);
+        if work.dropped {
+            // Nobody waits for it: it makes no calls.
+            self.leave_instance(id);
+            return self.free_work(id);
+        }
         let error_rate = self.services[s].error_rate;
         if error_rate > 0.0 && uniform(mix(work.stream, purpose::ERROR)) < error_rate {
             return self.answer(id, Outcome::Error);
