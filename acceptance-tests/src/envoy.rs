@@ -116,14 +116,15 @@ impl Envoy {
         format!("http://{address}/")
     }
 
-    /// What the program calls itself, as `version/build`.
+    /// The program's version.
     ///
     /// # Panics
     /// When it cannot be run.
     pub fn version(program: &Path) -> String {
         let said = run(Command::new(program).arg("--version")).stdout;
-        let words = said.split_whitespace();
-        words.last().unwrap_or("unknown").to_owned()
+        // The last word is commit/version/state/kind/library.
+        let build = said.split_whitespace().last().unwrap_or_default();
+        build.split('/').nth(1).unwrap_or("unknown").to_owned()
     }
 
     /// When its main loop began: periodic work is counted from there.
