@@ -79,4 +79,9 @@ bench-simulate-day: ## Time the verdict on a day of 50 services at 2,000 request
 bench-simulate-whole-day: ## Simulate every second of the same day, a quarter of an hour of one core
 	cargo run --release -p foremesh-pipeline --example simulate_day_speed -- --whole
 
+.PHONY: bench-hindcast
+bench-hindcast: ## Replay the launches of docs/guides/hindcast.md and write what came of them there
+	cargo build --release -p foremesh-cli -p foremesh-shop-telemetry
+	scripts/bench-hindcast
+
 -include planner/forecast/bench/bench.mk

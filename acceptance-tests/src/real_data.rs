@@ -105,6 +105,19 @@ impl HistoryFile {
         }
     }
 
+    /// WSD: `timestamp,value,label`, requests a minute; `times` as many are written.
+    ///
+    /// # Panics
+    /// When the file cannot be read.
+    pub fn add_wsd(&mut self, region: &str, file: &Path, times: f64) {
+        let text = gunzip(file);
+        for row in csv::Reader::from_reader(text.as_bytes()).records() {
+            let row = row.expect("a row of the recording");
+            let a_minute: f64 = row[1].parse().expect("requests a minute");
+            self.row(&row[0], region, &format!("{:.3}", a_minute * times / 60.0));
+        }
+    }
+
     /// The file's text.
     pub fn text(&self) -> &str {
         &self.text

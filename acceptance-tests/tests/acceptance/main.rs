@@ -12,6 +12,7 @@ mod audit;
 mod bad_input;
 mod clashes;
 mod envoy;
+mod hindcast;
 mod lifecycle;
 mod measures;
 mod programs;

@@ -141,3 +141,44 @@ fn traces_are_written_and_read_back_and_faults_become_experiments() {
         assert!(run.stderr.contains(words), "{run}");
     }
 }
+
+#[test]
+fn the_whole_horizon_is_judged_by_windows() {
+    let workspace = shop();
+    plan(&workspace, "plan");
+    let day = ["--day", "--events=20", "--level=0.9"];
+    let arguments = [
+        &["--format", "json", "simulate", "plan", "--replications=2"],
+        &day[..],
+    ]
+    .concat();
+    let run = foremesh(workspace.path(), &arguments).expect_code(0);
+    let simulation = read(&run);
+    assert_eq!(simulation["hours"], 72.0);
+    assert!(
+        simulation["simulated_share"].as_f64().unwrap() < 0.05,
+        "{run}"
+    );
+    let reasons: Vec<&str> = simulation["first_windows"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|window| window["reason"].as_str().unwrap())
+        .collect();
+    for reason in ["launch", "change", "load", "random"] {
+        assert!(reasons.contains(&reason), "{reasons:?}");
+    }
+    let text = foremesh(
+        workspace.path(),
+        &[&["simulate", "plan", "--replications=2"], &day[..]].concat(),
+    );
+    assert!(
+        text.stdout.starts_with("72 hours at the 0.9 quantile"),
+        "{text}"
+    );
+    let both = foremesh(
+        workspace.path(),
+        &["simulate", "plan", "--day", "--hour", "3"],
+    );
+    both.expect_code(1);
+}

@@ -19,8 +19,8 @@ fn plan() -> RegionPlan {
     let service = |of: &str, entry| Service {
         entry: Some(entry),
         capacity: Capacity {
-            service_time_mean_ms: Some(20.0),
-            concurrency: Some(2),
+            service_time_mean_ms: Some(40.0),
+            concurrency: Some(1),
             startup_s: Some(30.0),
             min_instances: Some(1),
             ..Capacity::default()
@@ -37,7 +37,7 @@ fn plan() -> RegionPlan {
     )
     .unwrap();
     let rate =
-        |hour: usize| 60.0 * (1.0 - 0.7 * (hour as f64 / 24.0 * std::f64::consts::TAU).cos());
+        |hour: usize| 40.0 * (1.0 - 0.7 * (hour as f64 / 24.0 * std::f64::consts::TAU).cos());
     let entry = EntryDemand {
         quantiles_rps: (0..24)
             .map(|hour| vec![rate(hour); QUANTILE_LEVELS.len()])
@@ -61,7 +61,7 @@ fn plan() -> RegionPlan {
     };
     let request = ProfileRequest {
         slo: Slo {
-            latency_ms: 300.0,
+            latency_ms: 600.0,
             percentile: 99.0,
             availability: 0.99,
         },
@@ -107,7 +107,7 @@ fn windows_agree_with_the_whole_day() {
     );
     assert!((some.availability.mean - all.availability.mean).abs() < 0.001);
     // Drawn anew for each replication: the intervals hold what the choice of windows does.
-    assert!(some.offered_rps.half_width.unwrap() > 1.0);
+    assert!(some.offered_rps.half_width.unwrap() > 0.0);
     assert_eq!(windows, day(&plan, |_| {}));
 }
 
@@ -141,7 +141,7 @@ fn an_autoscaler_has_what_the_load_before_led_it_to() {
     let plan = plan();
     let hpa = day(&plan, |request| request.policy = SimulatedPolicy::HpaTuned);
     let cart = &hpa.services["cart"];
-    assert!((0.35..0.65).contains(&cart.utilisation.mean), "{cart:?}");
+    assert!((0.3..0.6).contains(&cart.utilisation.mean), "{cart:?}");
 }
 
 #[test]
