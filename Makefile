@@ -63,8 +63,5 @@ bench-plan: release ## Time `terraform plan`: trivial, and 500 entries × 90 day
 	cargo build --profile dist -p tfplugin --example kitchen_sink
 	scripts/bench-plan
 
-.PHONY: bench-simulate
-bench-simulate: ## Time the simulation
-	cargo run --release -p foremesh-simulate --example simulate_speed
-
 -include planner/forecast/bench/bench.mk
+-include planner/simulate/bench/bench.mk
