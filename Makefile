@@ -63,10 +63,6 @@ bench-plan: release ## Time `terraform plan`: trivial, and 500 entries × 90 day
 	cargo build --profile dist -p tfplugin --example kitchen_sink
 	scripts/bench-plan
 
-.PHONY: bench-simulate
-bench-simulate: ## Time the simulation
-	cargo run --release -p foremesh-simulate --example simulate_speed
-
 .PHONY: validate-simulator
 validate-simulator: tools ## Hold the simulator against a real Envoy, side by side (four minutes)
 	cargo run --release -p foremesh-acceptance-tests --example validate_simulator -- --write planner/simulate/validation/RESULTS.md
@@ -85,3 +81,4 @@ bench-hindcast: ## Replay the launches of docs/guides/hindcast.md and write what
 	scripts/bench-hindcast
 
 -include planner/forecast/bench/bench.mk
+-include planner/simulate/bench/bench.mk

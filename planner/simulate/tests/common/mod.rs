@@ -1,6 +1,8 @@
-//! Numerical inversion of Laplace transforms, and a ledger of comparisons.
+//! Queues whose answer is known, numerical inversion of Laplace transforms, and a ledger of comparisons.
 
 #![allow(dead_code)]
+
+pub mod queues;
 
 use std::ops::{Add, Div, Mul, Sub};
 
@@ -137,6 +139,7 @@ pub struct Known {
     inside: u32,
     all: u32,
     faults: Vec<String>,
+    lines: Vec<String>,
 }
 
 impl Known {
@@ -145,15 +148,27 @@ impl Known {
         self.all += 1;
         self.inside += u32::from(found.covers(known));
         let line = format!(
-            "{label}: {:.4} ± {:.4}, known {known:.4} ({:+.2}%)",
+            "| {label} | {known:.3} | {:.3} ± {:.3} | {:+.2}% | {} |",
             found.mean,
             found.half_width.unwrap_or(0.0),
-            off * 100.0
+            off * 100.0,
+            if found.covers(known) { "yes" } else { "no" }
         );
         eprintln!("{line}");
         if off.abs() > tolerance {
-            self.faults.push(line);
+            self.faults.push(line.clone());
         }
+        self.lines.push(line);
+    }
+
+    /// Every comparison as a row: what, known, found ± half of the 95% interval, off by, inside.
+    pub fn lines(&self) -> &[String] {
+        &self.lines
+    }
+
+    /// Whether all lie within their tolerance, and how many of how many lie inside their interval.
+    pub fn verdict(&self) -> (bool, u32, u32) {
+        (self.faults.is_empty(), self.inside, self.all)
     }
 
     /// All within their tolerance, and at most one in five (one at least, by chance) outside its 95% interval.

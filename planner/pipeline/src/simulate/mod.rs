@@ -1,17 +1,20 @@
-//! A plan in the simulator: in its hardest hour at the demand that was bought, with faults, or with what others do in its place.
+//! A plan in the simulator: in its hardest hour at the demand that was bought, with faults, or with what others do in its place
+//! (`policies`).
 
-use std::str::FromStr;
+mod policies;
 
 use foremesh_model::{Fault, FaultKind, RegionPlan, graph::Visits};
 use foremesh_simulate::{
-    Arrivals, Controller, EntryLoad, InstanceStep, Mesh, PlanAssumptions, Report, RunOptions,
-    ServiceModel, SimulateError,
-    baselines::{self, BreakwaterService, Hpa, HpaService},
-    from_plan, replicate_traced,
+    Arrivals, EntryLoad, Mesh, PlanAssumptions, Report, RunOptions, SimulateError, from_plan,
+    replicate_traced,
 };
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use crate::{PipelineError, SimulatedTraces, windows::instances_for};
+pub use self::policies::SimulatedPolicy;
+pub(crate) use self::policies::{
+    controllers, cron_triggers, is_planned, target_utilisation, with_policy,
+};
+use crate::{PipelineError, SimulatedTraces};
 
 /// What is simulated of a plan.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,67 +46,6 @@ impl Default for SimulateRequest {
             seed: 1,
             replications: 5,
         }
-    }
-}
-
-/// Whose settings run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum SimulatedPolicy {
-    /// The plan's.
-    Plan,
-    /// The plan's instances with no limit, timeout or ejection: Istio as installed.
-    IstioDefaults,
-    /// Istio as installed and an autoscaler at 80% utilisation (Kubernetes' default) that has followed the median of the hour before.
-    Hpa,
-    /// The same at 50%.
-    HpaTuned,
-    /// Istio as installed, and KEDA: by hour what the hour's median needs at 80% utilisation (a cron trigger), or what an autoscaler at 80%
-    /// asks for where that is more.
-    KedaCron,
-    /// Istio as installed, and at all times twice the workers that the highest hour keeps busy.
-    StaticHeadroom,
-    /// The plan's instances, with Vegas limits in place of the plan's.
-    Vegas,
-    /// The plan's instances, with Gradient2 limits.
-    Gradient2,
-    /// The plan's instances, with DAGOR's admission levels.
-    Dagor,
-    /// The plan's instances, with Breakwater's credits.
-    Breakwater,
-    /// The plan's instances, with TopFull's limits at the entries.
-    TopFull,
-    /// The plan's instances, with Autothrottle's captains on their workers.
-    Autothrottle,
-}
-
-impl SimulatedPolicy {
-    /// All of them, with their words.
-    pub const ALL: [(&'static str, Self); 12] = [
-        ("plan", Self::Plan),
-        ("istio-defaults", Self::IstioDefaults),
-        ("hpa", Self::Hpa),
-        ("hpa-tuned", Self::HpaTuned),
-        ("keda-cron", Self::KedaCron),
-        ("static-headroom", Self::StaticHeadroom),
-        ("vegas", Self::Vegas),
-        ("gradient2", Self::Gradient2),
-        ("dagor", Self::Dagor),
-        ("breakwater", Self::Breakwater),
-        ("topfull", Self::TopFull),
-        ("autothrottle", Self::Autothrottle),
-    ];
-}
-
-impl FromStr for SimulatedPolicy {
-    type Err = String;
-
-    fn from_str(word: &str) -> Result<Self, Self::Err> {
-        let found = Self::ALL.iter().find(|(name, _)| *name == word);
-        found.map(|(_, policy)| *policy).ok_or_else(|| {
-            let names: Vec<&str> = Self::ALL.iter().map(|(name, _)| *name).collect();
-            format!("{word:?} is no policy: one of {}", names.join(", "))
-        })
     }
 }
 
@@ -271,147 +213,6 @@ pub(crate) fn flows(plan: &RegionPlan, hour: u32, level: f64) -> Result<Vec<f64>
         })
         .collect();
     Ok(Visits::of(&plan.graph)?.rates(&entering))
-}
-
-/// What an autoscaler aims at, if the policy is one.
-pub(crate) fn target_utilisation(policy: SimulatedPolicy) -> Option<f64> {
-    match policy {
-        SimulatedPolicy::Hpa | SimulatedPolicy::KedaCron => Some(0.8),
-        SimulatedPolicy::HpaTuned => Some(0.5),
-        _ => None,
-    }
-}
-
-/// What a cron trigger asks for, by service: in each hour the instances that its median load needs.
-pub(crate) fn cron_triggers(
-    mesh: &Mesh,
-    plan: &RegionPlan,
-    hour: u32,
-    seconds: f64,
-) -> Result<Vec<Vec<InstanceStep>>, PipelineError> {
-    let target = target_utilisation(SimulatedPolicy::KedaCron).unwrap_or(1.0);
-    let mut triggers = vec![Vec::new(); mesh.services.len()];
-    let last = plan.settings.horizon_hours.saturating_sub(1);
-    for ahead in 0..(seconds / 3600.0).ceil() as u32 {
-        let usual = flows(plan, (hour + ahead).min(last), 0.5)?;
-        for ((trigger, service), rps) in triggers.iter_mut().zip(&mesh.services).zip(usual) {
-            trigger.push(InstanceStep {
-                starts_s: f64::from(ahead) * 3600.0,
-                instances: instances_for(service, rps, target).max(2),
-            });
-        }
-    }
-    Ok(triggers)
-}
-
-pub(crate) fn with_policy(
-    planned: &Mesh,
-    plan: &RegionPlan,
-    policy: SimulatedPolicy,
-    hour: u32,
-    level: f64,
-) -> Result<Mesh, PipelineError> {
-    if policy == SimulatedPolicy::Plan {
-        return Ok(planned.clone());
-    }
-    let mut mesh = baselines::istio_defaults(planned);
-    let own = |service: &ServiceModel| is_planned(plan, &service.name);
-    if let Some(target) = target_utilisation(policy) {
-        // It has followed the usual load of the hour before, and may go well beyond what this hour's needs.
-        let before = flows(plan, hour.saturating_sub(1), 0.5)?;
-        let now = flows(plan, hour, level)?;
-        for (i, service) in mesh.services.iter_mut().enumerate() {
-            if own(service) {
-                let instances = instances_for(service, before[i], target).max(2);
-                service.max_instances = instances_for(service, now[i], target).max(instances) * 3;
-                service.instances = vec![InstanceStep {
-                    starts_s: 0.0,
-                    instances,
-                }];
-            }
-        }
-    }
-    if policy == SimulatedPolicy::StaticHeadroom {
-        let usual = flows(plan, hardest_hour(plan, 0.5), 0.5)?;
-        let fixed = baselines::static_headroom(planned, &usual, 0.5);
-        for (service, fixed) in mesh.services.iter_mut().zip(fixed.services) {
-            if own(service) {
-                service.instances = fixed.instances;
-            }
-        }
-    }
-    // The others keep the plan's instances and put their own law in place of its limits.
-    Ok(mesh)
-}
-
-pub(crate) fn is_planned(plan: &RegionPlan, service: &str) -> bool {
-    plan.settings
-        .services
-        .keys()
-        .any(|name| name.as_str() == service)
-}
-
-pub(crate) fn controllers(
-    mesh: &Mesh,
-    plan: &RegionPlan,
-    policy: SimulatedPolicy,
-    cron: &[Vec<InstanceStep>],
-) -> Vec<Box<dyn Controller>> {
-    use SimulatedPolicy as P;
-    let planned: Vec<usize> = (0..mesh.services.len())
-        .filter(|i| is_planned(plan, &mesh.services[*i].name))
-        .collect();
-    if let Some(target) = target_utilisation(policy) {
-        let services = planned.iter().map(|service| HpaService {
-            service: *service,
-            target,
-            min: 2,
-            max: mesh.services[*service].max_instances,
-            cron: cron.get(*service).cloned().unwrap_or_default(),
-        });
-        return vec![Box::new(Hpa::new(services.collect()))];
-    }
-    match policy {
-        P::Plan | P::IstioDefaults | P::StaticHeadroom | P::Hpa | P::HpaTuned | P::KedaCron => {
-            Vec::new()
-        }
-        P::Vegas => vec![Box::new(baselines::Vegas::new(&planned))],
-        P::Gradient2 => vec![Box::new(baselines::Gradient2::new(&planned))],
-        P::Dagor => vec![Box::new(baselines::Dagor::new(&planned))],
-        P::Breakwater => {
-            let services: Vec<BreakwaterService> = planned
-                .iter()
-                .map(|i| BreakwaterService {
-                    service: *i,
-                    workers: mesh.services[*i].workers,
-                    clients: caller_proxies(mesh, *i),
-                    target_ms: 5.0 * mesh.services[*i].work.mean_ms(),
-                })
-                .collect();
-            vec![Box::new(baselines::Breakwater::new(&services, 0.01))]
-        }
-        P::TopFull => vec![Box::new(baselines::TopFull::new(mesh))],
-        P::Autothrottle => {
-            let workers: Vec<(usize, u32)> = planned
-                .iter()
-                .map(|i| (*i, mesh.services[*i].workers))
-                .collect();
-            vec![Box::new(baselines::Captain::new(&workers, 0.06))]
-        }
-    }
-}
-
-/// Proxies that call a service, in the first step of its callers' schedules.
-fn caller_proxies(mesh: &Mesh, service: usize) -> u32 {
-    let callers = mesh.edges.iter().filter(|edge| edge.callee == service);
-    let proxies = callers.map(|edge| match edge.caller {
-        Some(caller) => mesh.services[caller]
-            .instances
-            .first()
-            .map_or(0, |step| step.instances),
-        None => edge.gateway_proxies,
-    });
-    proxies.sum()
 }
 
 /// Services that more work reaches than their instances can do.

@@ -1,14 +1,10 @@
-//! How fast the simulation is: 20 services with every feature on, and one M/M/4. Prints one line each, for `make bench-simulate`.
-
-#![allow(clippy::print_stdout)]
-
-use std::time::Instant;
+//! Twenty services with every feature on, for the benchmarks.
 
 use foremesh_model::{LoadBalancing, OutlierEjection, RateLimit, Slo, WarmUp};
 use foremesh_simulate::{
     Arrivals, Connections, EdgeModel, EntryModel, LimitsModel, Localities, Locality,
-    LocalityBalancing, Mesh, ProxyModel, RetryModel, RunOptions, ServiceModel, Stage,
-    SuccessRateEjection, Times, simulate,
+    LocalityBalancing, Mesh, ProxyModel, RetryModel, ServiceModel, Stage, SuccessRateEjection,
+    Times,
 };
 
 const PROXY: ProxyModel = ProxyModel {
@@ -17,7 +13,7 @@ const PROXY: ProxyModel = ProxyModel {
 };
 
 /// Twenty services in four layers; limits, retries, timeouts, ejection, slow start, connections and bursts all at work.
-fn every_feature(rps: f64) -> Mesh {
+pub fn every_feature(rps: f64) -> Mesh {
     let mut services = Vec::new();
     let mut edges = Vec::new();
     let edge = |caller: Option<usize>, callee: usize, calls: f64| EdgeModel {
@@ -166,41 +162,11 @@ fn every_feature(rps: f64) -> Mesh {
     }
 }
 
-fn report(label: &str, mesh: &Mesh, seconds: f64) -> Result<(), foremesh_simulate::SimulateError> {
-    let options = RunOptions {
-        measured_s: seconds,
-        warm_up_s: 1.0,
-        seed: 7,
-    };
-    let started = Instant::now();
-    let run = simulate(mesh, &options)?;
-    let took = started.elapsed().as_secs_f64();
-    let entry = &run.entries[0];
-    println!(
-        "{label}: {:.2} million events/s, {:.0} requests/s, {} events, {:.2} s; mean {:.2} ms, p99 {:.1} ms, availability {:.4}, most open calls {}",
-        run.events as f64 / took / 1e6,
-        run.roots as f64 / took,
-        run.events,
-        took,
-        entry.latency.mean_ms(),
-        entry.latency.quantile_ms(0.99),
-        entry.availability(),
-        run.most_open_calls
-    );
-    Ok(())
-}
-
-fn main() -> Result<(), foremesh_simulate::SimulateError> {
-    report("20 services, every feature", &every_feature(1000.0), 120.0)?;
-    report(
-        "the same, ten times as long",
-        &every_feature(1000.0),
-        1200.0,
-    )?;
-    let mm4 = Mesh::single(
+/// M/M/4 at 80%: 10 ms of work, 320 customers a second.
+pub fn m_m_4() -> Mesh {
+    Mesh::single(
         ServiceModel::plain("queue", 1, 4, Times::Exponential { mean_ms: 10.0 }),
         LoadBalancing::Random,
         Arrivals::steady(320.0),
-    );
-    report("M/M/4 at 0.8", &mm4, 10_000.0)
+    )
 }
