@@ -64,7 +64,12 @@ bench-plan: release ## Time `terraform plan`: trivial, and 500 entries × 90 day
 	scripts/bench-plan
 
 .PHONY: bench-simulate
-bench-simulate: ## Time the simulation
+bench-simulate: ## Time the simulation and its steady state in formulas, and hold the second against the first
 	cargo run --release -p foremesh-simulate --example simulate_speed
+	cargo run --release -p foremesh-simulate --example steady_state
+
+.PHONY: calibrate-waits
+calibrate-waits: ## Fit the numbers of the load balancers to the simulation and print how far they are off
+	cargo run --release -p foremesh-simulate --example calibrate_waits
 
 -include planner/forecast/bench/bench.mk

@@ -125,7 +125,10 @@ impl Pair {
         let attempts = (0..mesh.edges.len())
             .map(|e| {
                 let seen = &report.edges[&mesh.edge_name(e)];
-                (seen.attempts_per_call.mean, answer.edges[e].attempts_per_call)
+                (
+                    seen.attempts_per_call.mean,
+                    answer.edges[e].attempts_per_call,
+                )
             })
             .collect();
         Ok(Self {
@@ -147,5 +150,8 @@ pub fn of_rank(values: &[f64], share: f64) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let at = (sorted.len() as f64 * share) as usize;
-    sorted.get(at.min(sorted.len().saturating_sub(1))).copied().unwrap_or(0.0)
+    sorted
+        .get(at.min(sorted.len().saturating_sub(1)))
+        .copied()
+        .unwrap_or(0.0)
 }

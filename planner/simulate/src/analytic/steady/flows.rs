@@ -5,7 +5,7 @@ use foremesh_model::LoadBalancing;
 use super::{
     Load, SteadyState, Work,
     answer::ServiceAnswer,
-    calls::{Attempt, Attempts, all_answered},
+    calls::{EdgeState, all_answered},
 };
 use crate::{
     Arrivals, Mesh,
@@ -90,7 +90,12 @@ impl Flow {
         1.0 + mean * self.factor_variance
     }
 
-    /// Share of requests that its token buckets let through.
+    /// Mean milliseconds of the wait for a worker.
+    pub(super) fn wait_ms(&self) -> f64 {
+        self.wait.moments().mean
+    }
+
+    /// Requests a second that the token buckets let through.
     pub(super) fn unthrottled_rps(&self) -> f64 {
         self.requests_rps * (1.0 - self.throttled)
     }
@@ -104,7 +109,7 @@ impl Flow {
         let workers = f64::from(workers.max(1));
         let busy = |rps: f64| rps * work.mean_ms / 1000.0 / workers;
         let needs = (busy(self.requests_rps) / FULL).ceil();
-        let wait = self.wait.moments().mean;
+        let wait = self.wait_ms();
         let unthrottled = self.unthrottled_rps();
         ServiceAnswer {
             requests_rps: self.requests_rps,
@@ -154,20 +159,17 @@ impl SteadyState {
                     let mut answered = 1.0 - mesh.services[*member].error_rate;
                     for call in &self.calls.by_caller[*member] {
                         let below = self.flows[call.callee].answered;
-                        let attempt = Attempt {
-                            answered: below,
-                            error: 1.0 - below,
-                            timeout: 0.0,
-                        };
-                        let retries = &mesh.edges[call.edge].retries;
-                        let attempts = Attempts::of(&attempt, retries, 1.0);
-                        self.edges[call.edge].attempts = attempts.made;
-                        self.edges[call.edge].availability = attempts.answered;
-                        answered *= all_answered(attempts.answered, call.fan_out);
+                        let edge = EdgeState::expected(below, &mesh.edges[call.edge].retries);
+                        answered *= all_answered(edge.availability, call.fan_out);
+                        self.edges[call.edge] = edge;
                     }
                     self.flows[*member].answered = answered;
                 }
             }
+        }
+        for entry in &mesh.entries {
+            let below = self.flows[self.edge_ends[entry.edge]].answered;
+            self.edges[entry.edge] = EdgeState::expected(below, &mesh.edges[entry.edge].retries);
         }
     }
 
@@ -318,14 +320,16 @@ impl SteadyState {
         let unthrottled = flow.unthrottled_rps();
         if places < u32::MAX {
             let offered = unthrottled * work.mean_ms / 1000.0;
-            let share = workers.split_share(instances, unthrottled);
             let split = refused(servers, places, offered / parts);
-            let pooled = refused(
-                servers.saturating_mul(instances),
-                places.saturating_mul(instances),
-                offered,
-            );
-            flow.refused = share * split + (1.0 - share) * pooled;
+            if split > 0.0 {
+                let share = workers.split_share(instances, unthrottled);
+                let pooled = refused(
+                    servers.saturating_mul(instances),
+                    places.saturating_mul(instances),
+                    offered,
+                );
+                flow.refused = share * split + (1.0 - share) * pooled;
+            }
         }
         flow.pass = flow.passes();
         flow.admitted_rps = flow.requests_rps * flow.pass;

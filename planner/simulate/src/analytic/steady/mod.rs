@@ -22,7 +22,7 @@ use flows::Flow;
 /// Rounds after which the last answer counts.
 const MOST_ROUNDS: u32 = 30;
 /// Attempts for each call and shares that move less than this from round to round agree.
-const AGREE: f64 = 1e-4;
+const AGREE: f64 = 5e-4;
 
 /// What changes from one evaluation to the next beside the settings of the mesh.
 #[derive(Debug, Clone, PartialEq, Default)]
