@@ -23,17 +23,17 @@ const MOST_SWEEPS: usize = 200;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Flow {
     /// Requests a second that reach an instance; of them those from outside the circle.
-    requests_rps: f64,
+    pub(super) requests_rps: f64,
     outside_rps: f64,
-    proxies: CallerProxies,
+    pub(super) proxies: CallerProxies,
     /// Rate × how much more its arrivals vary than a Poisson process's: as departures of queues, and as calls made together.
-    departures: f64,
-    together: f64,
+    pub(super) departures: f64,
+    pub(super) together: f64,
     /// Balancer of most requests.
     balancing: LoadBalancing,
     most_rps: f64,
     /// Variance of the factor by which the rate of a second differs from its mean.
-    factor_variance: f64,
+    pub(super) factor_variance: f64,
     /// Shares turned away by token buckets, by full queues, and by places inside (found on the way up).
     throttled: f64,
     refused: f64,
@@ -70,6 +70,15 @@ impl Default for Flow {
             inside_ms: 0.0,
         }
     }
+}
+
+/// An inflow into a service.
+struct Inflow {
+    rps: f64,
+    proxies: u32,
+    departures: f64,
+    together: f64,
+    balancing: LoadBalancing,
 }
 
 impl Flow {
@@ -123,18 +132,7 @@ impl Flow {
             has_instances: instances,
         }
     }
-}
 
-/// An inflow into a service.
-struct Inflow {
-    rps: f64,
-    proxies: u32,
-    departures: f64,
-    together: f64,
-    balancing: LoadBalancing,
-}
-
-impl Flow {
     fn add(&mut self, inflow: &Inflow) {
         let rps = inflow.rps;
         self.proxies.add(rps, inflow.proxies);
@@ -398,33 +396,5 @@ impl SteadyState {
                 });
             }
         }
-    }
-}
-
-impl Flow {
-    /// Squared coefficient of variation of the time between arrivals at one instance, as its queue feels it: departures of its callers split
-    /// and superposed (Whitt, *The queueing network analyzer*, 1983), calls made together, and seconds with a rate of their own, as much of
-    /// which is felt as lies in the time in which the queue forgets (index of dispersion for counts of that time).
-    fn arrival_cv2(&self, workers: &Workers, instances: u32, utilisation: f64) -> f64 {
-        if self.requests_rps <= 0.0 {
-            return 1.0;
-        }
-        let idle = (1.0 - utilisation).max(1.0 - FULL);
-        let streams = self.proxies.equal();
-        let felt = 1.0 / (1.0 + 4.0 * idle * idle * (streams - 1.0).max(0.0));
-        let variability = 0.5 * (1.0 + workers.service_cv2);
-        let forgets_s = workers.holding_ms / 1000.0 * variability
-            / (f64::from(workers.per_instance.max(1)) * idle * idle);
-        let burst = if forgets_s < 1.0 {
-            forgets_s - forgets_s * forgets_s / 3.0
-        } else {
-            1.0 - 1.0 / (3.0 * forgets_s)
-        };
-        let each = self.requests_rps / f64::from(instances.max(1));
-        let cv2 = 1.0
-            + felt * self.departures / self.requests_rps
-            + self.together / self.requests_rps
-            + each * self.factor_variance * burst;
-        cv2.clamp(0.1, 1e4)
     }
 }

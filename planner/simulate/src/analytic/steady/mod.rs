@@ -9,6 +9,7 @@
 //! bounds that are kept.
 
 mod answer;
+mod arrivals;
 mod calls;
 mod flows;
 
@@ -63,8 +64,8 @@ impl Load {
             .services
             .iter()
             .map(|service| {
-                let so_far = service.instances.iter().filter(|s| s.starts_s <= time_s);
-                so_far.last().map_or(0, |step| step.instances)
+                let mut so_far = service.instances.iter().filter(|s| s.starts_s <= time_s);
+                so_far.next_back().map_or(0, |step| step.instances)
             })
             .collect();
         Self {
