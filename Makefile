@@ -80,5 +80,9 @@ bench-hindcast: ## Replay the launches of docs/guides/hindcast.md and write what
 	cargo build --release -p foremesh-cli -p foremesh-shop-telemetry
 	scripts/bench-hindcast
 
+.PHONY: calibrate-waits
+calibrate-waits: ## Fit the numbers of the load balancers to the simulation and print how far they are off
+	cargo run --release -p foremesh-simulate --example calibrate_waits
+
 -include planner/forecast/bench/bench.mk
 -include planner/simulate/bench/bench.mk

@@ -8,9 +8,12 @@
 mod retries;
 
 use foremesh_model::{quantise, quantise_up};
+use foremesh_simulate::{
+    RetryModel,
+    analytic::{Call, GammaQuantile, Moments},
+};
 
 use crate::ground::Ground;
-use foremesh_simulate::analytic::{Call, GammaQuantile, Moments};
 pub use retries::MOST_AMPLIFICATION;
 pub(crate) use retries::{RETRY_BUDGET_MIN_CONCURRENT, RETRY_BUDGET_PERCENT};
 use retries::{Retry, grant_retries};
@@ -52,11 +55,10 @@ pub(crate) struct CallPlans {
     pub crowded: Vec<usize>,
 }
 
-/// Milliseconds of backoff before all retries together, at their longest: n-th at most (2ⁿ − 1) times the base and ten times it.
+/// Milliseconds of backoff before all retries together, at their longest ([`RetryModel::most_wait`]).
 pub(crate) fn longest_backoff_ms(attempts: u32, base_ms: u32) -> u64 {
-    (1..=attempts.min(64))
-        .map(|n| u64::from(base_ms) * (2u64.pow(n.min(10)) - 1).min(10))
-        .sum()
+    let waits = (1..=attempts.min(64)).map(|n| f64::from(base_ms) * RetryModel::most_wait(n));
+    waits.sum::<f64>().ceil() as u64
 }
 
 /// The largest number an engineer would write that is not above `value`, at least 1.

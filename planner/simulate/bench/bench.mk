@@ -4,11 +4,12 @@ simulate_bench := planner/simulate/bench
 simulate_cache := .cache/bench-simulate
 
 .PHONY: bench-simulate
-bench-simulate: $(simulate_cache)/venv/installed ## Time the simulation, beside SimPy and Ciw
+bench-simulate: $(simulate_cache)/venv/installed ## Time the simulation, beside SimPy and Ciw, and its steady state in formulas
 	cargo build --release -p foremesh-simulate --example simulate_speed
 	$(simulate_cache)/venv/bin/python $(simulate_bench)/bench.py $${CARGO_TARGET_DIR:-target}/release/examples/simulate_speed \
 	$(simulate_cache)/venv/bin/python $(shell command -v valgrind >/dev/null && echo --instructions)
 	cargo bench -p foremesh-simulate --bench requests
+	cargo run --release -p foremesh-simulate --example steady_state
 
 .PHONY: validate-closed-forms
 validate-closed-forms: ## Hold the simulation against queues whose answer is known, at 95% utilisation (minutes)

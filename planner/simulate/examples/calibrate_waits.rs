@@ -112,8 +112,9 @@ fn solve(mut a: Vec<Vec<f64>>, mut b: Vec<f64>) -> Vec<f64> {
         b.swap(pivot, best.unwrap_or(pivot));
         for row in pivot + 1..n {
             let factor = a[row][pivot] / a[pivot][pivot];
-            for column in pivot..n {
-                a[row][column] -= factor * a[pivot][column];
+            let above = a[pivot].clone();
+            for (value, above) in a[row].iter_mut().zip(&above).skip(pivot) {
+                *value -= factor * above;
             }
             b[row] -= factor * b[pivot];
         }

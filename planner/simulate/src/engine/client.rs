@@ -8,12 +8,10 @@ use super::{
     parts::{Call, CallState, NONE, TRIED, Threads, Work, WorkState},
     purpose,
 };
-use crate::{Connections, Outcome};
+use crate::{Connections, Outcome, RetryModel};
 
 /// Requests that wait at a proxy at most, where no limit is set: memory is not endless.
 pub(super) const MOST_WAITING: u32 = 65_536;
-/// Backoff grows up to this many times its base (Envoy's default).
-const MOST_BACKOFF: f64 = 10.0;
 
 /// When a request that reaches a proxy at a time has passed it.
 #[inline]
@@ -360,8 +358,7 @@ impl Engine<'_> {
         call.counted_retry = true;
         call.attempt += 1;
         call.state = CallState::BackingOff;
-        let doubled = 2f64.powi(call.attempt as i32 - 1).min(MOST_BACKOFF);
-        let most = doubled * retries.base_backoff_ms;
+        let most = RetryModel::most_wait(call.attempt) * retries.base_backoff_ms;
         let drawn = uniform(mix(
             mix(call.stream, purpose::BACKOFF),
             u64::from(call.attempt),

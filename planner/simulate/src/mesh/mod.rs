@@ -202,6 +202,15 @@ pub struct RetryModel {
     pub other_draws: u32,
 }
 
+impl RetryModel {
+    /// The n-th retry (from 1) waits a time that is drawn below this many times the base: Envoy doubles it up to ten times (`max_interval`).
+    #[must_use]
+    pub fn most_wait(n: u32) -> f64 {
+        const MOST: f64 = 10.0;
+        2f64.powi(n.clamp(1, 64) as i32 - 1).min(MOST)
+    }
+}
+
 /// What one proxy of a caller holds open.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LimitsModel {

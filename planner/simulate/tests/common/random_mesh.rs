@@ -58,6 +58,7 @@ pub fn random_mesh(seed: u64) -> Mesh {
                 budget_percent: Some(20.0),
                 budget_min_concurrent: 5,
                 base_backoff_ms: 25.0,
+                other_draws: 0,
             };
         }
     }
@@ -97,6 +98,7 @@ pub fn random_mesh(seed: u64) -> Mesh {
         edge: 0,
         arrivals: Arrivals::steady(rps),
         slo: Slo::default(),
+        ramp: Vec::new(),
     });
     mesh
 }

@@ -11,9 +11,6 @@ use crate::{
     },
 };
 
-/// Backoff grows up to this many times its base (Envoy's default).
-const MOST_BACKOFF: f64 = 10.0;
-
 /// What is known of an edge so far.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct EdgeState {
@@ -45,6 +42,21 @@ impl Default for EdgeState {
 }
 
 impl EdgeState {
+    /// Where nothing but errors of the callee, of which this share is answered, decides.
+    pub(super) fn expected(answered: f64, retries: &RetryModel) -> Self {
+        let attempt = Attempt {
+            answered,
+            error: 1.0 - answered,
+            timeout: 0.0,
+        };
+        let attempts = Attempts::of(&attempt, retries, 1.0);
+        Self {
+            attempts: attempts.made,
+            availability: attempts.answered,
+            ..Self::default()
+        }
+    }
+
     pub(super) fn answer(&self) -> EdgeAnswer {
         EdgeAnswer {
             calls_rps: self.calls_rps,
@@ -60,7 +72,7 @@ impl EdgeState {
 
 /// How one attempt ends.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Attempt {
+struct Attempt {
     /// Shares: answered, failed by the service, and ended by the attempt's own timeout; the rest was turned away.
     pub answered: f64,
     pub error: f64,
@@ -69,7 +81,7 @@ pub(super) struct Attempt {
 
 /// Several attempts together.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Attempts {
+struct Attempts {
     /// Attempts for each call.
     pub made: f64,
     /// Share of calls that end answered, and by the timeout of their last attempt.
@@ -82,7 +94,7 @@ pub(super) struct Attempts {
 
 impl Attempts {
     /// `granted`: the chance that the budget has room for another.
-    pub(super) fn of(attempt: &Attempt, retries: &RetryModel, granted: f64) -> Self {
+    fn of(attempt: &Attempt, retries: &RetryModel, granted: f64) -> Self {
         let wanted = |outcome, share: f64| {
             if tried_again(retries, outcome) {
                 share
@@ -129,7 +141,7 @@ impl Attempts {
             if chance < 1e-9 {
                 break;
             }
-            let most = (2f64.powi(n.min(30) as i32 + 1) - 1.0).min(MOST_BACKOFF) * base_backoff_ms;
+            let most = RetryModel::most_wait(n + 1) * base_backoff_ms;
             time = time.plus(failed).plus(Moments {
                 mean: 0.5 * most,
                 variance: most * most / 12.0,
@@ -318,14 +330,16 @@ impl View for Upward<'_> {
         let instances = self.load.instances[service].max(1);
         let flow = &mut self.flows[service];
         // Who finds every place inside taken waits at the proxy, or is refused on the next way down.
-        let busy = flow.admitted_rps / f64::from(instances) * whole.mean / 1000.0;
+        // The wait for a worker is no part of it: that queue is counted on the way down.
+        let held_ms = (whole.mean - flow.wait_ms()).max(0.0);
+        let busy = flow.admitted_rps / f64::from(instances) * held_ms / 1000.0;
         let places = model.max_concurrent_requests.max(1);
         let mut inside = whole;
         if f64::from(places) < busy + 10.0 * busy.sqrt() + 20.0 {
-            let longest = f64::from(model.max_pending_requests) * whole.mean / f64::from(places);
-            inside = inside.plus(waiting(places, busy, whole.mean, longest));
+            let longest = f64::from(model.max_pending_requests) * held_ms / f64::from(places);
+            inside = inside.plus(waiting(places, busy, held_ms, longest));
         }
-        let asked = flow.unthrottled_rps() / f64::from(instances) * whole.mean / 1000.0;
+        let asked = flow.unthrottled_rps() / f64::from(instances) * held_ms / 1000.0;
         let all = places.saturating_add(model.max_pending_requests);
         let turned_away = refused(places, all, asked);
         self.moved = self

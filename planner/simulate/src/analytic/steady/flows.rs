@@ -5,7 +5,7 @@ use foremesh_model::LoadBalancing;
 use super::{
     Load, SteadyState, Work,
     answer::ServiceAnswer,
-    calls::{Attempt, Attempts, all_answered},
+    calls::{EdgeState, all_answered},
 };
 use crate::{
     Arrivals, Mesh,
@@ -23,17 +23,17 @@ const MOST_SWEEPS: usize = 200;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Flow {
     /// Requests a second that reach an instance; of them those from outside the circle.
-    requests_rps: f64,
+    pub(super) requests_rps: f64,
     outside_rps: f64,
-    proxies: CallerProxies,
+    pub(super) proxies: CallerProxies,
     /// Rate × how much more its arrivals vary than a Poisson process's: as departures of queues, and as calls made together.
-    departures: f64,
-    together: f64,
+    pub(super) departures: f64,
+    pub(super) together: f64,
     /// Balancer of most requests.
     balancing: LoadBalancing,
     most_rps: f64,
     /// Variance of the factor by which the rate of a second differs from its mean.
-    factor_variance: f64,
+    pub(super) factor_variance: f64,
     /// Shares turned away by token buckets, by full queues, and by places inside (found on the way up).
     throttled: f64,
     refused: f64,
@@ -72,6 +72,15 @@ impl Default for Flow {
     }
 }
 
+/// An inflow into a service.
+struct Inflow {
+    rps: f64,
+    proxies: u32,
+    departures: f64,
+    together: f64,
+    balancing: LoadBalancing,
+}
+
 impl Flow {
     /// Forgets what flowed in the round before, and keeps what was found on the way up.
     fn begin(&mut self) {
@@ -90,7 +99,12 @@ impl Flow {
         1.0 + mean * self.factor_variance
     }
 
-    /// Share of requests that its token buckets let through.
+    /// Mean milliseconds of the wait for a worker.
+    pub(super) fn wait_ms(&self) -> f64 {
+        self.wait.moments().mean
+    }
+
+    /// Requests a second that the token buckets let through.
     pub(super) fn unthrottled_rps(&self) -> f64 {
         self.requests_rps * (1.0 - self.throttled)
     }
@@ -104,7 +118,7 @@ impl Flow {
         let workers = f64::from(workers.max(1));
         let busy = |rps: f64| rps * work.mean_ms / 1000.0 / workers;
         let needs = (busy(self.requests_rps) / FULL).ceil();
-        let wait = self.wait.moments().mean;
+        let wait = self.wait_ms();
         let unthrottled = self.unthrottled_rps();
         ServiceAnswer {
             requests_rps: self.requests_rps,
@@ -118,18 +132,7 @@ impl Flow {
             has_instances: instances,
         }
     }
-}
 
-/// An inflow into a service.
-struct Inflow {
-    rps: f64,
-    proxies: u32,
-    departures: f64,
-    together: f64,
-    balancing: LoadBalancing,
-}
-
-impl Flow {
     fn add(&mut self, inflow: &Inflow) {
         let rps = inflow.rps;
         self.proxies.add(rps, inflow.proxies);
@@ -154,20 +157,17 @@ impl SteadyState {
                     let mut answered = 1.0 - mesh.services[*member].error_rate;
                     for call in &self.calls.by_caller[*member] {
                         let below = self.flows[call.callee].answered;
-                        let attempt = Attempt {
-                            answered: below,
-                            error: 1.0 - below,
-                            timeout: 0.0,
-                        };
-                        let retries = &mesh.edges[call.edge].retries;
-                        let attempts = Attempts::of(&attempt, retries, 1.0);
-                        self.edges[call.edge].attempts = attempts.made;
-                        self.edges[call.edge].availability = attempts.answered;
-                        answered *= all_answered(attempts.answered, call.fan_out);
+                        let edge = EdgeState::expected(below, &mesh.edges[call.edge].retries);
+                        answered *= all_answered(edge.availability, call.fan_out);
+                        self.edges[call.edge] = edge;
                     }
                     self.flows[*member].answered = answered;
                 }
             }
+        }
+        for entry in &mesh.entries {
+            let below = self.flows[self.edge_ends[entry.edge]].answered;
+            self.edges[entry.edge] = EdgeState::expected(below, &mesh.edges[entry.edge].retries);
         }
     }
 
@@ -318,14 +318,16 @@ impl SteadyState {
         let unthrottled = flow.unthrottled_rps();
         if places < u32::MAX {
             let offered = unthrottled * work.mean_ms / 1000.0;
-            let share = workers.split_share(instances, unthrottled);
             let split = refused(servers, places, offered / parts);
-            let pooled = refused(
-                servers.saturating_mul(instances),
-                places.saturating_mul(instances),
-                offered,
-            );
-            flow.refused = share * split + (1.0 - share) * pooled;
+            if split > 0.0 {
+                let share = workers.split_share(instances, unthrottled);
+                let pooled = refused(
+                    servers.saturating_mul(instances),
+                    places.saturating_mul(instances),
+                    offered,
+                );
+                flow.refused = share * split + (1.0 - share) * pooled;
+            }
         }
         flow.pass = flow.passes();
         flow.admitted_rps = flow.requests_rps * flow.pass;
@@ -394,33 +396,5 @@ impl SteadyState {
                 });
             }
         }
-    }
-}
-
-impl Flow {
-    /// Squared coefficient of variation of the time between arrivals at one instance, as its queue feels it: departures of its callers split
-    /// and superposed (Whitt, *The queueing network analyzer*, 1983), calls made together, and seconds with a rate of their own, as much of
-    /// which is felt as lies in the time in which the queue forgets (index of dispersion for counts of that time).
-    fn arrival_cv2(&self, workers: &Workers, instances: u32, utilisation: f64) -> f64 {
-        if self.requests_rps <= 0.0 {
-            return 1.0;
-        }
-        let idle = (1.0 - utilisation).max(1.0 - FULL);
-        let streams = self.proxies.equal();
-        let felt = 1.0 / (1.0 + 4.0 * idle * idle * (streams - 1.0).max(0.0));
-        let variability = 0.5 * (1.0 + workers.service_cv2);
-        let forgets_s = workers.holding_ms / 1000.0 * variability
-            / (f64::from(workers.per_instance.max(1)) * idle * idle);
-        let burst = if forgets_s < 1.0 {
-            forgets_s - forgets_s * forgets_s / 3.0
-        } else {
-            1.0 - 1.0 / (3.0 * forgets_s)
-        };
-        let each = self.requests_rps / f64::from(instances.max(1));
-        let cv2 = 1.0
-            + felt * self.departures / self.requests_rps
-            + self.together / self.requests_rps
-            + each * self.factor_variance * burst;
-        cv2.clamp(0.1, 1e4)
     }
 }

@@ -9,6 +9,7 @@
 //! bounds that are kept.
 
 mod answer;
+mod arrivals;
 mod calls;
 mod flows;
 
@@ -22,7 +23,7 @@ use flows::Flow;
 /// Rounds after which the last answer counts.
 const MOST_ROUNDS: u32 = 30;
 /// Attempts for each call and shares that move less than this from round to round agree.
-const AGREE: f64 = 1e-4;
+const AGREE: f64 = 5e-4;
 
 /// What changes from one evaluation to the next beside the settings of the mesh.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -63,8 +64,8 @@ impl Load {
             .services
             .iter()
             .map(|service| {
-                let so_far = service.instances.iter().filter(|s| s.starts_s <= time_s);
-                so_far.last().map_or(0, |step| step.instances)
+                let mut so_far = service.instances.iter().filter(|s| s.starts_s <= time_s);
+                so_far.next_back().map_or(0, |step| step.instances)
             })
             .collect();
         Self {
