@@ -267,7 +267,7 @@ fn numbers(mesh: &Mesh, run: &Run) -> Numbers {
         edges,
         services,
         cost_per_hour: costs
-            .map(|(run, model)| run.instance_s / seconds * model.cost_per_hour)
+            .map(|(run, model)| run.paid_instance_s / seconds * model.cost_per_hour)
             .sum(),
         violation_minutes_per_hour: run
             .entries

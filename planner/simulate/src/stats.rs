@@ -132,6 +132,8 @@ pub struct ServiceRun {
     pub queued_s: f64,
     /// Instance-seconds, from order to end.
     pub instance_s: f64,
+    /// The same as they are paid for: in proportion to the workers where a controller changed them.
+    pub paid_instance_s: f64,
     /// Requests refused by the token bucket.
     pub rate_limited: u64,
     /// Requests refused for want of a place.

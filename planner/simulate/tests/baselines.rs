@@ -182,9 +182,10 @@ fn autothrottle_gives_quota_back_with_latency_held() {
     // Four of sixteen workers are busy; later eight.
     let mut mesh = server(vec![200.0, 200.0, 200.0, 400.0]);
     mesh.services[0].workers = 16;
+    mesh.services[0].cost_per_hour = 1.0;
     let workers = Arc::new(Mutex::new(Vec::new()));
     let throttled = Arc::new(Mutex::new(Vec::new()));
-    let entry = at_entry(&mesh, 120.0, || {
+    let report = run(&mesh, 120.0, || {
         vec![Recorded {
             law: Captain::new(&[(0, 16)], 0.06),
             workers: workers.clone(),
@@ -203,7 +204,10 @@ fn autothrottle_gives_quota_back_with_latency_held() {
     let seen = throttled.lock().unwrap();
     let share = seen.iter().filter(|(_, t)| *t).count() as f64 / seen.len() as f64;
     assert!(share > 0.0 && share < 3.0 * 0.06, "{share}");
+    let cost = report.cost_per_hour.mean;
+    assert!((cost - mean(120.0, 240.0) / 16.0).abs() < 0.02, "{cost}");
     // 92 ms is the 99th percentile of the work alone.
+    let entry = &report.entries["s"];
     assert!(entry.latency_p99_ms.mean < 120.0, "{entry:?}");
 }
 

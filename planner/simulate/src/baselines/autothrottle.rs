@@ -11,7 +11,7 @@
 //! quota; workers here never exceed theirs, they leave requests waiting. So a period counts as throttled where requests still wait for a worker at
 //! its end, which is when the demand of the period and what it began with did not fit. (The share of requests that waited would be something else:
 //! bursts within a period do not throttle it.) Use is counted when work is done. The upper level, a bandit that sets the target, is left out: the
-//! target is given. The report counts instances, not workers, so that what is saved shows in utilisation and not in cost.
+//! target is given. An instance costs in proportion to its workers, so that quota given back is saved and quota taken is paid.
 
 use std::collections::VecDeque;
 

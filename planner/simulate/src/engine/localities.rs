@@ -128,14 +128,21 @@ impl Engine<'_> {
                 let from = self.proxies[self.proxy_index(call.edge, call.proxy)].locality as usize;
                 let pools: [Pool; DISTANCES] =
                     std::array::from_fn(|distance| Pool::Near(from, distance));
-                let health = pools.map(|pool| health(pool, *overprovisioning_percent));
-                // What all can take together is the whole, if they can take less than it.
-                let whole = health.iter().sum::<f64>().min(1.0);
-                let loads = cascade(health, whole);
                 let first = || {
                     let there = |pool: &&Pool| !self.pool_hosts(service, **pool).is_empty();
                     pools.iter().find(there).copied()
                 };
+                // With everything in rotation the nearest take all: most attempts need no shares.
+                if !judged
+                    && *overprovisioning_percent >= 100
+                    && let Some(nearest) = first()
+                {
+                    return nearest;
+                }
+                let health = pools.map(|pool| health(pool, *overprovisioning_percent));
+                // What all can take together is the whole, if they can take less than it.
+                let whole = health.iter().sum::<f64>().min(1.0);
+                let loads = cascade(health, whole);
                 pick(&pools, &loads, uniform(key))
                     .or_else(first)
                     .unwrap_or(Pool::All)

@@ -329,6 +329,9 @@ impl Engine<'_> {
             run.queued_s += seconds * f64::from(part.queued);
             run.offered_s += seconds * f64::from(part.ready) * f64::from(part.workers);
             run.instance_s += seconds * f64::from(part.ordered);
+            let planned = f64::from(self.mesh.services[service].workers.max(1));
+            run.paid_instance_s +=
+                seconds * f64::from(part.ordered) * (f64::from(part.workers) / planned);
         }
         part.area_at = self.now;
     }
