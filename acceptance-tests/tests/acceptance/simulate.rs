@@ -117,11 +117,11 @@ fn whatever_stands_in_the_plans_place_runs_and_costs_what_it_should() {
     for policy in ["vegas", "gradient2", "dagor", "breakwater", "topfull"] {
         let (good, cost) = of_policy(policy);
         assert!(good > 1.5 * open, "{policy}: {good}, {open} without limits");
-        assert_eq!(cost, planned_cost, "{policy}");
+        assert!((cost - planned_cost).abs() < 1e-6, "{policy}: {cost}");
     }
     // What takes more processors pays for them; a trigger beside an autoscaler never asks for less.
     let (hpa, keda) = (of_policy("hpa"), of_policy("keda-cron"));
-    assert!(keda.1 >= hpa.1, "{keda:?} {hpa:?}");
+    assert!(keda.1 >= hpa.1 - 1e-6, "{keda:?} {hpa:?}");
     let (good, cost) = of_policy("autothrottle");
     assert!(good > 1.5 * open && cost > planned_cost, "{good} at {cost}");
     assert!(of_policy("hpa-tuned").1 > planned_cost);
