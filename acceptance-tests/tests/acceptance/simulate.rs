@@ -182,3 +182,35 @@ fn the_whole_horizon_is_judged_by_windows() {
     );
     both.expect_code(1);
 }
+
+#[test]
+fn whatever_stands_in_the_plans_place_runs_and_costs_what_it_should() {
+    let workspace = shop();
+    plan(&workspace, "plan");
+    let of_policy = |policy: &str| {
+        let storm = ["--fault", "retry_storm:,factor=2,at=60"];
+        let run = simulate(&workspace, &[&storm[..], &["--policy", policy]].concat());
+        assert!(matches!(run.code, Some(0 | 2)), "{policy}: {run}");
+        let simulation = read(&run);
+        let good =
+            of(&simulation, "shop/api", "good_rps") + of(&simulation, "shop/frontend", "good_rps");
+        let cost = simulation["report"]["cost_per_hour"]["mean"]
+            .as_f64()
+            .unwrap();
+        (good, cost)
+    };
+    let (open, planned_cost) = of_policy("istio-defaults");
+    // What refuses keeps more than what does not, with the same instances.
+    for policy in ["vegas", "gradient2", "dagor", "breakwater", "topfull"] {
+        let (good, cost) = of_policy(policy);
+        assert!(good > 1.5 * open, "{policy}: {good}, {open} without limits");
+        assert!((cost - planned_cost).abs() < 1e-6, "{policy}: {cost}");
+    }
+    // What takes more processors pays for them; a trigger beside an autoscaler never asks for less.
+    let (hpa, keda) = (of_policy("hpa"), of_policy("keda-cron"));
+    assert!(keda.1 >= hpa.1 - 1e-6, "{keda:?} {hpa:?}");
+    let (good, cost) = of_policy("autothrottle");
+    assert!(good > 1.5 * open && cost > planned_cost, "{good} at {cost}");
+    assert!(of_policy("hpa-tuned").1 > planned_cost);
+    assert!(of_policy("static-headroom").1 < planned_cost);
+}
