@@ -97,8 +97,8 @@ const SHOWN_HOURS: usize = 6;
 fn day_text(simulation: &DaySimulation) -> String {
     let report = &simulation.report;
     let mut text = format!(
-        "{} hours at the {} quantile of demand: {} of {} that stand for all, {}% of the time, {} million requests\n\n",
-        number(report.hours),
+        "{:.0} hours at the {} quantile of demand: {} of {} that stand for all, {}% of the time, {} million requests\n\n",
+        report.hours,
         simulation.level,
         count(report.replications as usize, "run", "runs"),
         count(report.windows as usize, "window", "windows"),
@@ -241,7 +241,7 @@ fn text(simulation: &Simulation) -> String {
 }
 
 /// The two most frequent causes.
-fn failures(shares: &BTreeMap<String, foremesh_pipeline::Estimate>) -> String {
+fn failures(shares: &BTreeMap<String, Estimate>) -> String {
     let mut causes: Vec<_> = shares.iter().collect();
     causes.sort_by(|a, b| b.1.mean.total_cmp(&a.1.mean));
     let shown = causes
