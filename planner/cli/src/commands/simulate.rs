@@ -113,8 +113,8 @@ const SHOWN_HOURS: usize = 6;
 fn day_text(simulation: &DaySimulation) -> String {
     let report = &simulation.report;
     let mut text = format!(
-        "{} hours at the {} quantile of demand: {} of {} that stand for all, {}% of the time, {} million requests\n\n",
-        number(report.hours),
+        "{:.0} hours at the {} quantile of demand: {} of {} that stand for all, {}% of the time, {} million requests\n\n",
+        report.hours,
         simulation.level,
         count(report.replications as usize, "run", "runs"),
         count(report.windows as usize, "window", "windows"),

@@ -127,13 +127,9 @@ fn half_of_the_instances_break_the_day_by_windows_and_as_a_whole() {
     assert!(!windows.holds && !whole.holds);
     let minutes = |report: &DayReport| report.violation_minutes.mean;
     assert!(minutes(&whole) > 60.0, "{}", minutes(&whole));
-    let half = windows.violation_minutes.half_width.unwrap();
-    assert!(
-        (minutes(&windows) - minutes(&whole)).abs() < 1.5 * half.max(60.0),
-        "{} ±{half}, {}",
-        minutes(&windows),
-        minutes(&whole)
-    );
+    // Windows begin with empty queues: what the hours before left behind is missing, so they see a little less, and never much more.
+    let seen = minutes(&windows) / minutes(&whole);
+    assert!((0.8..1.05).contains(&seen), "{seen}");
 }
 
 #[test]
