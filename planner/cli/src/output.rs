@@ -1,15 +1,17 @@
 //! What a person sees: tables, a chart of demand, warnings, errors, progress; and the exit code that follows.
 
 use std::{
+    fmt,
     io::{IsTerminal, Write},
     process::ExitCode,
+    sync::Arc,
     time::Duration,
 };
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use foremesh_model::{Severity, Warning};
-use foremesh_pipeline::{PipelineError, condense};
-use indicatif::{ProgressBar, ProgressStyle};
+use foremesh_pipeline::{PipelineError, Progress, condense};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use serde::Serialize;
 
 /// Warnings of a plan that are shown; of each kind there are at most four. `plan.json` holds all.
@@ -109,6 +111,26 @@ pub fn progress(message: &'static str) -> ProgressBar {
         }
         bar.set_message(message);
         bar.enable_steady_tick(Duration::from_millis(120));
+    }
+    bar
+}
+
+/// The same with how much is done, once that is known.
+pub fn progress_of(message: &'static str, progress: &Arc<Progress>) -> ProgressBar {
+    let bar = crate::output::progress(message);
+    let watched = Arc::clone(progress);
+    let style = ProgressStyle::with_template("{spinner} {msg} {done} {elapsed}").map(|style| {
+        style.with_key("done", move |_: &ProgressState, text: &mut dyn fmt::Write| {
+            let (done, all) = watched.pieces();
+            if all > 0 {
+                let _ = write!(text, "{}%", done * 100 / all);
+            }
+        })
+    });
+    if std::io::stderr().is_terminal()
+        && let Ok(style) = style
+    {
+        bar.set_style(style);
     }
     bar
 }

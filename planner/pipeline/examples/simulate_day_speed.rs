@@ -165,7 +165,7 @@ fn timed(
     request: &SimulateDayRequest,
 ) -> Result<(), Box<dyn Error>> {
     let (started, before_s) = (Instant::now(), processor_s());
-    let simulation = simulate_day(plan, request)?;
+    let simulation = simulate_day(plan, request, &Default::default())?;
     let busy_s = processor_s() - before_s;
     report(label, &simulation, started.elapsed().as_secs_f64(), busy_s);
     Ok(())

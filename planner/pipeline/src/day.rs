@@ -1,7 +1,7 @@
 //! `foremesh simulate PLAN --day`: all hours of a plan by windows of time, or the whole of it once, second by second.
 
 use foremesh_model::{RegionPlan, graph::Visits};
-use foremesh_simulate::{Arrivals, Controller, EntryLoad, Mesh, PlanAssumptions, from_plan};
+use foremesh_simulate::{Arrivals, Controller, EntryLoad, Mesh, PlanAssumptions, Progress, from_plan};
 use serde::Serialize;
 
 use crate::{
@@ -87,6 +87,7 @@ pub struct DaySimulation {
 pub fn simulate_day(
     plan: &RegionPlan,
     request: &SimulateDayRequest,
+    progress: &Progress,
 ) -> Result<DaySimulation, PipelineError> {
     check(request)?;
     let hours = plan.settings.horizon_hours;
@@ -162,7 +163,8 @@ pub fn simulate_day(
                 .collect()
         }
     };
-    let tallies = run_windows(&lived, &replications, request.seed)?;
+    progress.expect(replications.iter().map(Vec::len).sum::<usize>() as u64);
+    let tallies = run_windows(&lived, &replications, request.seed, progress)?;
     Ok(DaySimulation {
         level: request.level,
         report: DayReport::of(&lived, &tallies, &|service| is_planned(plan, service)),

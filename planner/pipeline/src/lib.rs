@@ -33,7 +33,7 @@ pub use folder::{FileHashes, Folder, FolderError, OWNED_FILE, hash_files};
 pub use foremesh_forecast::SeriesForecast;
 pub use foremesh_observe::Observed;
 pub use foremesh_render::{Autoscaler, Finding, RenderError, RenderOptions, Target};
-pub use foremesh_simulate::{Estimate, Report};
+pub use foremesh_simulate::{Estimate, Progress, Report};
 pub use hindcast::{
     Contestant, DonorsFrom, ForecastCheck, HardHour, Hindcast, HindcastError, HindcastRequest,
     HindcastRow, hindcast,

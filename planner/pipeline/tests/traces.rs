@@ -48,7 +48,7 @@ fn round_trip(
     request: &SimulateRequest,
     requests: usize,
 ) -> (Simulation, ServiceGraph, String) {
-    let (simulation, traces) = simulate_traced(plan, request, Some(requests)).unwrap();
+    let (simulation, traces) = simulate_traced(plan, request, Some(requests), &Default::default()).unwrap();
     let traces = traces.unwrap();
     assert!(traces.len() <= requests);
     let lines = traces.otlp_lines();
@@ -198,7 +198,7 @@ fn the_quickstarts_plan_comes_back_from_its_traces() {
     let at: i64 = span["startTimeUnixNano"].as_str().unwrap().parse().unwrap();
     assert!((0..240).contains(&(at / 1_000_000_000 - starts)), "{at}");
     // The same bytes again.
-    let again = simulate_traced(&plan, &request, Some(4000))
+    let again = simulate_traced(&plan, &request, Some(4000), &Default::default())
         .unwrap()
         .1
         .unwrap();

@@ -14,6 +14,7 @@ mod error;
 mod from_plan;
 mod mesh;
 mod outcome;
+mod progress;
 mod quantiles;
 mod report;
 mod stats;
@@ -29,6 +30,7 @@ pub use mesh::{
     ServiceModel, Stage, SuccessRateEjection,
 };
 pub use outcome::Outcome;
+pub use progress::Progress;
 pub use quantiles::{Quantiles, Times};
 pub use report::{
     EdgeReport, EntryReport, Estimate, Report, ServiceReport, replicate, replicate_traced,

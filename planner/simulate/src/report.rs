@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use crate::{
-    Controller, Mesh, Outcome, Run, RunOptions, SimulateError, TraceSample,
+    Controller, Mesh, Outcome, Progress, Run, RunOptions, SimulateError, TraceSample,
     engine::{simulate_recorded, tables},
 };
 
@@ -303,7 +303,9 @@ pub fn replicate_with(
     replications: u32,
     controllers: &(dyn Fn() -> Vec<Box<dyn Controller>> + Sync),
 ) -> Result<Report, SimulateError> {
-    replicate_traced(mesh, options, replications, controllers, None).map(|(report, _)| report)
+    let progress = Progress::default();
+    replicate_traced(mesh, options, replications, controllers, None, &progress)
+        .map(|(report, _)| report)
 }
 
 /// As [`replicate_with`], with whole traces of at most `traces` requests of the first run's measured time, spread evenly over them.
@@ -316,9 +318,11 @@ pub fn replicate_traced(
     replications: u32,
     controllers: &(dyn Fn() -> Vec<Box<dyn Controller>> + Sync),
     traces: Option<usize>,
+    progress: &Progress,
 ) -> Result<(Report, Option<TraceSample>), SimulateError> {
     mesh.check()?;
     let tables = tables(mesh)?;
+    progress.expect(replications.max(1).into());
     let runs: Vec<(Numbers, Option<TraceSample>)> = (0..replications.max(1))
         .into_par_iter()
         .map(|i| {
@@ -327,8 +331,9 @@ pub fn replicate_traced(
                 ..*options
             };
             let traces = traces.filter(|_| i == 0);
-            simulate_recorded(mesh, &tables, &options, controllers(), traces)
-                .map(|(run, sample)| (numbers(mesh, &run), sample))
+            let run = simulate_recorded(mesh, &tables, &options, controllers(), traces);
+            progress.tick();
+            run.map(|(run, sample)| (numbers(mesh, &run), sample))
         })
         .collect::<Result<_, _>>()?;
     let (runs, samples): (Vec<Numbers>, Vec<_>) = runs.into_iter().unzip();

@@ -1,9 +1,11 @@
 //! `foremesh hindcast`: a launched region planned as of the day before, its real demand replayed against everybody's settings.
 
+use std::sync::Arc;
+
 use foremesh_model::RegionName;
 use foremesh_pipeline::{
     Contestant, DayEntry, DonorsFrom, Hindcast as Found, HindcastRequest, HindcastRow,
-    PipelineError, PlanRequest, hindcast,
+    PipelineError, PlanRequest, Progress, hindcast,
 };
 
 use super::simulate::estimate;
@@ -34,9 +36,11 @@ pub async fn run(args: &Hindcast, format: Format) -> Result<Outcome, PipelineErr
         events: args.events * 1e6,
         ..HindcastRequest::of(region)
     };
-    let progress = output::progress("planning, then replaying what came");
-    let found = hindcast(&asked, &PlanRequest::base(&args.request), &request).await;
-    progress.finish_and_clear();
+    let progress = Arc::new(Progress::default());
+    let bar = output::progress_of("planning, then replaying what came", &progress);
+    let base = PlanRequest::base(&args.request);
+    let found = hindcast(&asked, &base, &request, &progress).await;
+    bar.finish_and_clear();
     let found = found?;
     match format {
         Format::Json => output::print_json(&found),

@@ -1,9 +1,9 @@
 //! `foremesh simulate`: a plan under its hardest hour, with faults, or beside what others do; or all of its hours.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use foremesh_pipeline::{
-    DayOfPlan, DaySimulation, Estimate, PipelineError, SimulateDayRequest, SimulateRequest,
+    DayOfPlan, DaySimulation, Estimate, PipelineError, Progress, SimulateDayRequest, SimulateRequest,
     Simulation, read_plan, simulate_day, simulate_traced,
 };
 
@@ -35,10 +35,11 @@ pub fn run(args: &Simulate, format: Format) -> Result<Outcome, PipelineError> {
         seed: args.seed,
         replications: args.replications.unwrap_or(REPLICATIONS),
     };
-    let progress = output::progress("simulating");
+    let progress = Arc::new(Progress::default());
+    let bar = output::progress_of("simulating", &progress);
     let requests = args.trace.as_ref().map(|_| args.trace_requests as usize);
-    let simulated = simulate_traced(&plan, &request, requests);
-    progress.finish_and_clear();
+    let simulated = simulate_traced(&plan, &request, requests, &progress);
+    bar.finish_and_clear();
     let (simulation, traces) = simulated?;
     let written = args.trace.as_ref().zip(traces);
     if let Some((file, traces)) = &written {
@@ -92,9 +93,10 @@ fn run_day(args: &Simulate, day: Day, format: Format) -> Result<Outcome, Pipelin
         events: args.events * 1e6,
         of,
     };
-    let progress = output::progress("simulating");
-    let simulation = simulate_day(&plan, &request);
-    progress.finish_and_clear();
+    let progress = Arc::new(Progress::default());
+    let bar = output::progress_of("simulating", &progress);
+    let simulation = simulate_day(&plan, &request, &progress);
+    bar.finish_and_clear();
     let simulation = simulation?;
     match format {
         Format::Json => output::print_json(&simulation),

@@ -20,7 +20,7 @@ use foremesh_model::{
 use foremesh_observe::{ExistingLimits, ObserveError, Observed, read_limits};
 use foremesh_policy::Requirements;
 use foremesh_simulate::{
-    Controller, EntryLoad, LimitsModel, Mesh, PlanAssumptions, SimulateError, baselines, from_plan,
+    Controller, EntryLoad, LimitsModel, Mesh, PlanAssumptions, Progress, SimulateError, baselines, from_plan,
 };
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -194,6 +194,7 @@ pub async fn hindcast(
     asked: &PlanRequest,
     base: &Path,
     request: &HindcastRequest,
+    progress: &Progress,
 ) -> Result<Hindcast, PipelineError> {
     check(request)?;
     // Nothing but the launch is taken from this history until the plan is made.
@@ -256,9 +257,11 @@ pub async fn hindcast(
         (Contestant::Hpa, plain, scaled),
         (Contestant::Hindsight, hindsight, Vec::new()),
     ];
+    let windows: usize = replications.iter().map(Vec::len).sum();
+    progress.expect((windows * rows.len()) as u64);
     let rows = rows
         .into_iter()
-        .map(|(who, mesh, scaled)| contest.run(who, mesh, scaled, &replications))
+        .map(|(who, mesh, scaled)| contest.run((who, mesh, scaled), &replications, progress))
         .collect::<Result<Vec<_>, _>>()?;
     let mut warnings = sources.warnings;
     warnings.extend(limits.warnings);
@@ -548,10 +551,9 @@ impl Contest<'_> {
 
     fn run(
         &self,
-        contestant: Contestant,
-        mesh: Mesh,
-        scaled: Vec<Autoscaled>,
+        (contestant, mesh, scaled): (Contestant, Mesh, Vec<Autoscaled>),
         replications: &[Vec<Window>],
+        progress: &Progress,
     ) -> Result<HindcastRow, PipelineError> {
         let ours = mesh.clone();
         let flows = |at_s: f64| flows_of(&ours, &self.visits, at_s);
@@ -563,7 +565,7 @@ impl Contest<'_> {
             flows: &flows,
             horizon_s: self.horizon_s,
         };
-        let tallies = run_windows(&lived, replications, self.seed)?;
+        let tallies = run_windows(&lived, replications, self.seed, progress)?;
         let report = DayReport::of(&lived, &tallies, &|service| is_planned(self.plan, service));
         let violated = report.violation_minutes.mean * self.cost.violation_per_minute;
         Ok(HindcastRow {

@@ -98,7 +98,7 @@ fn run_in(
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     runtime
         .unwrap()
-        .block_on(hindcast(&asked(), folder, request))
+        .block_on(hindcast(&asked(), folder, request, &Default::default()))
 }
 
 fn run(history: &str, request: &HindcastRequest) -> Result<Hindcast, PipelineError> {

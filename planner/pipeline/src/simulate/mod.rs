@@ -5,7 +5,7 @@ mod policies;
 
 use foremesh_model::{Fault, FaultKind, RegionPlan, graph::Visits};
 use foremesh_simulate::{
-    Arrivals, EntryLoad, Mesh, PlanAssumptions, Report, RunOptions, SimulateError, from_plan,
+    Arrivals, EntryLoad, Mesh, PlanAssumptions, Progress, Report, RunOptions, SimulateError, from_plan,
     replicate_traced,
 };
 use serde::Serialize;
@@ -75,7 +75,7 @@ pub fn simulate_plan(
     plan: &RegionPlan,
     request: &SimulateRequest,
 ) -> Result<Simulation, PipelineError> {
-    simulate_traced(plan, request, None).map(|(simulation, _)| simulation)
+    simulate_traced(plan, request, None, &Progress::default()).map(|(simulation, _)| simulation)
 }
 
 /// Simulates a plan and, where `traces` says of how many, keeps whole traces of requests of the first run, spread evenly over its measured
@@ -87,6 +87,7 @@ pub fn simulate_traced(
     plan: &RegionPlan,
     request: &SimulateRequest,
     traces: Option<usize>,
+    progress: &Progress,
 ) -> Result<(Simulation, Option<SimulatedTraces>), PipelineError> {
     let out_of_range = |field: &str, cause: String| PipelineError::RequestValue {
         field: field.into(),
@@ -163,7 +164,7 @@ pub fn simulate_traced(
     };
     let controllers = || controllers(&mesh, plan, request.policy, &cron);
     let (report, sample) =
-        replicate_traced(&mesh, &options, request.replications, &controllers, traces)?;
+        replicate_traced(&mesh, &options, request.replications, &controllers, traces, progress)?;
     let begins = plan.settings.starts + jiff::SignedDuration::from_hours(hour.into());
     let traces = sample.map(|sample| SimulatedTraces::new(sample, plan, &mesh, begins, WARM_UP_S));
     let simulation = Simulation {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use foremesh_model::random::mix;
 use foremesh_simulate::{
-    Controller, InstanceStep, Latencies, Mesh, Outcome, Run, RunOptions, ServiceModel,
+    Controller, InstanceStep, Latencies, Mesh, Progress, Outcome, Run, RunOptions, ServiceModel,
     SimulateError,
     baselines::{Hpa, HpaService},
     simulate_prepared, tables,
@@ -154,6 +154,7 @@ pub(crate) fn run_windows(
     lived: &Lived<'_>,
     replications: &[Vec<Window>],
     seed: u64,
+    progress: &Progress,
 ) -> Result<Vec<Tally>, SimulateError> {
     lived.mesh.check()?;
     let tables = tables(&lived.mesh)?;
@@ -180,6 +181,7 @@ pub(crate) fn run_windows(
                     seed: mix(mix(seed, *replication as u64), window.starts_s as u64),
                 };
                 let run = simulate_prepared(&mesh, &tables, &options, controllers)?;
+                progress.tick();
                 Ok((mesh, run))
             })
             .collect::<Result<_, SimulateError>>()?;
