@@ -81,7 +81,7 @@ pub fn print_json<T: Serialize>(value: &T) {
 }
 
 /// Says what went wrong.
-pub fn error(error: &dyn std::fmt::Display) {
+pub fn error(error: &dyn fmt::Display) {
     let _ = writeln!(std::io::stderr(), "error: {error}");
 }
 
@@ -120,12 +120,15 @@ pub fn progress_of(message: &'static str, progress: &Arc<Progress>) -> ProgressB
     let bar = crate::output::progress(message);
     let watched = Arc::clone(progress);
     let style = ProgressStyle::with_template("{spinner} {msg} {done} {elapsed}").map(|style| {
-        style.with_key("done", move |_: &ProgressState, text: &mut dyn fmt::Write| {
-            let (done, all) = watched.pieces();
-            if all > 0 {
-                let _ = write!(text, "{}%", done * 100 / all);
-            }
-        })
+        style.with_key(
+            "done",
+            move |_: &ProgressState, text: &mut dyn fmt::Write| {
+                let (done, all) = watched.pieces();
+                if all > 0 {
+                    let _ = write!(text, "{}%", done * 100 / all);
+                }
+            },
+        )
     });
     if std::io::stderr().is_terminal()
         && let Ok(style) = style

@@ -1,7 +1,9 @@
 //! `foremesh simulate PLAN --day`: all hours of a plan by windows of time, or the whole of it once, second by second.
 
 use foremesh_model::{RegionPlan, graph::Visits};
-use foremesh_simulate::{Arrivals, Controller, EntryLoad, Mesh, PlanAssumptions, Progress, from_plan};
+use foremesh_simulate::{
+    Arrivals, Controller, EntryLoad, Mesh, PlanAssumptions, Progress, from_plan,
+};
 use serde::Serialize;
 
 use crate::{

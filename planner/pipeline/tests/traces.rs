@@ -48,7 +48,8 @@ fn round_trip(
     request: &SimulateRequest,
     requests: usize,
 ) -> (Simulation, ServiceGraph, String) {
-    let (simulation, traces) = simulate_traced(plan, request, Some(requests), &Default::default()).unwrap();
+    let (simulation, traces) =
+        simulate_traced(plan, request, Some(requests), &Default::default()).unwrap();
     let traces = traces.unwrap();
     assert!(traces.len() <= requests);
     let lines = traces.otlp_lines();

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use foremesh_model::{Fault, FaultKind, LoadBalancing};
 use foremesh_simulate::{
-    Arrivals, EdgeModel, EntryModel, Mesh, Outcome, Report, RetryModel, RunOptions, ServiceModel,
-    Progress, Stage, Times, TraceSample, TraceSide, TraceSpan, replicate, replicate_traced,
+    Arrivals, EdgeModel, EntryModel, Mesh, Outcome, Progress, Report, RetryModel, RunOptions,
+    ServiceModel, Stage, Times, TraceSample, TraceSide, TraceSpan, replicate, replicate_traced,
 };
 
 const OPTIONS: RunOptions = RunOptions {
@@ -103,7 +103,15 @@ fn troubled() -> Mesh {
 }
 
 fn traced(mesh: &Mesh, traces: usize) -> (Report, TraceSample) {
-    let (report, sample) = replicate_traced(mesh, &OPTIONS, 2, &Vec::new, Some(traces), &Progress::default()).unwrap();
+    let (report, sample) = replicate_traced(
+        mesh,
+        &OPTIONS,
+        2,
+        &Vec::new,
+        Some(traces),
+        &Progress::default(),
+    )
+    .unwrap();
     (report, sample.unwrap())
 }
 

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use foremesh_pipeline::{
-    DayOfPlan, DaySimulation, Estimate, PipelineError, Progress, SimulateDayRequest, SimulateRequest,
-    Simulation, read_plan, simulate_day, simulate_traced,
+    DayOfPlan, DaySimulation, Estimate, PipelineError, Progress, SimulateDayRequest,
+    SimulateRequest, Simulation, read_plan, simulate_day, simulate_traced,
 };
 
 use crate::{

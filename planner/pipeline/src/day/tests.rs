@@ -77,7 +77,9 @@ fn day(plan: &RegionPlan, change: impl Fn(&mut SimulateDayRequest)) -> DayReport
         ..SimulateDayRequest::default()
     };
     change(&mut request);
-    simulate_day(plan, &request, &Default::default()).unwrap().report
+    simulate_day(plan, &request, &Default::default())
+        .unwrap()
+        .report
 }
 
 #[test]
@@ -166,7 +168,9 @@ fn what_cannot_be_is_refused() {
             "replications",
         ),
     ] {
-        let said = simulate_day(&plan, &request, &Default::default()).unwrap_err().to_string();
+        let said = simulate_day(&plan, &request, &Default::default())
+            .unwrap_err()
+            .to_string();
         assert!(said.starts_with(field), "{said}");
     }
 }

@@ -20,7 +20,7 @@ use foremesh_model::{
 use foremesh_observe::{ExistingLimits, ObserveError, Observed, read_limits};
 use foremesh_policy::Requirements;
 use foremesh_simulate::{
-    Controller, EntryLoad, LimitsModel, Mesh, PlanAssumptions, Progress, SimulateError, baselines, from_plan,
+    Controller, EntryLoad, Mesh, PlanAssumptions, Progress, SimulateError, baselines, from_plan,
 };
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -433,8 +433,8 @@ impl Contest<'_> {
         Ok(mesh)
     }
 
-    /// What one who knew the demand would have run: the policy's settings for it, the fewest instances of each hour that keep the objective,
-    /// each ordered as long ahead as it takes to start and warm up, nothing on standby, and no limit on callers, which guards against surprises.
+    /// What one who knew the demand would have run: the fewest instances of each hour that keep the objective by the policy's reckoning, each
+    /// ordered as long ahead as it takes to start and warm up, nothing on standby, no limits.
     fn hindsight(
         &self,
         sources: &Sources,
@@ -460,10 +460,8 @@ impl Contest<'_> {
                 before = step.instances;
             }
         }
-        for edge in &mut mesh.edges {
-            edge.limits = LimitsModel::NONE;
-        }
-        Ok(mesh)
+        // A limit guards against surprises; at the fewest instances it would refuse what merely comes close together.
+        Ok(baselines::istio_defaults(&mesh))
     }
 
     /// Every service of the plan under an autoscaler, with room for three times what the busiest minute needs.

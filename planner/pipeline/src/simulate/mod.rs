@@ -5,8 +5,8 @@ mod policies;
 
 use foremesh_model::{Fault, FaultKind, RegionPlan, graph::Visits};
 use foremesh_simulate::{
-    Arrivals, EntryLoad, Mesh, PlanAssumptions, Progress, Report, RunOptions, SimulateError, from_plan,
-    replicate_traced,
+    Arrivals, EntryLoad, Mesh, PlanAssumptions, Progress, Report, RunOptions, SimulateError,
+    from_plan, replicate_traced,
 };
 use serde::Serialize;
 
@@ -163,8 +163,14 @@ pub fn simulate_traced(
         seed: request.seed,
     };
     let controllers = || controllers(&mesh, plan, request.policy, &cron);
-    let (report, sample) =
-        replicate_traced(&mesh, &options, request.replications, &controllers, traces, progress)?;
+    let (report, sample) = replicate_traced(
+        &mesh,
+        &options,
+        request.replications,
+        &controllers,
+        traces,
+        progress,
+    )?;
     let begins = plan.settings.starts + jiff::SignedDuration::from_hours(hour.into());
     let traces = sample.map(|sample| SimulatedTraces::new(sample, plan, &mesh, begins, WARM_UP_S));
     let simulation = Simulation {

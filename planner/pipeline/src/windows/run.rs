@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use foremesh_model::random::mix;
 use foremesh_simulate::{
-    Controller, InstanceStep, Latencies, Mesh, Progress, Outcome, Run, RunOptions, ServiceModel,
+    Controller, InstanceStep, Latencies, Mesh, Outcome, Progress, Run, RunOptions, ServiceModel,
     SimulateError,
     baselines::{Hpa, HpaService},
     simulate_prepared, tables,
