@@ -6,6 +6,7 @@ use foremesh_model::{Fault, FaultKind, LoadBalancing, OutlierEjection};
 use foremesh_simulate::{
     Arrivals, Localities, Locality, LocalityBalancing, Mesh, Noticed, Outcome, ProxyModel,
     RampStep, RemoteInstances, Report, RunOptions, ServiceModel, SuccessRateEjection, Times,
+    analytic::{Load, SteadyState},
     replicate, simulate,
 };
 
@@ -278,4 +279,35 @@ fn an_unstable_queue_does_not_grow_without_end() {
     let run = simulate(&mesh, &options(60.0)).unwrap();
     assert_eq!(run.services[0].most_queued, 65_536);
     assert!(run.services[0].refused > 0 && run.most_open_calls < 65_540);
+}
+
+#[test]
+fn ways_and_proxies_cost_in_formulas_what_they_cost_in_the_simulation() {
+    let mut mesh = mesh(4, 4, 300.0);
+    mesh.services[0].work = Times::Constant { ms: 2.0 };
+    mesh.services[0].proxy = ProxyModel {
+        cost_ms: 0.2,
+        threads: 2,
+    };
+    mesh.edges[0].gateway = mesh.services[0].proxy;
+    mesh.edges[0].gateway_proxies = 4;
+    mesh.edges[0].one_way_ms = 0.3;
+    let distribute = LocalityBalancing::Distribute {
+        weights: vec![(0, 60), (1, 30), (2, 10)],
+        overprovisioning_percent: 140,
+    };
+    for (balancing, placement) in [
+        (Some(FAILOVER), vec![0, 1]),
+        (Some(FAILOVER), vec![1]),
+        (Some(distribute), vec![0, 1]),
+        (None, vec![0, 1]),
+    ] {
+        mesh.edges[0].locality_balancing = balancing;
+        mesh.services[0].placement = placement;
+        let simulated = run(&mesh, 200.0).entries["s"].latency_mean_ms.mean;
+        let load = Load::at(&mesh, 0.0);
+        let mut formulas = SteadyState::of(&mesh).unwrap();
+        let said = formulas.evaluate(&mesh, &load).unwrap().entries[0].latency_mean_ms;
+        near(said, simulated, 0.03 * simulated);
+    }
 }

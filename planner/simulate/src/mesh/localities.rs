@@ -1,5 +1,7 @@
 //! Where instances stand, how far apart, and how a proxy shares requests among localities.
 
+use crate::{EdgeModel, Mesh, ServiceModel};
+
 /// A zone of a region.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Locality {
@@ -43,6 +45,86 @@ impl Localities {
         (0..self.all.len())
             .filter(|at| Some(&self.all[*at].region) == region)
             .collect()
+    }
+}
+
+impl Mesh {
+    /// Mean milliseconds that a call and its answer spend on the network and in both proxies while nothing waits there, with so many instances
+    /// of the called service ready and in rotation.
+    #[must_use]
+    pub fn way_ms(&self, edge: usize, instances: u32) -> f64 {
+        let Some(model) = self.edges.get(edge) else {
+            return 0.0;
+        };
+        let callee = self.services.get(model.callee);
+        let caller = model.caller.and_then(|caller| self.services.get(caller));
+        let proxies = caller.map_or(model.gateway, |caller| caller.proxy).cost_ms
+            + callee.map_or(0.0, |callee| callee.proxy.cost_ms);
+        let between = match callee {
+            Some(callee) if self.localities.all.len() > 1 => {
+                self.between_ms(model, caller, callee, instances)
+            }
+            _ => 0.0,
+        };
+        2.0 * (model.one_way_ms + between) + proxies
+    }
+
+    /// Mean milliseconds that a message takes longer because of where both stand, one way.
+    fn between_ms(
+        &self,
+        model: &EdgeModel,
+        caller: Option<&ServiceModel>,
+        callee: &ServiceModel,
+        instances: u32,
+    ) -> f64 {
+        let localities = &self.localities;
+        let farther = [0.0, localities.other_zone_ms, localities.other_region_ms];
+        let ms = |from: usize, to: usize| farther[localities.distance(from, to)];
+        // Instances take their places in turn, so that the first round says where there are any.
+        let spread = callee.placement.get(..instances as usize);
+        let near = spread.unwrap_or(&callee.placement);
+        let remote = callee.remote.iter().map(|remote| remote.locality);
+        let nearest = |from: usize| {
+            let all = near.iter().copied().chain(remote.clone());
+            all.map(|to| ms(from, to)).fold(f64::INFINITY, f64::min)
+        };
+        let mean_from = |from: usize| match &model.locality_balancing {
+            Some(LocalityBalancing::Failover { .. }) => nearest(from).min(farther[2]),
+            Some(LocalityBalancing::Distribute { weights, .. }) => {
+                let all: f64 = weights.iter().map(|(_, weight)| f64::from(*weight)).sum();
+                let far = weights
+                    .iter()
+                    .map(|(to, weight)| f64::from(*weight) * ms(from, *to));
+                far.sum::<f64>() / all.max(1.0)
+            }
+            None => {
+                let there: u32 = callee.remote.iter().map(|remote| remote.instances).sum();
+                let home: f64 = near.iter().map(|to| ms(from, *to)).sum();
+                let home = home / near.len().max(1) as f64 * f64::from(instances);
+                let away = callee
+                    .remote
+                    .iter()
+                    .map(|remote| f64::from(remote.instances) * ms(from, remote.locality));
+                (home + away.sum::<f64>()) / f64::from(instances + there).max(1.0)
+            }
+        };
+        match caller {
+            Some(caller) if !caller.placement.is_empty() => {
+                let all = caller.placement.iter().map(|from| mean_from(*from));
+                all.sum::<f64>() / caller.placement.len() as f64
+            }
+            Some(_) => mean_from(0),
+            // The gateway stands in every zone of the first region.
+            None => {
+                let region = localities.all.first().map(|first| &first.region);
+                let home = (0..localities.all.len())
+                    .filter(|at| Some(&localities.all[*at].region) == region);
+                let (sum, count) = home.fold((0.0, 0.0), |(sum, n), from| {
+                    (sum + mean_from(from), n + 1.0)
+                });
+                sum / f64::max(count, 1.0)
+            }
+        }
     }
 }
 

@@ -183,7 +183,7 @@ impl Upward<'_> {
         let (model, before) = (&self.mesh.edges[at], self.edges[at]);
         let flow = &self.flows[callee];
         let way = Moments {
-            mean: 2.0 * model.one_way_ms,
+            mean: self.mesh.way_ms(at, self.load.instances[callee]),
             ..Moments::default()
         };
         let (late, in_time) = match model.per_try_timeout_ms {
