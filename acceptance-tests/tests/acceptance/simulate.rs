@@ -165,7 +165,7 @@ fn the_whole_horizon_is_judged_by_windows() {
         .iter()
         .map(|window| window["reason"].as_str().unwrap())
         .collect();
-    for reason in ["launch", "change", "load", "random"] {
+    for reason in ["launch", "change", "risk", "random"] {
         assert!(reasons.contains(&reason), "{reasons:?}");
     }
     let text = foremesh(

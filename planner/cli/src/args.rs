@@ -160,7 +160,7 @@ pub struct Simulate {
     /// The quantile of demand.
     #[arg(long, default_value_t = 0.99)]
     pub level: f64,
-    /// All hours of the plan in place of one: by windows of time (where instances change, where the load is highest, and drawn at random), or
+    /// All hours of the plan in place of one: by windows of time (where instances change, where an objective is nearest to breaking, and drawn at random), or
     /// with --day=whole every second, which takes long.
     #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "windows",
           conflicts_with_all = ["hour", "fault"])]

@@ -124,8 +124,8 @@ pub fn progress_of(message: &'static str, progress: &Arc<Progress>) -> ProgressB
             "done",
             move |_: &ProgressState, text: &mut dyn fmt::Write| {
                 let (done, all) = watched.pieces();
-                if all > 0 {
-                    let _ = write!(text, "{}%", done * 100 / all);
+                if let Some(percent) = (done * 100).checked_div(all) {
+                    let _ = write!(text, "{percent}%");
                 }
             },
         )

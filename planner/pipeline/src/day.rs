@@ -2,7 +2,9 @@
 
 use foremesh_model::{RegionPlan, graph::Visits};
 use foremesh_simulate::{
-    Arrivals, Controller, EntryLoad, Mesh, PlanAssumptions, Progress, from_plan,
+    Arrivals, Controller, EntryLoad, Mesh, PlanAssumptions, Progress,
+    analytic::{Load, SteadyState},
+    from_plan,
 };
 use serde::Serialize;
 
@@ -22,8 +24,8 @@ use crate::{
 const EVENTS_PER_CALL: f64 = 3.0;
 /// Windows that are chosen because instances change.
 const MOST_CHANGES: usize = 6;
-/// Windows that are chosen because the load is highest.
-const MOST_LOADS: usize = 4;
+/// Windows that are chosen because objectives are nearest to breaking.
+const MOST_RISKS: usize = 4;
 /// Windows that are drawn at random where the budget allows no more, and where it would allow any number.
 const RANDOM: (usize, usize) = (6, 96);
 
@@ -147,7 +149,7 @@ pub fn simulate_day(
         flows: &flows_at,
         horizon_s: f64::from(hours) * 3600.0,
     };
-    let risk = utilisation_by_hour(&lived.mesh, &by_hour);
+    let risk = risk_by_hour(&lived.mesh, hours)?;
     let replications: Vec<Vec<Window>> = match request.of {
         DayOfPlan::Whole => vec![
             vec![Window {
@@ -259,28 +261,22 @@ fn autoscaled(
         .collect()
 }
 
-/// What windows are ranked by: the busy share of the busiest service's workers in each hour. One function, so that another measure of
-/// risk can take its place.
-fn utilisation_by_hour(mesh: &Mesh, by_hour: &[Vec<f64>]) -> Vec<f64> {
-    let busy = |hour: usize, flows: &Vec<f64>| {
-        let instants = hour as f64 * 3600.0;
-        let services = mesh.services.iter().zip(flows);
-        services
-            .map(|(service, rps)| {
-                let steps = service.instances.iter();
-                let instances = steps
-                    .take_while(|step| step.starts_s <= instants)
-                    .last()
-                    .map_or(1, |step| step.instances.max(1));
-                let workers = f64::from(instances) * f64::from(service.workers.max(1));
-                rps * service.work.mean_ms() / 1e3 / workers
-            })
-            .fold(0.0, f64::max)
-    };
-    by_hour
-        .iter()
-        .enumerate()
-        .map(|(hour, flows)| busy(hour, flows))
+/// What windows are ranked by: in the middle of each hour, how near the steady state in formulas comes to the objective of the entry that is
+/// nearest to breaking it, by latency or by failures (1: it breaks).
+fn risk_by_hour(mesh: &Mesh, hours: u32) -> Result<Vec<f64>, PipelineError> {
+    let mut formulas = SteadyState::of(mesh)?;
+    (0..hours)
+        .map(|hour| {
+            let load = Load::at(mesh, (f64::from(hour) + 0.5) * 3600.0);
+            let answer = formulas.evaluate(mesh, &load)?;
+            let entries = answer.entries.iter().zip(&mesh.entries);
+            let risk = entries.map(|(entry, model)| {
+                let slow = entry.latency_objective_percentile_ms / model.slo.latency_ms.max(1e-9);
+                let failed = (1.0 - entry.availability) / (1.0 - model.slo.availability).max(1e-9);
+                slow.max(failed)
+            });
+            Ok(risk.fold(0.0, f64::max))
+        })
         .collect()
 }
 
@@ -300,7 +296,7 @@ pub(crate) fn changes(mesh: &Mesh) -> Vec<(f64, f64)> {
     found
 }
 
-/// The windows of one replication: where instances change most, where the load is highest, and as many at random as the budget allows.
+/// The windows of one replication: where instances change most, where the risk is highest, and as many at random as the budget allows.
 fn choose(
     lived: &Lived<'_>,
     request: &SimulateDayRequest,
@@ -318,13 +314,13 @@ fn choose(
     );
     let hours = risk.iter().enumerate();
     let ranked = hours.map(|(hour, risk)| (hour as f64 * 3600.0, *risk));
-    let highest = foremost(ranked.collect(), MOST_LOADS);
+    let highest = foremost(ranked.collect(), MOST_RISKS);
     // The middle of the hour: what its beginning did has settled.
     let middle = (1800.0 / window_s).floor() * window_s;
     certain.extend(
         highest
             .into_iter()
-            .map(|at| (at + middle, window_s, WindowReason::Load)),
+            .map(|at| (at + middle, window_s, WindowReason::Risk)),
     );
     let warm_up_s = 20.0;
     let affordable = request.events

@@ -1,7 +1,7 @@
 //! Long times in the simulator: a day at thousands of requests a second is simulated as windows of time, each at its full rate, because queues
 //! do not scale with the rate.
 //!
-//! Some windows are chosen for what may go wrong in them (instances change, the load is highest) and stand for themselves alone. The rest of the
+//! Some windows are chosen for what may go wrong in them (instances change, the load or the risk is highest) and stand for themselves alone. The rest of the
 //! time is divided into strata; in each, windows are drawn at random, without replacement, and stand for all of it (Cochran, *Sampling
 //! Techniques*, 1977, chapter 5). Every replication draws anew, so that the spread between replications holds both what chance does
 //! in a window and what the choice of windows does.
@@ -25,6 +25,8 @@ pub enum WindowReason {
     Change,
     /// The load is highest.
     Load,
+    /// The steady state in formulas says that an objective is nearest to breaking.
+    Risk,
     /// Drawn at random.
     Random,
 }

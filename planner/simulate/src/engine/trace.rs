@@ -247,7 +247,7 @@ impl Engine<'_> {
             side: TraceSide::Client,
             service: caller,
             instance: call.proxy,
-            peer: Some(self.edges[call.edge as usize].callee as usize),
+            peer: Some(self.edges[call.edge as usize].callee),
             attempt: call.attempt,
             starts_ns: self.now,
             ends_ns: self.now,

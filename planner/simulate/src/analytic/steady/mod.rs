@@ -16,7 +16,7 @@ mod flows;
 pub use answer::{Answer, EdgeAnswer, EntryAnswer, ServiceAnswer};
 
 use super::{Calls, GammaQuantile, Moments, Scratch, loss::poisson_exceeds};
-use crate::{Arrivals, Mesh, Outcome, SimulateError};
+use crate::{Mesh, Outcome, SimulateError};
 use calls::{EdgeState, Upward};
 use flows::Flow;
 
@@ -35,30 +35,13 @@ pub struct Load {
 }
 
 impl Load {
-    /// What a mesh says of a time in seconds after its start. A record counts with its mean rate.
+    /// What a mesh says of a time in seconds after its start. A record counts with its rate in the minute around it.
     #[must_use]
     pub fn at(mesh: &Mesh, time_s: f64) -> Self {
         let entry_rps = mesh
             .entries
             .iter()
-            .map(|entry| match &entry.arrivals {
-                Arrivals::Poisson {
-                    step_s, rates_rps, ..
-                } => {
-                    let step = (time_s / step_s).max(0.0) as usize;
-                    rates_rps
-                        .get(step)
-                        .or(rates_rps.last())
-                        .copied()
-                        .unwrap_or(0.0)
-                }
-                Arrivals::Replay(times) => match (times.first(), times.last()) {
-                    (Some(first), Some(last)) if last > first => {
-                        (times.len() - 1) as f64 * 1e9 / (last - first) as f64
-                    }
-                    _ => 0.0,
-                },
-            })
+            .map(|entry| entry.arrivals.rate_rps(time_s))
             .collect();
         let instances = mesh
             .services
