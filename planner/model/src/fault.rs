@@ -155,15 +155,15 @@ impl FaultKind {
             ))
         };
         let factor = |value: f64| {
-            (!(value.is_finite() && value >= 1.0)).then_some((
+            (!(1.0..=1000.0).contains(&value)).then_some((
                 "factor",
                 value,
-                "must be at least 1",
+                "must lie between 1 and 1000",
             ))
         };
         match self {
-            Self::Latency { added_ms, .. } => (!(added_ms.is_finite() && *added_ms > 0.0))
-                .then_some(("added_ms", *added_ms, "must be above 0")),
+            Self::Latency { added_ms, .. } => (!(*added_ms > 0.0 && *added_ms <= 3.6e6))
+                .then_some(("added_ms", *added_ms, "must be above 0 and at most 3600000")),
             Self::Errors { rate, .. } | Self::PacketLoss { rate, .. } => share("rate", *rate),
             Self::Crash { share: s, .. } | Self::Partition { share: s, .. } => share("share", *s),
             Self::LocalityPartition { .. } => None,

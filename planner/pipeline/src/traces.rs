@@ -288,6 +288,7 @@ fn http_code(outcome: Outcome, side: TraceSide) -> Option<u32> {
         Outcome::Connection | Outcome::Overflow | Outcome::Refused | Outcome::NoInstance => {
             Some(503)
         }
+        Outcome::Unanswered => None,
     }
 }
 
@@ -304,7 +305,8 @@ fn grpc_code(outcome: Option<Outcome>) -> u32 {
             | Outcome::Connection
             | Outcome::Overflow
             | Outcome::Refused
-            | Outcome::NoInstance,
+            | Outcome::NoInstance
+            | Outcome::Unanswered,
         ) => 14,
     }
 }

@@ -25,11 +25,13 @@ pub enum Outcome {
     Connection = 7,
     /// No instance to send it to.
     NoInstance = 8,
+    /// Of a request from outside: still open when the run ended, for longer than its objective allows.
+    Unanswered = 9,
 }
 
 impl Outcome {
     /// How many there are.
-    pub const COUNT: usize = 9;
+    pub const COUNT: usize = 10;
 
     /// All of them, in order.
     pub const ALL: [Self; Self::COUNT] = [
@@ -42,6 +44,7 @@ impl Outcome {
         Self::Refused,
         Self::Connection,
         Self::NoInstance,
+        Self::Unanswered,
     ];
 
     /// The word in files and tables.
@@ -57,6 +60,7 @@ impl Outcome {
             Self::Refused => "refused",
             Self::Connection => "connection",
             Self::NoInstance => "no_instance",
+            Self::Unanswered => "unanswered",
         }
     }
 

@@ -110,7 +110,9 @@ pub struct EdgeReport {
 pub struct ServiceReport {
     /// Requests a second that reached an instance.
     pub requests_rps: Estimate,
-    /// Busy share of the ready workers.
+    /// Requests a second whose work was done.
+    pub done_rps: Estimate,
+    /// Busy share of the workers.
     pub utilisation: Estimate,
     /// Requests a second that instances in another region took over.
     #[serde(default, skip_serializing_if = "Estimate::is_zero")]
@@ -162,7 +164,7 @@ pub struct Report {
 struct Numbers {
     entries: Vec<EntryNumbers>,
     edges: Vec<EdgeNumbers>,
-    services: Vec<[f64; 8]>,
+    services: Vec<[f64; 9]>,
     retry_amplification: f64,
     cost_per_hour: f64,
     cross_region_bytes_per_hour: f64,
@@ -253,6 +255,7 @@ fn numbers(mesh: &Mesh, run: &Run) -> Numbers {
                 service.refused as f64 / seconds,
                 service.elsewhere as f64 / seconds,
                 f64::from(service.most_queued),
+                service.done as f64 / seconds,
             ]
         })
         .collect();
@@ -397,6 +400,7 @@ fn sum_up(mesh: &Mesh, options: &RunOptions, runs: &[Numbers]) -> Report {
         let at = |v: usize| over(&|run: &Numbers| run.services[i][v]);
         let report = ServiceReport {
             requests_rps: at(0),
+            done_rps: at(8),
             utilisation: at(1),
             elsewhere_rps: at(6),
             queued: at(2),

@@ -124,9 +124,11 @@ pub struct ServiceRun {
     pub elsewhere: u64,
     /// Most requests in queues at once.
     pub most_queued: u32,
-    /// Worker-seconds of work done.
+    /// Requests whose work was done.
+    pub done: u64,
+    /// Worker-seconds that were spent on work.
     pub busy_s: f64,
-    /// Worker-seconds that ready instances had to offer.
+    /// Worker-seconds that there were, those of instances that only finish what they have included.
     pub offered_s: f64,
     /// Request-seconds in queues of workers and of proxies.
     pub queued_s: f64,
@@ -153,15 +155,15 @@ pub struct EntryRun {
     pub violation_minutes: u32,
     /// Minutes with any request.
     pub minutes: u32,
-    minute: Minute,
+    /// Twelve bytes for each minute that is measured.
+    by_minute: Vec<Minute>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Minute {
-    ends: u64,
-    requests: u64,
-    slow: u64,
-    failed: u64,
+    requests: u32,
+    slow: u32,
+    failed: u32,
 }
 
 impl EntryRun {
@@ -172,52 +174,50 @@ impl EntryRun {
             elsewhere: 0,
             violation_minutes: 0,
             minutes: 0,
-            minute: Minute::default(),
+            by_minute: Vec::new(),
         }
     }
 
-    /// `now`: nanoseconds since the measurement began, so that its minutes are whole ones whatever the warm-up.
+    /// `came`: nanoseconds after the begin of the measurement, whose minutes are therefore whole ones whatever the warm-up.
     pub(crate) fn record(
         &mut self,
-        now: u64,
+        came: u64,
         ns: u64,
         outcome: Outcome,
         slo: &foremesh_model::Slo,
     ) {
         const MINUTE_NS: u64 = 60_000_000_000;
-        if now >= self.minute.ends {
-            self.close_minute(slo);
-            self.minute = Minute {
-                ends: (now / MINUTE_NS + 1) * MINUTE_NS,
-                ..Minute::default()
-            };
+        let at = (came / MINUTE_NS) as usize;
+        if at >= self.by_minute.len() {
+            self.by_minute.resize(at + 1, Minute::default());
         }
+        let minute = &mut self.by_minute[at];
         self.outcomes[outcome as usize] += 1;
-        self.minute.requests += 1;
+        minute.requests += 1;
         if outcome == Outcome::Ok {
             self.latency.record(ns);
-            self.minute.slow += u64::from(ns as f64 > slo.latency_ms * 1e6);
+            minute.slow += u32::from(ns as f64 > slo.latency_ms * 1e6);
         } else {
-            self.minute.failed += 1;
+            minute.failed += 1;
         }
     }
 
-    /// Judges the minute that ends: a minute is violated when more of its requests are slow or failed than the objective allows.
-    pub(crate) fn close_minute(&mut self, slo: &foremesh_model::Slo) {
-        let minute = self.minute;
-        if minute.requests == 0 {
-            return;
-        }
-        self.minutes += 1;
-        let requests = minute.requests as f64;
-        let may_fail = (requests * (1.0 - slo.availability)).max(1.0);
-        let may_be_slow = (requests * (1.0 - slo.percentile / 100.0)).max(1.0);
-        if minute.failed as f64 > may_fail || (minute.slow + minute.failed) as f64 > may_be_slow {
-            self.violation_minutes += 1;
-        }
+    /// Judges every minute: it is violated when more of the requests that came in it are slow or failed than the objective allows.
+    pub(crate) fn judge(&mut self, slo: &foremesh_model::Slo) {
+        let came = || self.by_minute.iter().filter(|minute| minute.requests > 0);
+        self.minutes = came().count() as u32;
+        self.violation_minutes = came()
+            .filter(|minute| {
+                let requests = f64::from(minute.requests);
+                let may_fail = (requests * (1.0 - slo.availability)).max(1.0);
+                let may_be_slow = (requests * (1.0 - slo.percentile / 100.0)).max(1.0);
+                f64::from(minute.failed) > may_fail
+                    || f64::from(minute.slow + minute.failed) > may_be_slow
+            })
+            .count() as u32;
     }
 
-    /// Requests that ended.
+    /// Requests that ended, or were open at the end for longer than the objective allows.
     #[must_use]
     pub fn requests(&self) -> u64 {
         self.outcomes.iter().sum()

@@ -3,6 +3,8 @@
 
 mod policies;
 
+use std::collections::BTreeSet;
+
 use foremesh_model::{Fault, FaultKind, RegionPlan, graph::Visits};
 use foremesh_simulate::{
     Arrivals, EntryLoad, Mesh, PlanAssumptions, Progress, Report, RunOptions, SimulateError,
@@ -64,6 +66,8 @@ pub struct Simulation {
     pub report: Report,
 }
 
+/// Busy share from which a service counts as never idle.
+const SATURATED: f64 = 0.97;
 /// Seconds before the measurement: queues and connections find their level.
 const WARM_UP_S: f64 = 120.0;
 
@@ -133,11 +137,15 @@ pub fn simulate_traced(
     let horizon_s = f64::from(request.minutes) * 60.0;
     let mut faults = request.faults.clone();
     for fault in &mut faults {
-        if !(0.0..horizon_s).contains(&fault.starts_s) {
+        let ends_s = fault.starts_s + fault.duration_s;
+        let within = (0.0..horizon_s).contains(&fault.starts_s)
+            && fault.duration_s > 0.0
+            && ends_s <= horizon_s + 1e-6;
+        if !within {
             return Err(SimulateError::Outside {
                 field: format!("fault {:?}", fault.name),
                 starts_s: fault.starts_s,
-                ends_s: fault.starts_s + fault.duration_s,
+                ends_s,
                 horizon_s,
             }
             .into());
@@ -177,7 +185,7 @@ pub fn simulate_traced(
         hour,
         level: request.level,
         holds: report.entries.values().all(|entry| entry.holds),
-        overloaded: overloaded(&mesh, &flows(plan, hour, request.level)?, &report),
+        overloaded: overloaded(&mesh, &report),
         report,
     };
     Ok((simulation, traces))
@@ -222,17 +230,25 @@ pub(crate) fn flows(plan: &RegionPlan, hour: u32, level: f64) -> Result<Vec<f64>
     Ok(Visits::of(&plan.graph)?.rates(&entering))
 }
 
-/// Services that more work reaches than their instances can do.
-fn overloaded(mesh: &Mesh, flows: &[f64], report: &Report) -> Vec<String> {
-    flows
-        .iter()
-        .zip(&mesh.services)
-        .filter_map(|(rps, service)| {
-            let one = f64::from(service.workers) * 1e3 / service.work.mean_ms().max(1e-9);
-            let has = report.services.get(&service.name)?.instances.mean;
-            let needs = (rps / one).floor() + 1.0;
-            (rps / one >= has).then(|| {
-                format!("{} gets {rps:.0} requests/s, needs {needs:.0} instances of {one:.0} requests/s, has {has:.1}", service.name)
+/// Services that more work reached than their instances could do, faults and second attempts included.
+fn overloaded(mesh: &Mesh, report: &Report) -> Vec<String> {
+    let services = mesh.services.iter();
+    services
+        .filter_map(|service| {
+            let seen = report.services.get(&service.name)?;
+            let (has, came) = (seen.instances.mean, seen.requests_rps.mean);
+            if seen.utilisation.mean < SATURATED || came <= 0.0 {
+                return None;
+            }
+            // What an instance did while it was never idle is what it can do.
+            let one = seen.done_rps.mean / seen.utilisation.mean / has.max(1e-9);
+            let name = &service.name;
+            if one * came <= 0.0 {
+                return Some(format!("service {name} did no work of {came:.0} requests/s to the end, has {has:.1} instances"));
+            }
+            let needs = (came / one).ceil();
+            (came / one > has).then(|| {
+                format!("service {name} needs {needs:.0} instances, has {has:.1}: {came:.0} requests/s came, one does {one:.0}")
             })
         })
         .collect()
@@ -252,6 +268,7 @@ pub fn parse_fault(text: &str, seconds: f64) -> Result<Fault, String> {
     let mut parts = rest.split(',');
     let service = parts.next().unwrap_or_default();
     let (mut starts_s, mut duration_s) = (0.0, None);
+    let mut given = BTreeSet::new();
     let mut fields = serde_json::Map::new();
     fields.insert("kind".into(), kind.into());
     if !service.is_empty() {
@@ -266,13 +283,18 @@ pub fn parse_fault(text: &str, seconds: f64) -> Result<Fault, String> {
         let (key, value) = part
             .split_once('=')
             .ok_or_else(|| format!("{part:?} in {text:?} is no key=value: {FORM}"))?;
+        if !given.insert(key) {
+            return Err(format!("{key} is given twice in {text:?}: {FORM}"));
+        }
         if key == "other" {
             fields.insert(key.into(), value.into());
             continue;
         }
         let value: f64 = value
             .parse()
-            .map_err(|_| format!("{value:?} in {text:?} is no number: {FORM}"))?;
+            .ok()
+            .filter(|value: &f64| value.is_finite())
+            .ok_or_else(|| format!("{value:?} in {text:?} is no number: {FORM}"))?;
         match key {
             "at" => starts_s = value,
             "for" => duration_s = Some(value),

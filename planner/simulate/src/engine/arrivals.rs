@@ -46,8 +46,8 @@ impl Engine<'_> {
         if admission < 1.0 && uniform(mix(stream, purpose::ADMISSION)) >= admission {
             if self.measured() {
                 let slo = &self.mesh.entries[entry].slo;
-                let since = self.now - self.measure_from;
-                self.run.entries[entry].record(since, 0, Outcome::RateLimited, slo);
+                let came = self.now - self.measure_from;
+                self.run.entries[entry].record(came, 0, Outcome::RateLimited, slo);
             }
             return;
         }
@@ -96,7 +96,9 @@ fn next_poisson(
     let bursty = dispersion > 1.0;
     let step_ns = step_s * NS_PER_S;
     while (at as u64) < ends {
-        let step = (at / step_ns) as usize;
+        let mut step = (at / step_ns) as usize;
+        // Where the division falls short of a whole number, the step that ends here is over.
+        step += usize::from((step + 1) as f64 * step_ns <= at);
         let rate = rates_rps.get(step).or(rates_rps.last()).copied()?;
         let mut piece_ends = if step + 1 < rates_rps.len() {
             (step + 1) as f64 * step_ns

@@ -127,6 +127,10 @@ impl<'a> Engine<'a> {
                 ready: at_start,
                 ordered: at_start,
                 area_at: 0,
+                draining: 0,
+                busy: 0,
+                busy_at: 0,
+                busy_ns: 0,
             });
         }
         let at_home = mesh.localities.home();

@@ -306,6 +306,12 @@ impl Engine<'_> {
                     if broken {
                         self.links[link].connections -= 1;
                         self.proxies[proxy].connections -= 1;
+                        if self.links[link].waiting.head != NONE {
+                            // Those that wait for it get a new one.
+                            self.open_connection(call.edge, proxy, link);
+                            let at = self.now + self.edges[call.edge as usize].connect_ns;
+                            self.agenda.put(at, Kind::Spare, link as u32, call.edge, 0);
+                        }
                     } else {
                         self.free_connection(proxy, link);
                     }
@@ -419,8 +425,8 @@ impl Engine<'_> {
             self.answered(call.parent, outcome);
         } else if call.started >= self.measure_from {
             let slo = &self.mesh.entries[call.entry as usize].slo;
-            let since = self.now - self.measure_from;
-            self.run.entries[call.entry as usize].record(since, took, outcome, slo);
+            let came = call.started - self.measure_from;
+            self.run.entries[call.entry as usize].record(came, took, outcome, slo);
         }
     }
 }

@@ -10,6 +10,8 @@ use crate::{
 pub(super) struct ControlPart {
     controller: Box<dyn Controller>,
     looked_at: u64,
+    /// Busy nanoseconds of each service until then.
+    busy_ns: Vec<u64>,
     pub services: Vec<ServiceTally>,
     pub entries: Vec<EntryTally>,
 }
@@ -18,7 +20,6 @@ pub(super) struct ControlPart {
 pub(super) struct ServiceTally {
     pub arrived: u64,
     pub done: u64,
-    pub busy_ns: u64,
     pub wait_ns: u64,
     pub answered: u64,
     pub stay_ns: u64,
@@ -41,6 +42,7 @@ impl Engine<'_> {
             self.controls.push(ControlPart {
                 controller,
                 looked_at: 0,
+                busy_ns: vec![0; self.services.len()],
                 services: vec![ServiceTally::default(); self.services.len()],
                 entries: self.fresh_entries(),
             });
@@ -58,12 +60,15 @@ impl Engine<'_> {
 
     pub(super) fn control(&mut self, id: usize) {
         let seconds = (self.now - self.controls[id].looked_at) as f64 / NS_PER_S;
+        (0..self.services.len()).for_each(|service| self.busy(service, 0));
         let services: Vec<ServiceView> = self
             .services
             .iter()
             .zip(&self.controls[id].services)
-            .map(|(part, tally)| {
-                let offered = f64::from(part.ready.max(1)) * f64::from(part.workers) * seconds;
+            .zip(&self.controls[id].busy_ns)
+            .map(|((part, tally), before)| {
+                let there = (part.ready + part.draining).max(1);
+                let offered = f64::from(there) * f64::from(part.workers) * seconds;
                 let each = |sum: u64, count: u64| {
                     if count == 0 {
                         0.0
@@ -77,7 +82,7 @@ impl Engine<'_> {
                     ready: part.ready,
                     ordered: part.ordered,
                     workers: part.workers,
-                    utilisation: tally.busy_ns as f64 / NS_PER_S / offered.max(1e-12),
+                    utilisation: (part.busy_ns - before) as f64 / NS_PER_S / offered.max(1e-12),
                     arrivals_rps: tally.arrived as f64 / seconds,
                     done_rps: tally.done as f64 / seconds,
                     mean_wait_ms: each(tally.wait_ns, tally.done),
@@ -111,6 +116,7 @@ impl Engine<'_> {
         };
         control.controller.decide(&view, &mut orders);
         control.looked_at = self.now;
+        control.busy_ns = self.services.iter().map(|part| part.busy_ns).collect();
         control.services.fill(ServiceTally::default());
         let next = self.now + ns(control.controller.interval_s().max(1e-3));
         self.agenda.put(next, Kind::Control, id as u32, 0, 0);

@@ -174,10 +174,16 @@ impl Engine<'_> {
 
     /// The instances of a service that a fault hits: a share of those that run, at least one; the same ones as long as the same ones run. Those
     /// elsewhere are spared.
-    fn hit(&self, service: usize, share: f64, key: u64) -> Vec<u32> {
+    fn hit(
+        &self,
+        service: usize,
+        share: f64,
+        key: u64,
+        may_be: &dyn Fn(InstanceState) -> bool,
+    ) -> Vec<u32> {
         let part = &self.services[service];
         let mut in_use: Vec<u32> = (part.first..part.first + part.home)
-            .filter(|i| self.instances[*i as usize].state != InstanceState::Off)
+            .filter(|i| may_be(self.instances[*i as usize].state))
             .collect();
         in_use.sort_by_key(|i| (mix(key, u64::from(*i - part.first)), *i));
         let count = ((in_use.len() as f64 * share).round() as usize)
@@ -190,11 +196,9 @@ impl Engine<'_> {
     /// Takes instances down: whoever waits for them is told, be they crashed or out of reach.
     fn take_down(&mut self, service: usize, share: f64, key: u64, fault: usize, restarts: bool) {
         self.area(service);
-        for i in self.hit(service, share, key) {
+        let running = |state: InstanceState| state == InstanceState::Ready;
+        for i in self.hit(service, share, key, &running) {
             let instance = &mut self.instances[i as usize];
-            if instance.state != InstanceState::Ready {
-                continue;
-            }
             instance.state = InstanceState::Down;
             instance.down_by = fault as u32;
             instance.down_at = self.now;
@@ -258,11 +262,13 @@ impl Engine<'_> {
         let at = &mut self.instances[instance as usize];
         let service = at.service as usize;
         self.services[service].queued -= at.queue.length + at.pending.length;
+        let was_busy = if at.remote { 0 } else { i64::from(at.busy) };
         at.busy = 0;
         at.queue = Line::default();
         at.pending = Line::default();
         // Those that wait for calls are still inside until the last of them is answered.
         at.admitted = left as u32;
+        self.busy(service, -was_busy);
         for (id, generation) in inside {
             let work = &mut self.works.places[id as usize];
             if work.generation != generation {
@@ -336,7 +342,8 @@ impl Engine<'_> {
     }
 
     fn slow(&mut self, service: usize, share: f64, key: u64, factor: f64) {
-        for i in self.hit(service, share, key) {
+        let there = |state: InstanceState| state != InstanceState::Off;
+        for i in self.hit(service, share, key, &there) {
             self.instances[i as usize].slowed *= factor;
         }
     }

@@ -29,6 +29,7 @@ impl Engine<'_> {
                     instance.state = InstanceState::Ready;
                     self.services[service].ordered += 1;
                     self.services[service].ready += 1;
+                    self.services[service].draining -= 1;
                     self.join(service, i - first);
                 }
                 InstanceState::Off => {
@@ -56,8 +57,9 @@ impl Engine<'_> {
                     self.services[service].ready -= 1;
                     self.part_from(service, i - first);
                     self.instances[i as usize].state = InstanceState::Draining;
+                    self.services[service].draining += 1;
                     if self.instances[i as usize].admitted == 0 {
-                        self.switch_off(i as usize);
+                        self.end_instance(service, i as usize);
                     }
                 }
             }
@@ -99,7 +101,10 @@ impl Engine<'_> {
         at.generation = at.generation.wrapping_add(1);
     }
 
-    pub(super) fn end_instance(&mut self, _service: usize, instance: usize) {
+    /// A draining instance has finished what it had.
+    pub(super) fn end_instance(&mut self, service: usize, instance: usize) {
+        self.area(service);
+        self.services[service].draining -= 1;
         self.switch_off(instance);
     }
 

@@ -95,8 +95,14 @@ struct ServicePart {
     /// Requests in queues, since when, for the area under the queue.
     queued: u32,
     ready: u32,
+    /// Those that take no more and finish what they have.
+    draining: u32,
     ordered: u32,
     area_at: u64,
+    /// Busy workers, since when, and the nanoseconds of all until then.
+    busy: u64,
+    busy_at: u64,
+    busy_ns: u64,
 }
 
 /// What a proxy spends on a request.
@@ -301,15 +307,25 @@ impl Engine<'_> {
         for service in 0..self.services.len() {
             self.area(service);
         }
-        for (entry, model) in self.run.entries.iter_mut().zip(&self.mesh.entries) {
-            entry.close_minute(&model.slo);
-        }
-        for work in &self.works.places {
-            let instance = &self.instances[work.instance as usize];
-            if work.state == parts::WorkState::Working && !instance.remote {
-                let held = self.ends.saturating_sub(work.since.max(self.measure_from));
-                self.run.services[work.service as usize].busy_s += held as f64 / NS_PER_S;
+        for call in &self.calls.places {
+            let open = call.state != parts::CallState::Free && call.parent == parts::NONE;
+            if !open || call.started < self.measure_from {
+                continue;
             }
+            // Who has waited for longer than the objective allows is not answered in time, whatever would come yet.
+            let slo = &self.mesh.entries[call.entry as usize].slo;
+            let (came, waited) = (call.started - self.measure_from, self.ends - call.started);
+            if waited as f64 > slo.latency_ms * 1e6 {
+                self.run.entries[call.entry as usize].record(
+                    came,
+                    waited,
+                    Outcome::Unanswered,
+                    slo,
+                );
+            }
+        }
+        for (entry, model) in self.run.entries.iter_mut().zip(&self.mesh.entries) {
+            entry.judge(&model.slo);
         }
         self.run
     }
@@ -319,19 +335,36 @@ impl Engine<'_> {
         self.now >= self.measure_from
     }
 
+    /// So many more workers of a service are busy, or fewer.
+    #[inline]
+    fn busy(&mut self, service: usize, change: i64) {
+        let part = &mut self.services[service];
+        let from = part.busy_at.max(self.measure_from);
+        part.busy_ns += (self.now - part.busy_at) * part.busy;
+        if self.now > from {
+            let seconds = (self.now - from) as f64 / NS_PER_S;
+            self.run.services[service].busy_s += seconds * part.busy as f64;
+        }
+        part.busy_at = self.now;
+        part.busy = part.busy.saturating_add_signed(change);
+    }
+
     /// Adds the area under queue, readiness and cost of a service since its last change.
     fn area(&mut self, service: usize) {
+        self.busy(service, 0);
         let part = &mut self.services[service];
         let from = part.area_at.max(self.measure_from);
         if self.now > from {
             let seconds = (self.now - from) as f64 / NS_PER_S;
             let run = &mut self.run.services[service];
             run.queued_s += seconds * f64::from(part.queued);
-            run.offered_s += seconds * f64::from(part.ready) * f64::from(part.workers);
-            run.instance_s += seconds * f64::from(part.ordered);
+            run.offered_s +=
+                seconds * f64::from(part.ready + part.draining) * f64::from(part.workers);
+            run.instance_s += seconds * f64::from(part.ordered + part.draining);
             let planned = f64::from(self.mesh.services[service].workers.max(1));
-            run.paid_instance_s +=
-                seconds * f64::from(part.ordered) * (f64::from(part.workers) / planned);
+            run.paid_instance_s += seconds
+                * f64::from(part.ordered + part.draining)
+                * (f64::from(part.workers) / planned);
         }
         part.area_at = self.now;
     }

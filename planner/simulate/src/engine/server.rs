@@ -4,7 +4,7 @@ use foremesh_model::random::{mix, uniform};
 
 use super::client::MOST_WAITING;
 use super::{
-    Engine, NS_PER_S,
+    Engine,
     agenda::Kind,
     parts::{InstanceState, Line, NONE, Slab, Work, WorkState},
     purpose,
@@ -138,6 +138,9 @@ impl Engine<'_> {
         let (generation, stream) = (work.generation, work.stream);
         let (s, i) = (work.service as usize, work.instance as usize);
         self.instances[i].busy += 1;
+        if !self.instances[i].remote {
+            self.busy(s, 1);
+        }
         let part = &self.services[s];
         let mut takes = part.work.draw(mix(stream, purpose::WORK)) * self.instances[i].slowed;
         if let Some(ready_at) = self.instances[i].ready_at
@@ -162,14 +165,13 @@ impl Engine<'_> {
             return;
         }
         let (s, i) = (work.service as usize, work.instance as usize);
-        if self.now > self.measure_from && !self.instances[i].remote {
-            let held = self.now - work.since.max(self.measure_from);
-            self.run.services[s].busy_s += held as f64 / NS_PER_S;
+        if !self.instances[i].remote {
+            self.busy(s, -1);
+            self.run.services[s].done += u64::from(self.measured());
         }
         for control in &mut self.controls {
             let tally = &mut control.services[s];
             tally.done += 1;
-            tally.busy_ns += self.now - work.since;
             tally.wait_ns += work.since - work.arrived;
         }
         self.instances[i].busy -= 1;
