@@ -240,7 +240,7 @@ pub struct Hindcast {
     #[arg(long, value_name = "TIME", value_parser = timestamp)]
     pub launched: Option<foremesh_model::Timestamp>,
     /// Hours from then; without it 24, or as many as the history holds.
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub hours: Option<u32>,
     /// Who computes the settings, in place of the request's: auto or analytic.
     #[arg(long, value_name = "NAME", value_parser = policy)]

@@ -6,10 +6,24 @@ use foremesh_model::{
     Settings,
 };
 
-use crate::RenderError;
+use crate::{RenderError, RenderOptions};
 
 /// Checks every value that is rendered.
-pub(crate) fn check(settings: &Settings) -> Result<(), RenderError> {
+pub(crate) fn check(settings: &Settings, options: &RenderOptions) -> Result<(), RenderError> {
+    if let Some(server) = &options.prometheus_address {
+        let after = |scheme: &str| {
+            server
+                .strip_prefix(scheme)
+                .is_some_and(|rest| !rest.is_empty())
+        };
+        if !after("http://") && !after("https://") {
+            return Err(refuse(
+                "prometheus_address",
+                server,
+                "the address of a Prometheus server, for example http://prometheus.monitoring:9090",
+            ));
+        }
+    }
     if jiff::tz::TimeZone::get(&settings.timezone).is_err() {
         return Err(refuse(
             "timezone",

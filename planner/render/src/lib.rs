@@ -49,7 +49,7 @@ pub fn render(
     target: Target,
     options: &RenderOptions,
 ) -> Result<BTreeMap<String, String>, RenderError> {
-    check::check(settings)?;
+    check::check(settings, options)?;
     let ramp = ramp::Position::find(settings, options)?;
     match target {
         Target::Istio => istio::render(settings, options, &ramp),

@@ -23,6 +23,13 @@ pub fn run(args: &Simulate, format: Format) -> Result<Outcome, PipelineError> {
     if let Some(day) = args.day {
         return run_day(args, day, format);
     }
+    if let Some(folder) = args.trace.as_ref().filter(|path| path.is_dir()) {
+        // Said before minutes are spent.
+        return Err(PipelineError::RequestValue {
+            field: "--trace".into(),
+            cause: format!("{} is a folder: name a file", folder.display()),
+        });
+    }
     let plan = read_plan(&args.plan)?;
     let minutes = args.minutes.unwrap_or(MINUTES);
     let seconds = f64::from(minutes) * 60.0;
@@ -159,7 +166,7 @@ fn day_text(simulation: &DaySimulation) -> String {
             .total_cmp(&a.violation_minutes.mean)
     });
     if !hours.is_empty() {
-        text += "\nThe hours that hurt most:\n";
+        text += "\nThe hours that hurt most; minutes are those of an hour that is as what was seen of it:\n";
         let rows = hours.iter().take(SHOWN_HOURS).map(|hour| {
             vec![
                 format!("hour {}", hour.hour),
@@ -167,7 +174,10 @@ fn day_text(simulation: &DaySimulation) -> String {
                 estimate(hour.violation_minutes, 1),
             ]
         });
-        text += &table(&["", "requests/s", "violation minutes"], rows.collect());
+        text += &table(
+            &["", "requests/s", "violated minutes an hour"],
+            rows.collect(),
+        );
     }
     text += &format!(
         "\nInstances cost {}; {} violation minutes, summed over entries.\n",

@@ -34,7 +34,7 @@ pub fn render_chaos(
     request: &ChaosRequest,
     options: &RenderOptions,
 ) -> Result<BTreeMap<String, String>, RenderError> {
-    check::check(settings)?;
+    check::check(settings, options)?;
     if request.faults.is_empty() {
         return Err(RenderError::NoFaults {
             target: target.name(),
