@@ -274,6 +274,8 @@ fn failures(shares: &BTreeMap<String, Estimate>) -> String {
     causes.sort_by(|a, b| b.1.mean.total_cmp(&a.1.mean));
     let shown = causes
         .iter()
+        // What would be shown as nothing says nothing.
+        .filter(|(_, share)| share.mean >= 5e-5)
         .take(2)
         .map(|(word, share)| format!("{word} {:.2}%", share.mean * 100.0));
     shown.collect::<Vec<_>>().join(", ")
