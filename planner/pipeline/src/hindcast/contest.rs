@@ -73,17 +73,7 @@ impl Contest<'_> {
             service.instances = Schedule::from_hours(&hours.collect::<Vec<_>>());
             service.standby_instances = 0;
         }
-        let mut mesh = self.mesh_of(&plan)?;
-        for service in &mut mesh.services {
-            let lead_s = service.startup_s + service.warm_up_s;
-            let mut before = 0;
-            for step in &mut service.instances {
-                if step.instances > before && step.starts_s > 0.0 {
-                    step.starts_s = (step.starts_s - lead_s).max(1.0);
-                }
-                before = step.instances;
-            }
-        }
+        let mesh = self.mesh_of(&plan)?;
         // A limit guards against surprises; at the fewest instances it would refuse what merely comes close together.
         Ok(baselines::istio_defaults(&mesh))
     }

@@ -1,17 +1,24 @@
 //! From a plan to what is simulated: the service graph says what services do, the settings what their proxies do.
 
+mod places;
+mod times;
+
 use std::collections::BTreeMap;
 
 use foremesh_model::{
-    CallerLimits, Cost, EdgeName, EdgeSettings, EntrySettings, Fault, Protocol, ProxyMode, Retries,
-    Schedule, ServiceGraph, ServiceName, ServiceSettings, Settings,
+    CallerLimits, Cost, EdgeName, EdgeSettings, Fault, Protocol, ProxyMode, Retries, ServiceGraph,
+    ServiceName, ServiceSettings, Settings,
     station::{Station, stations},
 };
 
+use self::{
+    places::{distribute, localities},
+    times::{ramp, steps},
+};
 use crate::{
-    Arrivals, Connections, EdgeModel, EntryModel, InstanceStep, LimitsModel, Localities, Locality,
-    LocalityBalancing, Mesh, Noticed, ProxyModel, RampStep, RemoteInstances, RetryModel,
-    ServiceModel, SimulateError, Stage, Times,
+    Arrivals, Connections, EdgeModel, EntryModel, InstanceStep, LimitsModel, LocalityBalancing,
+    Mesh, Noticed, ProxyModel, RemoteInstances, RetryModel, ServiceModel, SimulateError, Stage,
+    Times,
 };
 
 /// Envoy's overprovisioning factor, which Istio leaves as it is.
@@ -108,6 +115,7 @@ pub fn from_plan(
                 set.standby_instances,
                 starts_hour,
                 settings.horizon_hours,
+                station.lead_s(),
             ),
             (None, stateful) => {
                 let there_are = stateful
@@ -239,92 +247,6 @@ fn protocol(graph: &ServiceGraph, service: usize) -> Protocol {
         .services()
         .nth(service)
         .map_or(Protocol::Http, |s| s.protocol)
-}
-
-/// The zones that entries name and the first region that takes over; none where nothing is known of either.
-fn localities(settings: &Settings, assumptions: &PlanAssumptions) -> Localities {
-    let region = settings.region.to_string();
-    let mut all: Vec<Locality> = Vec::new();
-    let zones = settings.entries.values().flat_map(|set| &set.localities);
-    for zone in zones {
-        if all.iter().all(|known| known.name != zone.locality) {
-            all.push(Locality {
-                name: zone.locality.clone(),
-                region: region.clone(),
-            });
-        }
-    }
-    let takes_over = settings
-        .entries
-        .values()
-        .find_map(|set| set.failover.first());
-    if let Some(other) = takes_over {
-        if all.is_empty() {
-            all.push(Locality {
-                name: region.clone(),
-                region,
-            });
-        }
-        all.push(Locality {
-            name: other.to_string(),
-            region: other.to_string(),
-        });
-    }
-    Localities {
-        all,
-        other_zone_ms: assumptions.other_zone_ms,
-        other_region_ms: assumptions.other_region_ms,
-    }
-}
-
-fn distribute(set: &EntrySettings, localities: &Localities) -> LocalityBalancing {
-    let place = |name: &str| localities.all.iter().position(|l| l.name == name);
-    LocalityBalancing::Distribute {
-        weights: set
-            .localities
-            .iter()
-            .filter_map(|zone| Some((place(&zone.locality)?, zone.percent)))
-            .collect(),
-        overprovisioning_percent: OVERPROVISIONING_PERCENT,
-    }
-}
-
-/// The stages of the go-live ramp that an hour and those after it see.
-fn ramp(settings: &Settings, from_hour: u32) -> Vec<RampStep> {
-    let starts_s = |minute: u32| f64::from(minute) * 60.0 - f64::from(from_hour) * 3600.0;
-    let steps = settings.ramp.iter().map(|stage| RampStep {
-        starts_s: starts_s(stage.starts_minute).max(0.0),
-        share: f64::from(stage.percent) / 100.0,
-    });
-    let steps: Vec<RampStep> = steps.collect();
-    // Once everything is let in there is nothing to draw.
-    let over = steps
-        .last()
-        .is_some_and(|last| last.starts_s <= 0.0 && last.share >= 1.0);
-    if over { Vec::new() } else { steps }
-}
-
-/// The schedule from an hour on, standby included.
-fn steps(
-    schedule: &Schedule,
-    standby: u32,
-    from_hour: u32,
-    horizon_hours: u32,
-) -> Vec<InstanceStep> {
-    let mut steps = vec![InstanceStep {
-        starts_s: 0.0,
-        instances: schedule.at(from_hour) + standby,
-    }];
-    for hour in from_hour + 1..horizon_hours.max(from_hour + 1) {
-        let instances = schedule.at(hour) + standby;
-        if steps.last().is_none_or(|last| last.instances != instances) {
-            steps.push(InstanceStep {
-                starts_s: f64::from(hour - from_hour) * 3600.0,
-                instances,
-            });
-        }
-    }
-    steps
 }
 
 fn service_model(
