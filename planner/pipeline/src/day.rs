@@ -307,10 +307,15 @@ fn choose(
     let window_s = f64::from(request.minutes) * 60.0;
     let mut certain: Vec<(f64, f64, WindowReason)> = vec![(0.0, window_s, WindowReason::Launch)];
     let changing = foremost(changes(&lived.mesh), MOST_CHANGES);
+    // From the order until what was ordered is warm, and a window more.
+    let leads = lived.mesh.services.iter();
+    let lead_s = leads
+        .map(|service| service.startup_s + service.warm_up_s)
+        .fold(0.0, f64::max);
     certain.extend(
         changing
             .into_iter()
-            .map(|at| (at, window_s, WindowReason::Change)),
+            .map(|at| (at, lead_s + window_s, WindowReason::Change)),
     );
     let hours = risk.iter().enumerate();
     let ranked = hours.map(|(hour, risk)| (hour as f64 * 3600.0, *risk));
@@ -327,8 +332,12 @@ fn choose(
         / f64::from(request.replications)
         / (calls_rps * EVENTS_PER_CALL).max(1e-9)
         / (window_s + warm_up_s);
+    let taken: f64 = certain
+        .iter()
+        .map(|(_, length_s, _)| (length_s / window_s).ceil())
+        .sum();
     let random = (affordable as usize)
-        .saturating_sub(certain.len())
+        .saturating_sub(taken as usize)
         .clamp(RANDOM.0, RANDOM.1);
     windows(&WindowRequest {
         horizon_s: lived.horizon_s,
