@@ -2,9 +2,10 @@
 
 #![allow(clippy::unwrap_used)]
 
-use foremesh_model::LoadBalancing;
+use foremesh_model::{Fault, FaultKind, LoadBalancing};
 use foremesh_simulate::{
-    Arrivals, Connections, InstanceStep, Mesh, Outcome, RunOptions, ServiceModel, Times,
+    Arrivals, Connections, EdgeModel, InstanceStep, Mesh, Outcome, RunOptions, ServiceModel, Stage,
+    Times,
     baselines::{Hpa, HpaService},
     simulate, simulate_with,
 };
@@ -128,4 +129,102 @@ fn rates_by_steps_that_are_no_whole_numbers_come_to_an_end() {
     };
     let run = simulate(&constant(1, 8, 1.0, third), &options(30.0)).unwrap();
     assert!((run.roots as f64 - 3000.0).abs() < 250.0, "{}", run.roots);
+}
+
+fn fault(kind: FaultKind) -> Vec<Fault> {
+    vec![Fault {
+        name: "f".into(),
+        starts_s: 0.5,
+        duration_s: 9.0,
+        kind,
+    }]
+}
+
+#[test]
+fn what_waited_for_a_connection_is_held_to_the_limit_when_it_gets_it() {
+    let ms = |n: u64| n * 1_000_000;
+    let mut mesh = constant(
+        1,
+        8,
+        100.0,
+        Arrivals::Replay(vec![0, ms(1), ms(2), ms(3), ms(4)]),
+    );
+    mesh.edges[0].connections = Connections::Multiplexed { connect_ms: 10.0 };
+    mesh.edges[0].limits.max_concurrent_requests = 2;
+    mesh.edges[0].limits.max_pending_requests = 4;
+    let run = simulate(&mesh, &options(5.0)).unwrap();
+    let outcomes = &run.entries[0].outcomes;
+    // One finds no place to wait; of the four that waited two may go.
+    assert_eq!(
+        (
+            outcomes[Outcome::Ok as usize],
+            outcomes[Outcome::Overflow as usize]
+        ),
+        (2, 3),
+        "{outcomes:?}"
+    );
+}
+
+#[test]
+fn a_request_that_was_given_up_holds_a_worker_but_no_place_at_the_proxy() {
+    let ms = |n: u64| n * 1_000_000;
+    let mut mesh = constant(1, 2, 300.0, Arrivals::Replay(vec![0, ms(100), ms(110)]));
+    mesh.services[0].max_concurrent_requests = 1;
+    mesh.services[0].max_pending_requests = 0;
+    mesh.edges[0].timeout_ms = Some(50.0);
+    let run = simulate(&mesh, &options(5.0)).unwrap();
+    // The second is let in, though the first is still worked on; the third finds the second there.
+    assert_eq!(run.services[0].refused, 1);
+    assert_eq!(run.services[0].done, 2);
+    assert!((run.services[0].busy_s - 0.6).abs() < 1e-6);
+}
+
+#[test]
+fn all_that_wait_for_an_instance_that_cannot_be_reached_fail_together() {
+    let ms = |n: u64| n * 1_000_000;
+    let mut mesh = constant(
+        1,
+        8,
+        2000.0,
+        Arrivals::Replay(vec![ms(450), ms(460), ms(470), ms(480)]),
+    );
+    mesh.edges[0].connections = Connections::OneRequest { connect_ms: 1.0 };
+    mesh.edges[0].limits.max_connections = 1;
+    mesh.edges[0].connect_timeout_ms = 1000.0;
+    mesh.faults = fault(FaultKind::Partition {
+        service: String::new(),
+        share: 1.0,
+    });
+    let run = simulate(&mesh, &options(20.0)).unwrap();
+    assert_eq!(run.entries[0].outcomes[Outcome::Connection as usize], 4);
+    // The first hears after the connect timeout that nobody is there, and so do those behind it: none waits its own timeout.
+    let longest_ms = run.edges[0].latency.quantile_ms(1.0);
+    assert!((1000.0..1080.0).contains(&longest_ms), "{longest_ms}");
+}
+
+#[test]
+fn a_crash_tells_the_callers_of_those_that_wait_for_calls_at_once() {
+    let mut mesh = constant(1, 8, 1.0, Arrivals::Replay(vec![0]));
+    mesh.services[0].stages = vec![Stage {
+        edges: vec![1],
+        parallel: false,
+    }];
+    mesh.services.push(ServiceModel::plain(
+        "slow",
+        1,
+        8,
+        Times::Constant { ms: 5000.0 },
+    ));
+    mesh.edges
+        .push(EdgeModel::plain(Some(0), 1, LoadBalancing::Random));
+    mesh.faults = fault(FaultKind::Crash {
+        service: "s".into(),
+        share: 1.0,
+    });
+    let run = simulate(&mesh, &options(20.0)).unwrap();
+    assert_eq!(run.entries[0].outcomes[Outcome::Connection as usize], 1);
+    let heard_ms = run.edges[0].latency.quantile_ms(1.0);
+    assert!((heard_ms - 500.0).abs() < 10.0, "{heard_ms}");
+    // The call goes on at the other end; the instance that made it is not held by it for ever.
+    assert_eq!(run.services[1].done, 1);
 }

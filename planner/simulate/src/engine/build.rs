@@ -83,6 +83,7 @@ impl<'a> Engine<'a> {
                     generation: 0,
                     busy: 0,
                     admitted: 0,
+                    inside: 0,
                     queue: parts::Line::default(),
                     pending: parts::Line::default(),
                     tokens: burst,

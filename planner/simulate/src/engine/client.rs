@@ -1,6 +1,6 @@
 //! The caller's side of a call: limits, choice of an instance, connections, attempts, timeouts.
 
-use foremesh_model::random::{mix, uniform};
+use foremesh_model::random::mix;
 
 use super::{
     Engine, ProxyPart,
@@ -8,7 +8,7 @@ use super::{
     parts::{Call, CallState, NONE, TRIED, Threads, Work, WorkState},
     purpose,
 };
-use crate::{Connections, Outcome, RetryModel};
+use crate::{Connections, Outcome};
 
 /// Requests that wait at a proxy at most, where no limit is set: memory is not endless.
 pub(super) const MOST_WAITING: u32 = 65_536;
@@ -123,15 +123,12 @@ impl Engine<'_> {
     }
 
     /// Makes the next attempt of a call.
-    fn attempt(&mut self, id: u32) {
+    pub(super) fn attempt(&mut self, id: u32) {
         self.trace_attempt(id);
         let call = self.calls.places[id as usize];
         let edge = &self.mesh.edges[call.edge as usize];
         let limits = edge.limits;
         let proxy = self.proxy_index(call.edge, call.proxy);
-        if self.proxies[proxy].in_flight >= limits.max_concurrent_requests {
-            return self.failed(id, Outcome::Overflow);
-        }
         let Some(host) = self.choose(&call) else {
             return self.failed(id, Outcome::NoInstance);
         };
@@ -140,11 +137,10 @@ impl Engine<'_> {
         place.tried[call.attempt as usize % TRIED] = host;
         let link = self.link_index(call.edge, call.proxy, host);
         match edge.connections {
-            Connections::Open => self.send(id),
+            Connections::Open => self.send_or_refuse(id),
             Connections::Multiplexed { .. } => {
                 if self.links[link].open_at <= self.now {
-                    self.send(id);
-                    return;
+                    return self.send_or_refuse(id);
                 }
                 if self.proxies[proxy].pending >= limits.max_pending_requests.min(MOST_WAITING) {
                     return self.failed(id, Outcome::Overflow);
@@ -157,6 +153,9 @@ impl Engine<'_> {
             }
             Connections::OneRequest { .. } => {
                 if self.links[link].idle > 0 {
+                    if !self.has_room(&call) {
+                        return self.failed(id, Outcome::Overflow);
+                    }
                     self.links[link].idle -= 1;
                     self.send(id);
                 } else if self.proxies[proxy].pending
@@ -174,6 +173,22 @@ impl Engine<'_> {
                 }
                 self.connect_ahead(call.edge, call.proxy, host);
             }
+        }
+    }
+
+    /// Whether a call's proxy may have one more request in flight. Envoy asks when a request gets its connection, not when it begins to wait for one.
+    pub(super) fn has_room(&self, call: &Call) -> bool {
+        let limits = &self.mesh.edges[call.edge as usize].limits;
+        let proxy = self.proxy_index(call.edge, call.proxy);
+        self.proxies[proxy].in_flight < limits.max_concurrent_requests
+    }
+
+    /// Sends an attempt that has its connection, if the proxy may.
+    pub(super) fn send_or_refuse(&mut self, id: u32) {
+        if self.has_room(&self.calls.places[id as usize]) {
+            self.send(id);
+        } else {
+            self.failed(id, Outcome::Overflow);
         }
     }
 
@@ -202,6 +217,7 @@ impl Engine<'_> {
             state: WorkState::Travelling,
             failed: false,
             dropped: false,
+            let_in: false,
             service,
             instance,
             call: id,
@@ -306,12 +322,7 @@ impl Engine<'_> {
                     if broken {
                         self.links[link].connections -= 1;
                         self.proxies[proxy].connections -= 1;
-                        if self.links[link].waiting.head != NONE {
-                            // Those that wait for it get a new one.
-                            self.open_connection(call.edge, proxy, link);
-                            let at = self.now + self.edges[call.edge as usize].connect_ns;
-                            self.agenda.put(at, Kind::Spare, link as u32, call.edge, 0);
-                        }
+                        self.connect_anew(&call, proxy, link);
                     } else {
                         self.free_connection(proxy, link);
                     }
@@ -337,96 +348,6 @@ impl Engine<'_> {
             self.end_call(id, outcome);
         } else {
             self.failed(id, outcome);
-        }
-    }
-
-    /// An attempt has failed: another one, or the end.
-    fn failed(&mut self, id: u32, outcome: Outcome) {
-        self.trace_attempt_over(id, outcome);
-        let call = self.calls.places[id as usize];
-        let retries = self.mesh.edges[call.edge as usize].retries;
-        let proxy = self.proxy_index(call.edge, call.proxy);
-        if call.counted_retry {
-            self.proxies[proxy].retries -= 1;
-            self.calls.places[id as usize].counted_retry = false;
-        }
-        // Envoy never tries again what a proxy refused because it was full, and 429 only when asked to.
-        let wanted = match outcome {
-            Outcome::Error | Outcome::AttemptTimeout => retries.on_5xx,
-            Outcome::Connection => retries.on_connect_failure || retries.on_5xx,
-            _ => false,
-        };
-        if !wanted || call.attempt >= retries.attempts || !self.may_retry(call.edge, proxy) {
-            return self.end_call(id, outcome);
-        }
-        self.proxies[proxy].retries += 1;
-        let call = &mut self.calls.places[id as usize];
-        call.counted_retry = true;
-        call.attempt += 1;
-        call.state = CallState::BackingOff;
-        let most = RetryModel::most_wait(call.attempt) * retries.base_backoff_ms;
-        let drawn = uniform(mix(
-            mix(call.stream, purpose::BACKOFF),
-            u64::from(call.attempt),
-        ));
-        let at = self.now + (drawn * most * 1e6) as u64;
-        self.agenda.put(at, Kind::Retry, id, call.generation, 0);
-    }
-
-    /// Whether the proxy may have one more retry in flight.
-    fn may_retry(&self, edge: u32, proxy: usize) -> bool {
-        let model = &self.mesh.edges[edge as usize];
-        let proxy = &self.proxies[proxy];
-        match model.retries.budget_percent {
-            Some(percent) => {
-                let open = f64::from(proxy.in_flight + proxy.pending);
-                let most =
-                    ((open * percent / 100.0) as u32).max(model.retries.budget_min_concurrent);
-                proxy.retries < most
-            }
-            None => proxy.retries < model.limits.max_concurrent_retries,
-        }
-    }
-
-    pub(super) fn retry(&mut self, id: u32, generation: u32) {
-        let call = &self.calls.places[id as usize];
-        if call.generation == generation && call.state == CallState::BackingOff {
-            self.attempt(id);
-        }
-    }
-
-    /// The call is over: its place is free, whoever made it goes on.
-    fn end_call(&mut self, id: u32, outcome: Outcome) {
-        self.trace_call_over(id, outcome);
-        let call = self.calls.places[id as usize];
-        if call.counted_retry {
-            let proxy = self.proxy_index(call.edge, call.proxy);
-            self.proxies[proxy].retries -= 1;
-        }
-        let place = &mut self.calls.places[id as usize];
-        place.state = CallState::Free;
-        place.generation = (place.generation + 1) & 0xfffff;
-        self.calls.release(id);
-        let took = self.now - call.started;
-        if self.measured() {
-            let edge = &mut self.run.edges[call.edge as usize];
-            edge.latency.record(took);
-            edge.outcomes[outcome as usize] += 1;
-        }
-        if call.parent == NONE && outcome == Outcome::Ok && !self.controls.is_empty() {
-            let slow = took as f64 > self.mesh.entries[call.entry as usize].slo.latency_ms * 1e6;
-            for control in &mut self.controls {
-                let tally = &mut control.entries[call.entry as usize];
-                tally.latency.record(took);
-                tally.good += u64::from(!slow);
-            }
-        }
-        if call.parent != NONE {
-            self.answered(call.parent, outcome);
-        } else if call.started >= self.measure_from {
-            let slo = &self.mesh.entries[call.entry as usize].slo;
-            let came = call.started - self.measure_from;
-            self.run.entries[call.entry as usize].record(came, took, outcome, slo);
         }
     }
 }

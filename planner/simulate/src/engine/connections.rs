@@ -3,8 +3,9 @@
 use super::{
     Engine,
     agenda::Kind,
-    parts::{CallState, NONE},
+    parts::{Call, CallState, InstanceState, NONE},
 };
+use crate::{Connections, Outcome};
 
 impl Engine<'_> {
     pub(super) fn count_connection(&mut self, edge: u32) {
@@ -42,7 +43,15 @@ impl Engine<'_> {
         }
         let proxy = self.proxy_index(call.edge, call.proxy);
         self.proxies[proxy].pending -= 1;
-        self.send(id);
+        if self.has_room(&call) {
+            return self.send(id);
+        }
+        let model = &self.mesh.edges[call.edge as usize];
+        if matches!(model.connections, Connections::OneRequest { .. }) {
+            let link = self.link_index(call.edge, call.proxy, call.host);
+            self.free_connection(proxy, link);
+        }
+        self.failed(id, Outcome::Overflow);
     }
 
     /// A request waits until a connection to its instance is free.
@@ -116,10 +125,20 @@ impl Engine<'_> {
 
     /// A connection is free: the first in line takes it.
     pub(super) fn free_connection(&mut self, proxy: usize, link: usize) {
+        while let Some(first) = self.first_in_line(proxy, link) {
+            if self.has_room(&self.calls.places[first as usize]) {
+                return self.send(first);
+            }
+            self.failed(first, Outcome::Overflow);
+        }
+        self.links[link].idle += 1;
+    }
+
+    /// Takes the first out of the line for an instance.
+    fn first_in_line(&mut self, proxy: usize, link: usize) -> Option<u32> {
         let first = self.links[link].waiting.head;
         if first == NONE {
-            self.links[link].idle += 1;
-            return;
+            return None;
         }
         let next = self.calls.places[first as usize].next;
         let line = &mut self.links[link].waiting;
@@ -129,6 +148,31 @@ impl Engine<'_> {
         }
         line.length -= 1;
         self.proxies[proxy].pending -= 1;
-        self.send(first);
+        Some(first)
+    }
+
+    /// The connection of a call broke: those that wait for it get a new one. Where none can be opened all of them fail at once, as Envoy purges
+    /// what is pending when a connection fails.
+    pub(super) fn connect_anew(&mut self, call: &Call, proxy: usize, link: usize) {
+        if self.links[link].waiting.head == NONE {
+            return;
+        }
+        let part = &self.edges[call.edge as usize];
+        let instance = (self.services[part.callee].first + call.host) as usize;
+        let there = &self.instances[instance];
+        if matches!(there.state, InstanceState::Ready | InstanceState::Draining)
+            && !self.is_cut(self.proxies[proxy].locality, there.locality)
+        {
+            self.open_connection(call.edge, proxy, link);
+            let at = self.now + self.edges[call.edge as usize].connect_ns;
+            return self.agenda.put(at, Kind::Spare, link as u32, call.edge, 0);
+        }
+        // Those that come while these are told stand behind them.
+        for _ in 0..self.links[link].waiting.length {
+            let Some(first) = self.first_in_line(proxy, link) else {
+                return;
+            };
+            self.failed(first, Outcome::Connection);
+        }
     }
 }

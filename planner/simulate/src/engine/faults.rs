@@ -14,7 +14,7 @@ use super::{
     Engine,
     agenda::Kind,
     ns,
-    parts::{InstanceState, Line, Work, WorkState},
+    parts::{InstanceState, Line, NONE, Work, WorkState},
 };
 use crate::{Outcome, SimulateError};
 
@@ -266,16 +266,22 @@ impl Engine<'_> {
         at.busy = 0;
         at.queue = Line::default();
         at.pending = Line::default();
+        at.admitted = 0;
         // Those that wait for calls are still inside until the last of them is answered.
-        at.admitted = left as u32;
+        at.inside = left as u32;
         self.busy(service, -was_busy);
         for (id, generation) in inside {
             let work = &mut self.works.places[id as usize];
             if work.generation != generation {
                 continue;
             }
+            work.let_in = false;
             if work.state == WorkState::Calling {
+                let gone = *work;
                 work.failed = true;
+                work.dropped = true;
+                work.call = NONE;
+                self.tell_caller(&gone, Outcome::Connection, !told);
             } else {
                 self.end_work(id, Outcome::Connection, !told);
             }

@@ -58,7 +58,7 @@ impl Engine<'_> {
                     self.part_from(service, i - first);
                     self.instances[i as usize].state = InstanceState::Draining;
                     self.services[service].draining += 1;
-                    if self.instances[i as usize].admitted == 0 {
+                    if self.instances[i as usize].inside == 0 {
                         self.end_instance(service, i as usize);
                     }
                 }

@@ -17,8 +17,10 @@ mod health;
 mod instances;
 mod localities;
 mod parts;
+mod retries;
 mod rotation;
 mod server;
+mod stages;
 mod trace;
 
 use agenda::{Agenda, Kind, Lane};

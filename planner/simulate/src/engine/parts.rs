@@ -116,6 +116,8 @@ pub(super) struct Work {
     pub failed: bool,
     /// Nobody waits for it any more and it is not done.
     pub dropped: bool,
+    /// Holds one of the places that its instance's proxy lets in.
+    pub let_in: bool,
     pub service: u32,
     /// Counted over all services.
     pub instance: u32,
@@ -170,8 +172,10 @@ pub(super) struct Instance {
     pub state: InstanceState,
     pub generation: u32,
     pub busy: u32,
-    /// Requests inside, waiting for other services included.
+    /// Requests that its proxy counts as let in, those that wait for other services included.
     pub admitted: u32,
+    /// Requests inside; more than were let in where callers gave up and work goes on.
+    pub inside: u32,
     pub queue: Line,
     pub pending: Line,
     pub tokens: f64,

@@ -112,6 +112,8 @@ impl Engine<'_> {
             return self.refuse(id);
         }
         self.instances[i].admitted += 1;
+        self.instances[i].inside += 1;
+        self.works.places[id as usize].let_in = true;
         if self.instances[i].busy < self.services[s].workers {
             self.begin(id);
         } else {
@@ -206,124 +208,6 @@ impl Engine<'_> {
         }
     }
 
-    /// Makes the calls of a stage, or of the next that has any; after the last the request is answered.
-    fn enter_stage(&mut self, id: u32, from: u32) {
-        let mesh = self.mesh;
-        let service = self.works.places[id as usize].service as usize;
-        let stages = &mesh.services[service].stages;
-        let mut stage = from as usize;
-        while let Some(calls) = stages.get(stage) {
-            self.works.places[id as usize].stage = stage as u32;
-            if calls.parallel {
-                // All are counted before the first is made, which may be answered at once.
-                let stream = self.works.places[id as usize].stream;
-                let total: u32 = calls
-                    .edges
-                    .iter()
-                    .map(|edge| self.calls_of(stream, *edge))
-                    .sum();
-                if total > 0 {
-                    let generation = self.works.places[id as usize].generation;
-                    self.works.places[id as usize].outstanding = total;
-                    for edge in &calls.edges {
-                        for nth in 0..self.calls_of(stream, *edge) {
-                            self.make_call(id, *edge as u32, nth);
-                            if self.works.places[id as usize].generation != generation {
-                                return;
-                            }
-                        }
-                    }
-                    return;
-                }
-            } else {
-                let stream = self.works.places[id as usize].stream;
-                let total: u32 = calls
-                    .edges
-                    .iter()
-                    .map(|edge| self.calls_of(stream, *edge))
-                    .sum();
-                if total > 0 {
-                    let work = &mut self.works.places[id as usize];
-                    work.to_make = total;
-                    work.outstanding = 1;
-                    self.next_in_turn(id);
-                    return;
-                }
-            }
-            stage += 1;
-        }
-        let outcome = if self.works.places[id as usize].failed {
-            Outcome::Error
-        } else {
-            Outcome::Ok
-        };
-        self.answer(id, outcome);
-    }
-
-    /// Makes the next call of a stage in which each waits for the one before.
-    fn next_in_turn(&mut self, id: u32) {
-        let mesh = self.mesh;
-        let work = &mut self.works.places[id as usize];
-        let calls = &mesh.services[work.service as usize].stages[work.stage as usize];
-        let (stream, left) = (work.stream, work.to_make);
-        work.to_make -= 1;
-        let total: u32 = calls
-            .edges
-            .iter()
-            .map(|edge| self.calls_of(stream, *edge))
-            .sum();
-        let mut nth = total - left;
-        for edge in &calls.edges {
-            let count = self.calls_of(stream, *edge);
-            if nth < count {
-                return self.make_call(id, *edge as u32, nth);
-            }
-            nth -= count;
-        }
-    }
-
-    /// How many calls a request makes on an edge.
-    fn calls_of(&self, stream: u64, edge: usize) -> u32 {
-        let part = &self.edges[edge];
-        let more = part.part_call > 0.0
-            && uniform(mix(mix(stream, purpose::CALLS), edge as u64)) < part.part_call;
-        part.whole_calls + u32::from(more)
-    }
-
-    fn make_call(&mut self, id: u32, edge: u32, nth: u32) {
-        let work = &self.works.places[id as usize];
-        let stream = mix(
-            mix(work.stream, purpose::CHILD),
-            u64::from(edge) << 32 | u64::from(nth),
-        );
-        let proxy = work.instance - self.services[work.service as usize].first;
-        let priority = work.priority;
-        self.start_call(edge, proxy, id, NONE, priority, stream);
-    }
-
-    /// A call that a request made is over.
-    pub(super) fn answered(&mut self, id: u32, outcome: Outcome) {
-        let work = &mut self.works.places[id as usize];
-        work.failed |= outcome != Outcome::Ok;
-        if work.to_make > 0 && !work.failed && !work.dropped {
-            return self.next_in_turn(id);
-        }
-        work.to_make = 0;
-        work.outstanding -= 1;
-        if work.outstanding > 0 {
-            return;
-        }
-        let (failed, stage, dropped) = (work.failed, work.stage, work.dropped);
-        if dropped {
-            self.leave_instance(id);
-            self.free_work(id);
-        } else if failed {
-            self.answer(id, Outcome::Error);
-        } else {
-            self.enter_stage(id, stage + 1);
-        }
-    }
-
     /// Sends the answer back, if anybody still waits for it.
     pub(super) fn answer(&mut self, id: u32, outcome: Outcome) {
         let state = self.works.places[id as usize].state;
@@ -350,6 +234,11 @@ impl Engine<'_> {
         let work = self.works.places[id as usize];
         self.trace_work_over(id, Some(outcome));
         self.free_work(id);
+        self.tell_caller(&work, outcome, lost);
+    }
+
+    /// Whoever waits for a request learns how it ended.
+    pub(super) fn tell_caller(&mut self, work: &Work, outcome: Outcome, lost: bool) {
         if work.call == NONE {
             return;
         }
@@ -386,9 +275,24 @@ impl Engine<'_> {
         }
     }
 
-    /// A request leaves the instance; the first that waits at its proxy comes in.
-    fn leave_instance(&mut self, id: u32) {
-        let work = self.works.places[id as usize];
+    /// A request leaves the instance.
+    pub(super) fn leave_instance(&mut self, id: u32) {
+        let work = &self.works.places[id as usize];
+        let (s, i) = (work.service as usize, work.instance as usize);
+        self.instances[i].inside -= 1;
+        self.give_up_place(id);
+        if self.instances[i].state == InstanceState::Draining && self.instances[i].inside == 0 {
+            self.end_instance(s, i);
+        }
+    }
+
+    /// A request gives back its place at the instance's proxy; the first that waits there comes in.
+    fn give_up_place(&mut self, id: u32) {
+        let work = &mut self.works.places[id as usize];
+        if !work.let_in {
+            return;
+        }
+        work.let_in = false;
         let (s, i) = (work.service as usize, work.instance as usize);
         self.instances[i].admitted -= 1;
         if self.instances[i].admitted < self.services[s].max_admitted {
@@ -403,12 +307,9 @@ impl Engine<'_> {
                 break;
             }
         }
-        if self.instances[i].state == InstanceState::Draining && self.instances[i].admitted == 0 {
-            self.end_instance(s, i);
-        }
     }
 
-    fn free_work(&mut self, id: u32) {
+    pub(super) fn free_work(&mut self, id: u32) {
         self.trace_work_over(id, None);
         let work = &mut self.works.places[id as usize];
         work.state = WorkState::Free;
@@ -416,7 +317,8 @@ impl Engine<'_> {
         self.works.release(id);
     }
 
-    /// Nobody waits for a request any more. In a proxy's queue it is dropped; inside, work goes on unless the service drops it.
+    /// Nobody waits for a request any more. In a proxy's queue it is dropped; inside, work goes on unless the service drops it, but the
+    /// instance's proxy, which saw the request reset, no longer counts it.
     pub(super) fn abandon(&mut self, id: u32, generation: u32) {
         if id == NONE {
             return;
@@ -445,5 +347,6 @@ impl Engine<'_> {
             }
             _ => work.dropped |= drops,
         }
+        self.give_up_place(id);
     }
 }
