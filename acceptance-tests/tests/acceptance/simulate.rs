@@ -97,6 +97,31 @@ fn what_cannot_be_simulated_is_named() {
 }
 
 #[test]
+fn the_ramp_leaves_elsewhere_what_it_holds_back() {
+    let workspace = shop();
+    let request = workspace.read("request.yaml");
+    let profile = "profile:\n";
+    assert!(request.contains(profile), "{request}");
+    let with_ramp = format!("{profile}  ramp_percent: [25, 100]\n  ramp_stage_minutes: 120\n");
+    workspace.write("request.yaml", request.replace(profile, &with_ramp));
+    plan(&workspace, "plan");
+    let launch = ["--hour", "0"];
+    let all = read(&simulate(&workspace, &launch).expect_code(0));
+    let held = read(&simulate(&workspace, &[&launch[..], &["--ramp"]].concat()).expect_code(0));
+    let entry = "shop/frontend";
+    let (came, offered) = (
+        of(&all, entry, "offered_rps"),
+        of(&held, entry, "offered_rps"),
+    );
+    let elsewhere = of(&held, entry, "elsewhere_rps");
+    assert!((offered / came - 0.25).abs() < 0.02, "{offered} of {came}");
+    assert!(
+        (elsewhere / came - 0.75).abs() < 0.02,
+        "{elsewhere} of {came}"
+    );
+}
+
+#[test]
 fn traces_are_written_and_read_back_and_faults_become_experiments() {
     let workspace = shop();
     let planned = plan(&workspace, "plan");

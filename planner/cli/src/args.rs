@@ -165,6 +165,9 @@ pub struct Simulate {
     #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "windows",
           conflicts_with_all = ["hour", "fault"])]
     pub day: Option<Day>,
+    /// Let the plan's go-live ramp run: what its stages hold back stays elsewhere and is not counted. Without it all demand is let in.
+    #[arg(long)]
+    pub ramp: bool,
     /// Minutes that are measured, without it 10; with --day those of a window, without it 1.
     #[arg(long)]
     pub minutes: Option<u32>,

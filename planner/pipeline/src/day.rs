@@ -36,6 +36,8 @@ pub struct SimulateDayRequest {
     pub level: f64,
     /// Minutes of a window, a divisor of 60.
     pub minutes: u32,
+    /// Whether the go-live ramp runs: what its stages hold back stays elsewhere.
+    pub ramp: bool,
     /// What stands in place of the plan's settings.
     pub policy: SimulatedPolicy,
     /// Seed of every random number.
@@ -63,6 +65,7 @@ impl Default for SimulateDayRequest {
         Self {
             level: 0.99,
             minutes: 1,
+            ramp: false,
             policy: SimulatedPolicy::Plan,
             seed: 1,
             replications: 4,
@@ -104,7 +107,10 @@ pub fn simulate_day(
         &loads(plan, request.level),
         &[],
         0,
-        &PlanAssumptions::default(),
+        &PlanAssumptions {
+            ramp: request.ramp,
+            ..PlanAssumptions::default()
+        },
     )?;
     // An autoscaler's instances are found window by window; everybody else's are settings of the whole time.
     let (mesh, scaled) = match target_utilisation(request.policy) {

@@ -92,8 +92,12 @@ pub struct EdgeReport {
     pub attempts_per_call: Estimate,
     /// Mean milliseconds of a call, failed ones included.
     pub latency_mean_ms: Estimate,
+    /// Its median.
+    pub latency_p50_ms: Estimate,
     /// Its 99th percentile.
     pub latency_p99_ms: Estimate,
+    /// Its 99.9th percentile.
+    pub latency_p999_ms: Estimate,
     /// Share of calls that failed, by word of [`Outcome`].
     pub failures: BTreeMap<String, Estimate>,
     /// Instances taken out of rotation, in an hour, by all proxies together.
@@ -179,7 +183,7 @@ struct EntryNumbers {
 }
 
 struct EdgeNumbers {
-    values: [f64; 7],
+    values: [f64; 9],
     failures: [f64; Outcome::COUNT],
 }
 
@@ -237,6 +241,8 @@ fn numbers(mesh: &Mesh, run: &Run) -> Numbers {
                     edge.ejections as f64 / seconds * 3600.0,
                     edge.connections as f64 / seconds,
                     edge.cross_region_bytes / seconds,
+                    edge.latency.quantile_ms(0.5),
+                    edge.latency.quantile_ms(0.999),
                 ],
                 failures: shares(&edge.outcomes),
             }
@@ -388,7 +394,9 @@ fn sum_up(mesh: &Mesh, options: &RunOptions, runs: &[Numbers]) -> Report {
             calls_rps: at(0),
             attempts_per_call: at(1),
             latency_mean_ms: at(2),
+            latency_p50_ms: at(7),
             latency_p99_ms: at(3),
+            latency_p999_ms: at(8),
             failures: failures(&|run| run.edges[i].failures),
             ejections_per_hour: at(4),
             connections_rps: at(5),

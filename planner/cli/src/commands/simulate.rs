@@ -38,6 +38,7 @@ pub fn run(args: &Simulate, format: Format) -> Result<Outcome, PipelineError> {
         level: args.level,
         minutes,
         faults: faults(&args.fault, seconds)?,
+        ramp: args.ramp,
         policy: args.policy,
         seed: args.seed,
         replications: args.replications.unwrap_or(REPLICATIONS),
@@ -94,6 +95,7 @@ fn run_day(args: &Simulate, day: Day, format: Format) -> Result<Outcome, Pipelin
     let request = SimulateDayRequest {
         level: args.level,
         minutes: args.minutes.unwrap_or(defaults.minutes),
+        ramp: args.ramp,
         policy: args.policy,
         seed: args.seed,
         replications: args.replications.unwrap_or(replications),
@@ -257,6 +259,14 @@ fn text(simulation: &Simulation) -> String {
         ],
         services.collect(),
     );
+    for (name, entry) in &report.entries {
+        if entry.elsewhere_rps.mean > 0.0 {
+            text += &format!(
+                "\n{name}: the go-live ramp leaves {} requests/s elsewhere\n",
+                number(entry.elsewhere_rps.mean)
+            );
+        }
+    }
     for line in &simulation.overloaded {
         text += &format!("\noverloaded: {line}");
     }

@@ -29,6 +29,8 @@ pub struct SimulateRequest {
     pub minutes: u32,
     /// What goes wrong; times count from the start of what is measured.
     pub faults: Vec<Fault>,
+    /// Whether the go-live ramp runs: what its stages hold back stays elsewhere.
+    pub ramp: bool,
     /// What stands in place of the plan's settings.
     pub policy: SimulatedPolicy,
     /// Seed of every random number.
@@ -44,6 +46,7 @@ impl Default for SimulateRequest {
             level: 0.99,
             minutes: 10,
             faults: Vec::new(),
+            ramp: false,
             policy: SimulatedPolicy::Plan,
             seed: 1,
             replications: 5,
@@ -158,7 +161,10 @@ pub fn simulate_traced(
         &loads,
         &faults,
         hour,
-        &PlanAssumptions::default(),
+        &PlanAssumptions {
+            ramp: request.ramp,
+            ..PlanAssumptions::default()
+        },
     )?;
     let mesh = with_policy(&planned, plan, request.policy, hour, request.level)?;
     let cron = match request.policy {

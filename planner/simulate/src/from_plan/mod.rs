@@ -6,8 +6,8 @@ mod times;
 use std::collections::BTreeMap;
 
 use foremesh_model::{
-    CallerLimits, Cost, EdgeName, EdgeSettings, Fault, Protocol, ProxyMode, Retries, ServiceGraph,
-    ServiceName, ServiceSettings, Settings,
+    CallerLimits, Cost, EdgeName, EdgeSettings, Fault, Protocol, ProxyMode, Retries, Service,
+    ServiceGraph, ServiceName, ServiceSettings, Settings,
     station::{Station, stations},
 };
 
@@ -172,11 +172,13 @@ pub fn from_plan(
             Some(*caller),
             *callee,
             called,
-            protocol(graph, *callee),
+            graph.services().nth(*callee),
             assumptions,
         );
         model.calls = edge.fan_out();
-        model.response_bytes = edge.response_bytes.unwrap_or(0.0);
+        if let Some(measured) = edge.response_bytes {
+            model.response_bytes = measured;
+        }
         model.locality_balancing = nearest.clone().filter(|_| model.ejection.is_some());
         if let Some(set) = set.filter(|_| !bypassed) {
             apply(&mut model, set);
@@ -213,7 +215,8 @@ pub fn from_plan(
             });
         };
         let called = settings.services.get(&load.entry);
-        let mut model = edge_model(None, *callee, called, protocol(graph, *callee), assumptions);
+        let service = graph.services().nth(*callee);
+        let mut model = edge_model(None, *callee, called, service, assumptions);
         model.gateway_proxies = set.gateway_limits.fewest_caller_proxies.max(1);
         model.limits = limits(&set.gateway_limits);
         model.timeout_ms = Some(f64::from(set.timeout_ms));
@@ -240,13 +243,6 @@ pub fn from_plan(
         return Err(SimulateError::NoDemand);
     }
     Ok(mesh)
-}
-
-fn protocol(graph: &ServiceGraph, service: usize) -> Protocol {
-    graph
-        .services()
-        .nth(service)
-        .map_or(Protocol::Http, |s| s.protocol)
 }
 
 fn service_model(
@@ -294,7 +290,7 @@ fn edge_model(
     caller: Option<usize>,
     callee: usize,
     called: Option<&ServiceSettings>,
-    protocol: Protocol,
+    service: Option<&Service>,
     assumptions: &PlanAssumptions,
 ) -> EdgeModel {
     let balancing = called.map_or(foremesh_model::LoadBalancing::LeastRequest, |set| {
@@ -302,8 +298,9 @@ fn edge_model(
     });
     let mut model = EdgeModel::plain(caller, callee, balancing);
     model.one_way_ms = assumptions.one_way_ms;
+    model.response_bytes = service.map_or(0.0, |service| service.capacity.response_bytes());
     let connect_ms = assumptions.connect_ms;
-    model.connections = match protocol {
+    model.connections = match service.map_or(Protocol::Http, |service| service.protocol) {
         Protocol::Http => Connections::OneRequest { connect_ms },
         Protocol::Http2 | Protocol::Grpc => Connections::Multiplexed { connect_ms },
         Protocol::Tcp => Connections::Open,
