@@ -12,6 +12,7 @@ mod events;
 mod hourly;
 mod linear;
 mod methods;
+pub mod neural;
 mod notes;
 mod quantiles;
 mod region;
