@@ -1,5 +1,7 @@
 //! The real series: that they are those of the benchmark, that training ends before it, and what broken folders are told.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
 use std::{fs, path::Path};
 
 use foremesh_trainer::corpus::{self, CorpusError, Real, Split};

@@ -1,5 +1,7 @@
 //! The prior as training uses it: repeatable, well formed, and with each ingredient showing.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
 use std::thread;
 
 use foremesh_trainer::{MOST_DONORS, MOST_METRICS, Track, prior::Prior};
@@ -118,15 +120,15 @@ fn days_and_weeks_show_where_they_should() {
     for track in tracks(1500) {
         let at = |apart| correlation(&track.demand, &track.demand, apart);
         match track.family.as_str() {
-            "consumer" | "aggregate" => day.push(at(24)),
+            "consumer" | "aggregate" => day.push(at(24) - at(12)),
             "office" => week.push(at(168) - at(24 * 3)),
-            "constant" => flat.push(at(24)),
+            "constant" => flat.push(at(24) - at(12)),
             _ => {}
         }
     }
-    assert!(median(day.clone()) > 0.4, "{}", median(day));
+    assert!(median(day.clone()) > 0.6, "{}", median(day));
     assert!(median(week.clone()) > 0.03, "{}", median(week));
-    assert!(median(flat.clone()).abs() < 0.2, "{}", median(flat));
+    assert!(median(flat.clone()).abs() < 0.1, "{}", median(flat));
 }
 
 #[test]

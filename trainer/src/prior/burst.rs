@@ -23,8 +23,8 @@ impl Bursts {
     pub fn draw(a_day: (f32, f32), clock: &Clock, random: &mut Random) -> Self {
         Self {
             a_day: random.log_between(a_day),
-            tail: random.between(1.1, 3.5),
-            typical: random.log_between((0.1, 1.0)),
+            tail: random.between(0.8, 3.5),
+            typical: random.log_between((0.1, 2.0)),
             half_life: clock.hours(random.log_between((0.1, 8.0))),
             viral: random.chance(0.3),
             children: if random.chance(0.4) {

@@ -9,8 +9,8 @@ pub(super) struct Campaign {
     ramp: f32,
     decay: f32,
     log_size: f32,
-    /// What was expected, where somebody told.
-    expected: Option<f32>,
+    /// What was expected, where somebody told, and from which step on.
+    expected: Option<(usize, f32)>,
 }
 
 /// The campaigns of a track; each may be one of a series that returns every so many days.
@@ -28,6 +28,7 @@ pub(super) fn draw(clock: &Clock, random: &mut Random) -> Vec<Campaign> {
             random.log_between((0.08, 1.6))
         };
         let told = random.chance(CHANCES.campaign_told);
+        let punctual = random.chance(0.8);
         let trust = random.log_between((0.03, 0.5));
         let returns = random
             .chance(0.5)
@@ -56,7 +57,15 @@ pub(super) fn draw(clock: &Clock, random: &mut Random) -> Vec<Campaign> {
                     length * random.between(0.05, 1.0)
                 },
                 log_size: came,
-                expected: told.then(|| typical + trust * random.normal()),
+                expected: told.then(|| {
+                    let late = if punctual {
+                        0.0
+                    } else {
+                        clock.hours(3.0) * random.normal()
+                    };
+                    let first = from.saturating_add_signed(late.round() as isize);
+                    (first, typical + trust * random.normal())
+                }),
             });
             match returns {
                 Some(every) if from + every < clock.steps && length < every as f32 => from += every,
@@ -100,11 +109,11 @@ impl Campaign {
 
     /// Writes down what was expected.
     pub fn tell(&self, uplift: &mut [f32]) {
-        let Some(expected) = self.expected else {
+        let Some((first, expected)) = self.expected else {
             return;
         };
         for value in uplift
-            .get_mut(self.from..)
+            .get_mut(first..)
             .into_iter()
             .flatten()
             .take(self.until.saturating_sub(self.from).max(1))

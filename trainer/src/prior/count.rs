@@ -2,6 +2,9 @@
 
 use super::{clock::Clock, mixture::CHANCES, random::Random};
 
+/// Fewer requests a step can only be counted one by one.
+const FEW_REQUESTS: f32 = 300.0;
+
 #[derive(Debug, Clone, Copy)]
 enum Counting {
     Exact,
@@ -21,10 +24,16 @@ pub(super) struct Measure {
 }
 
 impl Measure {
-    pub fn draw(clock: &Clock, mean_rps: f32, random: &mut Random) -> Self {
+    /// `loudest` is the largest deviation of the log noise of the service's family: what is an aggregate does not clump.
+    pub fn draw(clock: &Clock, mean_rps: f32, loudest: f32, random: &mut Random) -> Self {
+        let few = mean_rps * (clock.step_s as f32) < FEW_REQUESTS;
         let counting = match random.weighted(&CHANCES.counting) {
+            2 => {
+                let least = (0.5 / loudest.max(1e-3).powi(2)).clamp(2.0, 5_000.0);
+                Counting::OverDispersed(random.log_between((least, 10_000.0)))
+            }
             1 => Counting::Poisson,
-            2 => Counting::OverDispersed(random.log_between((2.0, 2_000.0))),
+            _ if few => Counting::Poisson,
             3 => Counting::Scraped(random.log_between((0.002, 0.15)) * 300.0 / clock.step_s as f32),
             _ => Counting::Exact,
         };

@@ -36,6 +36,8 @@ pub(super) enum Process {
     Seasonal,
     /// The same, but only while it is switched on, at random.
     OnAndOff,
+    /// The same rate for ever: nothing is driven, planned or out of the ordinary.
+    Steady,
     /// A composition of Gaussian-process kernels.
     Kernels,
     /// Comes into being within the track: canary stages or an S curve.
@@ -70,7 +72,7 @@ pub(super) const FAMILIES: [Family; 12] = [
     // Shops, media, travel: people's leisure; the larger part of what meets a region's ingress.
     Family {
         name: "consumer",
-        weight: 0.22,
+        weight: 0.20,
         process: Process::Seasonal,
         day_shapes: [0.35, 0.65, 0.0, 0.0, 0.0],
         swing: (0.25, 1.5),
@@ -112,11 +114,11 @@ pub(super) const FAMILIES: [Family; 12] = [
         weight: 0.12,
         process: Process::Seasonal,
         day_shapes: [0.4, 0.4, 0.2, 0.0, 0.0],
-        swing: (0.1, 0.8),
+        swing: (0.25, 1.3),
         weekend_log: (-0.3, 0.25),
-        rate_rps: (0.003, 50.0),
-        noise: (0.1, 0.6),
-        bursts: (0.9, (0.1, 4.0)),
+        rate_rps: (0.001, 20.0),
+        noise: (0.1, 1.0),
+        bursts: (0.95, (0.1, 6.0)),
         holiday_log: (0.0, 0.2),
     },
     // Calls between machines: flat, with cron.
@@ -141,20 +143,20 @@ pub(super) const FAMILIES: [Family; 12] = [
         swing: (0.4, 1.2),
         weekend_log: (-0.2, 0.4),
         rate_rps: (0.02, 5_000.0),
-        noise: (0.03, 0.4),
+        noise: (0.03, 0.5),
         bursts: (0.2, (0.02, 0.5)),
         holiday_log: (-0.05, 0.15),
     },
     // A tenant or a job that is there for hours and away for hours.
     Family {
         name: "on and off",
-        weight: 0.05,
+        weight: 0.08,
         process: Process::OnAndOff,
         day_shapes: [0.4, 0.2, 0.2, 0.2, 0.0],
         swing: (0.1, 1.0),
         weekend_log: (-0.2, 0.4),
         rate_rps: (0.05, 500.0),
-        noise: (0.1, 0.6),
+        noise: (0.05, 0.8),
         bursts: (0.3, (0.02, 0.5)),
         holiday_log: (0.0, 0.2),
     },
@@ -175,7 +177,7 @@ pub(super) const FAMILIES: [Family; 12] = [
     Family {
         name: "constant",
         weight: 0.02,
-        process: Process::Seasonal,
+        process: Process::Steady,
         day_shapes: [0.0, 0.0, 0.0, 1.0, 0.0],
         swing: (0.000_1, 0.05),
         weekend_log: (0.0, 0.002),
@@ -213,7 +215,7 @@ pub(super) const FAMILIES: [Family; 12] = [
     // Aggregates of very many users (a taxi city, a telephone net, a zone of a power grid): hardly any noise.
     Family {
         name: "aggregate",
-        weight: 0.02,
+        weight: 0.06,
         process: Process::Seasonal,
         day_shapes: [0.5, 0.4, 0.1, 0.0, 0.0],
         swing: (0.1, 1.0),
@@ -228,6 +230,9 @@ pub(super) const FAMILIES: [Family; 12] = [
 /// Chances of what may happen to a track of any family.
 #[derive(Debug)]
 pub(super) struct Chances {
+    /// Nothing out of the ordinary: no shift, burst, outage, drift or change of profile, and hardly a trend. Most services are calm
+    /// most of the time.
+    pub calm: f32,
     /// A trend of each kind: none, linear, exponential, saturating, random walk with drift, changepoints (Prophet's model).
     pub trends: [f32; 6],
     /// A level that shifts: deploys, migrations.
@@ -279,10 +284,13 @@ pub(super) struct Chances {
     /// Number of donors: 0 … 4; that one is another service altogether; that one knows another country's holidays.
     pub donors: [f32; 5],
     pub donor_unrelated: f32,
+    /// All regions are hardly more than replicas of one another, behind one balancer.
+    pub replicas: f32,
     pub donor_abroad: f32,
 }
 
 pub(super) const CHANCES: Chances = Chances {
+    calm: 0.35,
     trends: [0.3, 0.1, 0.15, 0.1, 0.2, 0.15],
     level_shifts: 0.25,
     phase_drift: 0.3,
@@ -299,8 +307,8 @@ pub(super) const CHANCES: Chances = Chances {
     campaign_void: 0.1,
     noise_by_demand: 0.4,
     noise_regimes: 0.12,
-    heavy_shocks: 0.35,
-    outages: 0.15,
+    heavy_shocks: 0.45,
+    outages: 0.2,
     retry_wave: 0.4,
     outage_unseen: 0.3,
     capped: 0.06,
@@ -311,5 +319,6 @@ pub(super) const CHANCES: Chances = Chances {
     metric_idle: 0.25,
     donors: [0.3, 0.2, 0.2, 0.15, 0.15],
     donor_unrelated: 0.1,
+    replicas: 0.15,
     donor_abroad: 0.45,
 };

@@ -79,6 +79,7 @@ impl Prior {
         };
         let profile = Profile::draw(family, clock.steps_per_day(), random);
         let drivers = metric::draw(&clock, &profile, random);
+        let replicas = donor_count > 0 && random.chance(CHANCES.replicas);
         let service = service(family, &clock, profile, &drivers, donor_count > 0, random);
         let calendar = Calendar::draw(&clock, &service.profile.off, random);
         let home = Place {
@@ -86,11 +87,12 @@ impl Prior {
             log_share: 0.0,
             late: clock.hours(0.3) * random.normal(),
             difference: 0.0,
-            shared_noise: if donor_count > 0 {
-                random.between(0.0, 0.8)
-            } else {
-                0.0
+            shared_noise: match (donor_count, replicas) {
+                (0, _) => 0.0,
+                (_, true) => random.between(0.9, 0.995),
+                (_, false) => random.between(0.0, 0.8),
             },
+            own: if replicas { 0.1 } else { 1.0 },
             lead: 0,
             touched: 1.0,
         };
@@ -99,7 +101,11 @@ impl Prior {
         for campaign in &service.campaigns {
             campaign.tell(&mut event_log_uplift);
         }
-        let likeness = random.log_between((0.02, 0.35));
+        let likeness = if replicas {
+            0.01
+        } else {
+            random.log_between((0.02, 0.35))
+        };
         let donors = (0..donor_count)
             .map(|_| donor(&service, &home, &calendar, &clock, likeness, random))
             .collect();
@@ -128,8 +134,15 @@ fn service(
 ) -> Service {
     let mean_rps = random.log_between(family.rate_rps);
     let noise = Noise::draw(family, clock, random);
+    let steady = family.process == Process::Steady;
+    let calm = random.chance(CHANCES.calm) || steady;
+    // Social services are never without bursts.
     let bursts = random
-        .chance(family.bursts.0)
+        .chance(if calm {
+            family.bursts.0.powi(4)
+        } else {
+            family.bursts.0
+        })
         .then(|| Bursts::draw(family.bursts.1, clock, random));
     let mut common = Vec::new();
     let mut common_noise = Vec::new();
@@ -137,9 +150,16 @@ fn service(
     if with_donors {
         common = vec![0.0; clock.steps];
         if shared_trend {
-            trend::add_trend(clock, 1.0, &mut common, random);
+            let strength = match (steady, calm) {
+                (true, _) => region::STEADY_TREND,
+                (false, true) => region::CALM_TREND,
+                (false, false) => 1.0,
+            };
+            trend::add_trend(clock, strength, &mut common, random);
         }
-        trend::add_shifts(clock, &mut common, random);
+        if !calm {
+            trend::add_shifts(clock, &mut common, random);
+        }
         if let Some(bursts) = &bursts
             && random.chance(0.4)
         {
@@ -148,13 +168,16 @@ fn service(
         common_noise = noise.sequence(clock.steps, random);
     }
     let mut driven = Vec::new();
-    for driver in drivers.iter().filter(|driver| !driver.effect.is_empty()) {
+    for driver in drivers
+        .iter()
+        .filter(|driver| !driver.effect.is_empty() && !steady)
+    {
         driven.resize(clock.steps, 0.0);
         for (sum, effect) in driven.iter_mut().zip(&driver.effect) {
             *sum += effect;
         }
     }
-    let later = random.chance(CHANCES.morph).then(|| {
+    let later = (!calm && random.chance(CHANCES.morph)).then(|| {
         let change = random.log_between((0.05, 0.5));
         let middle = clock.any_step(random) as f32;
         let width = clock.hours(random.log_between((2.0, 400.0)));
@@ -176,13 +199,18 @@ fn service(
         noise,
         bursts,
         answer: Answer::draw(family, random),
-        campaigns: campaign::draw(clock, random),
+        campaigns: if steady {
+            Vec::new()
+        } else {
+            campaign::draw(clock, random)
+        },
         drivers: driven,
         common,
         common_noise,
         mean_rps,
-        measure: Measure::draw(clock, mean_rps, random),
+        measure: Measure::draw(clock, mean_rps, family.noise.1, random),
         shared_trend,
+        calm,
         profile,
     }
 }
@@ -209,19 +237,32 @@ fn donor(
         let abroad = Calendar::draw(clock, &other.profile.off, random);
         return region::demand(&other, &place, &abroad, clock, random);
     }
-    let far = random.chance(0.5);
+    let replica = home.own < 0.5;
+    let far = !replica && random.chance(0.5);
     let place = Place {
         target: false,
         log_share: random.gaussian((0.0, 1.0)),
-        late: home.late + clock.hours(0.5) * random.normal(),
+        late: home.late
+            + if replica {
+                0.0
+            } else {
+                clock.hours(0.5) * random.normal()
+            },
         difference: likeness * random.log_between((0.5, 2.0)),
-        shared_noise: (home.shared_noise * random.between(0.5, 1.25)).min(0.95),
+        shared_noise: if replica {
+            home.shared_noise
+        } else {
+            (home.shared_noise * random.between(0.5, 1.25)).min(0.95)
+        },
+        own: home.own,
         lead: if far {
             (clock.hours(1.0) * random.between(-12.0, 12.0).round()) as i32
         } else {
             0
         },
-        touched: if random.chance(0.3) {
+        touched: if replica {
+            1.0
+        } else if random.chance(0.3) {
             0.0
         } else {
             random.between(0.3, 1.3)

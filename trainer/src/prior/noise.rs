@@ -48,9 +48,12 @@ impl Noise {
             slow: Part::with_half_life(slow, clock.hours(random.log_between((8.0, 200.0)))),
             fast: Part::with_half_life(fast, clock.hours(random.log_between((0.2, 8.0)))),
             white,
-            shocks: random
-                .chance(CHANCES.heavy_shocks)
-                .then(|| (random.log_between((0.002, 0.05)), random.between(2.0, 7.0))),
+            shocks: random.chance(CHANCES.heavy_shocks).then(|| {
+                (
+                    random.log_between((0.002, 0.05)),
+                    random.log_between((2.0, 12.0)),
+                )
+            }),
             by_demand: if random.chance(CHANCES.noise_by_demand) {
                 random.gaussian((-0.25, 0.4)).clamp(-1.2, 1.2)
             } else {

@@ -4,7 +4,7 @@ use std::f32::consts::TAU;
 
 use super::{
     clock::DAYS_A_WEEK,
-    mixture::{CHANCES, DAY_SHAPES, DayShape, Family},
+    mixture::{CHANCES, DAY_SHAPES, DayShape, Family, Process},
     random::Random,
 };
 
@@ -42,7 +42,8 @@ impl Profile {
         } else {
             let level = random.gaussian(family.weekend_log);
             let free_day = free_day(&workday, kind, steps_per_day, swing, random);
-            let spread = random.log_between((0.005, 0.08));
+            // A service that hardly knows weekends knows no Tuesdays.
+            let spread = random.log_between((0.005, 0.08)).min(family.weekend_log.1);
             // A batch that runs on one day of the week rests on the others.
             let only = (kind == DayShape::Blocks && random.chance(0.35))
                 .then(|| (random.below(DAYS_A_WEEK), random.between(-4.0, -0.5)));
@@ -62,7 +63,7 @@ impl Profile {
             }
         }
         centre(&mut smooth);
-        let sharp = if random.chance(CHANCES.cron) {
+        let sharp = if family.process != Process::Steady && random.chance(CHANCES.cron) {
             cron(steps_per_day, random)
         } else {
             Vec::new()
@@ -175,7 +176,7 @@ fn day(kind: DayShape, steps_per_day: usize, swing: f32, random: &mut Random) ->
             })
         }
         DayShape::Blocks => {
-            let floor = random.log_between((0.01, 0.5));
+            let floor = random.log_between((0.001, 0.5));
             let blocks: Vec<(f32, f32, f32)> = (0..1 + random.below(5))
                 .map(|_| {
                     (

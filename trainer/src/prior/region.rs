@@ -17,6 +17,10 @@ use super::{
 
 /// The largest ln of demand above or below its level.
 const MOST_LOG: f32 = 9.0;
+/// Strength of the trend of a calm service.
+pub(super) const CALM_TREND: f32 = 0.25;
+/// Strength of the trend of a service that is the same for ever.
+pub(super) const STEADY_TREND: f32 = 0.01;
 
 /// A service as it is drawn once, for all its regions.
 #[derive(Debug)]
@@ -39,8 +43,10 @@ pub(super) struct Service {
     pub common_noise: Vec<f32>,
     pub mean_rps: f32,
     pub measure: Measure,
-    /// ln of the hourly trend strengths: how much of it is shared.
+    /// Whether the regions grow together.
     pub shared_trend: bool,
+    /// Nothing out of the ordinary happens to it.
+    pub calm: bool,
 }
 
 /// How one region differs.
@@ -55,6 +61,8 @@ pub(super) struct Place {
     pub difference: f32,
     /// Part of the noise's variance that it shares.
     pub shared_noise: f32,
+    /// Strength of what happens to it alone: 1, or hardly anything for a replica.
+    pub own: f32,
     /// Steps by which its local clock is ahead of the target's: what happens everywhere at once is seen so much later there.
     pub lead: i32,
     /// Factor on campaigns and drivers.
@@ -76,7 +84,9 @@ pub(super) fn demand(
             *noise *= (service.noise.by_demand * log).exp().clamp(0.3, 3.0);
         }
     }
-    noise::add_regimes(&mut noise, clock, random);
+    if !service.calm {
+        noise::add_regimes(&mut noise, clock, random);
+    }
     let seen_at = |step: usize| step.saturating_add_signed(-(place.lead as isize));
     let last = clock.steps.saturating_sub(1);
     for (step, (log, noise)) in log.iter_mut().zip(&noise).enumerate() {
@@ -85,13 +95,25 @@ pub(super) fn demand(
         let driven = service.drivers.get(step).copied().unwrap_or(0.0);
         *log += noise + shared + place.touched * driven;
     }
-    let own_trend = if service.shared_trend { 0.4 } else { 1.0 };
-    trend::add_trend(clock, own_trend, &mut log, random);
-    trend::add_shifts(clock, &mut log, random);
+    let own_trend = if service.family.process == Process::Steady {
+        STEADY_TREND
+    } else if service.calm {
+        CALM_TREND
+    } else if service.shared_trend {
+        0.4
+    } else {
+        1.0
+    };
+    trend::add_trend(clock, place.own * own_trend, &mut log, random);
+    if !service.calm && place.own > 0.5 {
+        trend::add_shifts(clock, &mut log, random);
+    }
     for campaign in &service.campaigns {
         campaign.add(place.touched, place.lead, &mut log);
     }
-    if let Some(bursts) = &service.bursts {
+    if let Some(bursts) = &service.bursts
+        && place.own > 0.5
+    {
         bursts.add(clock, &mut log, random);
     }
     let launched = (service.family.process == Process::Launch && place.target).then(|| {
@@ -112,7 +134,9 @@ pub(super) fn demand(
     if random.chance(CHANCES.capped) {
         cap(&mut rps, random);
     }
-    outage::apply(clock, &mut rps, random);
+    if !service.calm {
+        outage::apply(clock, &mut rps, random);
+    }
     service.measure.apply(clock, &mut rps, random);
     if let Some(first) = launched {
         // Before it is launched a region is either not measured or measured as nothing.
@@ -150,8 +174,8 @@ fn seasons(
     } else {
         &service.profile
     };
-    let phase = phases(clock, place.late, random);
-    let amplitude = amplitudes(clock, random);
+    let phase = phases(service, clock, place.late, random);
+    let amplitude = amplitudes(service, clock, random);
     let a_day = clock.steps_per_day();
     let day_off = profile.off.iter().rposition(|off| *off).unwrap_or(6);
     // Of a day: where its row begins, where a day off's begins, how much of the latter, and what is added.
@@ -212,9 +236,9 @@ fn seasons(
 }
 
 /// Steps by which habits are late, by step: constant, drifting, and an hour off after a change of clocks.
-fn phases(clock: &Clock, late: f32, random: &mut Random) -> Vec<f32> {
+fn phases(service: &Service, clock: &Clock, late: f32, random: &mut Random) -> Vec<f32> {
     let mut phase = vec![late; clock.steps];
-    if random.chance(CHANCES.phase_drift) {
+    if !service.calm && random.chance(CHANCES.phase_drift) {
         let (a_day, pull) = (clock.hours(random.log_between((0.02, 0.35))), 0.9);
         let mut value = 0.0;
         Knots::of(clock, |_| {
@@ -234,9 +258,9 @@ fn phases(clock: &Clock, late: f32, random: &mut Random) -> Vec<f32> {
 }
 
 /// Factors on the seasons, by step.
-fn amplitudes(clock: &Clock, random: &mut Random) -> Vec<f32> {
+fn amplitudes(service: &Service, clock: &Clock, random: &mut Random) -> Vec<f32> {
     let mut amplitude = vec![1.0; clock.steps];
-    if random.chance(CHANCES.amplitude_drift) {
+    if !service.calm && random.chance(CHANCES.amplitude_drift) {
         let (size, keeps) = (random.log_between((0.01, 0.2)), random.between(0.3, 0.98));
         let kick = size * (1.0_f32 - keeps * keeps).sqrt();
         let mut value = 0.0;
@@ -263,23 +287,36 @@ fn own_noise(service: &Service, place: &Place, clock: &Clock, random: &mut Rando
     noise
 }
 
-/// On for some time, off for some time.
+/// On for some time, off for some time, as tenants and jobs are: each time on has a level of its own, and off may be little
+/// instead of nothing.
 fn switch(clock: &Clock, rps: &mut [f32], random: &mut Random) {
-    let (on, off) = (
-        clock.hours(random.log_between((1.0, 100.0))),
-        clock.hours(random.log_between((1.0, 200.0))),
-    );
+    let on = clock.hours(random.log_between((2.0, 200.0)));
+    let off = on * random.log_between((0.01, 30.0));
+    let levels = if random.chance(0.6) {
+        random.log_between((0.1, 1.5))
+    } else {
+        0.0
+    };
+    let rest = if random.chance(0.75) {
+        0.0
+    } else {
+        random.log_between((0.005, 0.6))
+    };
     let mut is_on = random.chance(on / (on + off));
     let mut left = random.exponential() * if is_on { on } else { off };
+    let mut factor = if is_on { 1.0 } else { rest };
     for value in rps {
         if left < 1.0 {
             is_on = !is_on;
             left = 1.0 + random.exponential() * if is_on { on } else { off };
+            factor = if is_on {
+                (levels * random.normal()).exp()
+            } else {
+                rest
+            };
         }
         left -= 1.0;
-        if !is_on {
-            *value = 0.0;
-        }
+        *value *= factor;
     }
 }
 
