@@ -98,6 +98,8 @@ fn five_minutes_end_where_hours_end() {
             );
             seen += 1;
         }
+        assert_eq!(fine.track.cluster, coarse.track.cluster);
+        assert_eq!(fine.track.donors.len(), coarse.track.donors.len());
     }
     assert_eq!(seen, 11, "the tweets and NASA are fine enough");
 }

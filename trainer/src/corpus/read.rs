@@ -168,12 +168,19 @@ fn together(group: &[Source], origins: &BTreeMap<&str, i64>, step_s: u32) -> Vec
                 .min(source.steps.values.len())
         })
         .collect();
-    let trained: Vec<Aligned<'_>> = group
+    let hourly: Vec<(i64, Vec<f32>)> = group
         .iter()
         .zip(&until)
-        .map(|(source, until)| Aligned {
-            first: source.steps.first,
-            values: source.steps.values.get(..*until).unwrap_or(&[]),
+        .map(|(source, until)| {
+            let trained = source.steps.values.get(..*until).unwrap_or(&[]);
+            siblings::by_hour(source.steps.first, trained, step_s)
+        })
+        .collect();
+    let trained: Vec<Aligned<'_>> = hourly
+        .iter()
+        .map(|(first, values)| Aligned {
+            first: *first,
+            values,
         })
         .collect();
     let may_give: Vec<bool> = group.iter().map(|source| !source.withheld).collect();
@@ -183,7 +190,11 @@ fn together(group: &[Source], origins: &BTreeMap<&str, i64>, step_s: u32) -> Vec
         .enumerate()
         .zip(&until)
         .map(|((place, source), until)| {
-            let donors = siblings::donors(place, &trained, &copies, &may_give, MOST_DONORS);
+            let donors = if source.withheld {
+                siblings::busiest(&trained, &may_give, MOST_DONORS)
+            } else {
+                siblings::donors(place, &trained, &copies, &may_give, MOST_DONORS)
+            };
             let donors = donors
                 .into_iter()
                 .filter_map(|other| group.get(other))

@@ -8,6 +8,32 @@ const DONOR: f64 = 0.2;
 /// Fewer common steps say nothing.
 const LEAST_COMMON: usize = 48;
 
+/// The hourly means of the known steps, so that hours and five minutes find the same copies and donors.
+pub(super) fn by_hour(first: i64, values: &[f32], step_s: u32) -> (i64, Vec<f32>) {
+    let a_hour = i64::from(3600 / step_s.clamp(1, 3600));
+    let first_hour = first.div_euclid(a_hour);
+    let hours = (first + values.len() as i64 + a_hour - 1).div_euclid(a_hour) - first_hour;
+    let mut sums = vec![(0.0_f64, 0_u32); usize::try_from(hours).unwrap_or(0)];
+    for (place, value) in values.iter().enumerate().filter(|(_, v)| v.is_finite()) {
+        let hour = (first + place as i64).div_euclid(a_hour) - first_hour;
+        if let Some(sum) = usize::try_from(hour)
+            .ok()
+            .and_then(|hour| sums.get_mut(hour))
+        {
+            sum.0 += f64::from(*value);
+            sum.1 += 1;
+        }
+    }
+    let mean = |(sum, count): (f64, u32)| {
+        if count > 0 {
+            (sum / f64::from(count)) as f32
+        } else {
+            f32::NAN
+        }
+    };
+    (first_hour, sums.into_iter().map(mean).collect())
+}
+
 /// A series on the steps since 1970.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Aligned<'a> {
@@ -71,6 +97,32 @@ pub(super) fn copies(series: &[Aligned<'_>]) -> Vec<usize> {
         }
     }
     of
+}
+
+/// The busiest that may give, at most `most`: for a series of which nothing may be known yet.
+pub(super) fn busiest(series: &[Aligned<'_>], may_give: &[bool], most: usize) -> Vec<usize> {
+    let mean = |values: &[f32]| {
+        let (sum, count) = values
+            .iter()
+            .filter(|v| v.is_finite())
+            .fold((0.0, 0.0), |(sum, count), v| {
+                (sum + f64::from(*v), count + 1.0)
+            });
+        if count > 0.0 { sum / count } else { 0.0 }
+    };
+    let mut found: Vec<(f64, usize)> = series
+        .iter()
+        .zip(may_give)
+        .enumerate()
+        .filter(|(_, (_, may_give))| **may_give)
+        .map(|(place, (series, _))| (mean(series.values), place))
+        .collect();
+    found.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    found
+        .into_iter()
+        .take(most)
+        .map(|(_, place)| place)
+        .collect()
 }
 
 /// The most correlated others that are not its near-copies, at most `most`, the best first.
