@@ -1,0 +1,11 @@
+//! What the forecaster learns from: a synthetic prior drawn without end, and the real series that may train.
+//!
+//! Both come as [`Track`]s: one demand with all that may be known beside it. The prior is a pure function of a seed and a
+//! number, so that training is repeated to the bit on any number of threads; the corpus reads a folder of public data sets
+//! and says of each series until which step training may look.
+
+pub mod corpus;
+pub mod prior;
+mod track;
+
+pub use track::{MOST_DONORS, MOST_METRICS, Track};
