@@ -145,6 +145,15 @@ fn report(label: &str, simulation: &DaySimulation, took_s: f64, busy_s: f64) {
             "does not hold"
         }
     );
+    let hours = report
+        .by_hour
+        .iter()
+        .filter(|h| h.violation_minutes.mean > 0.0);
+    let hours = hours.map(|h| format!("{} ({:.0})", h.hour, h.violation_minutes.mean));
+    let hours: Vec<String> = hours.collect();
+    if !hours.is_empty() {
+        println!("  violated minutes by hour: {}", hours.join(", "));
+    }
 }
 
 fn plan() -> Result<RegionPlan, Box<dyn Error>> {

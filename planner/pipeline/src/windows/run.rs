@@ -70,6 +70,9 @@ pub(crate) struct Tally {
     pub services: Vec<ServiceTally>,
     pub hours: BTreeMap<u32, HourTally>,
     pub simulated_s: f64,
+    /// Of it, what was drawn to stand for more than itself, and the time that it stands for.
+    pub drawn_s: f64,
+    pub stood_for_s: f64,
     pub windows: u32,
     pub requests: u64,
     pub events: u64,
@@ -142,6 +145,10 @@ impl Tally {
             tally.turned_away += (service.rate_limited + service.refused) as f64 * weight;
         }
         self.simulated_s += window.length_s;
+        if window.weight > 1.0 {
+            self.drawn_s += window.length_s;
+            self.stood_for_s += window.length_s * window.weight;
+        }
         self.windows += 1;
         self.requests += run.roots;
         self.events += run.events;
