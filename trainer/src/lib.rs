@@ -5,7 +5,10 @@
 //! and says of each series until which step training may look.
 
 pub mod corpus;
+mod error;
+pub mod forecaster;
 pub mod prior;
 mod track;
 
+pub use error::TrainError;
 pub use track::{MOST_DONORS, MOST_METRICS, Track};
