@@ -111,7 +111,7 @@ pub(super) const FAMILIES: [Family; 12] = [
     // Mentions, feeds, webhooks: faint seasons, heavy noise, cascades.
     Family {
         name: "social",
-        weight: 0.12,
+        weight: 0.13,
         process: Process::Seasonal,
         day_shapes: [0.4, 0.4, 0.2, 0.0, 0.0],
         swing: (0.25, 1.3),
@@ -150,7 +150,7 @@ pub(super) const FAMILIES: [Family; 12] = [
     // A tenant or a job that is there for hours and away for hours.
     Family {
         name: "on and off",
-        weight: 0.08,
+        weight: 0.10,
         process: Process::OnAndOff,
         day_shapes: [0.4, 0.2, 0.2, 0.2, 0.0],
         swing: (0.1, 1.0),
@@ -264,10 +264,12 @@ pub(super) struct Chances {
     pub noise_by_demand: f32,
     /// Noise whose variance changes at some step.
     pub noise_regimes: f32,
-    /// Shocks with a heavy tail.
+    /// Shocks with a heavy tail; more often in loud families, less in quiet ones.
     pub heavy_shocks: f32,
     /// Outages; that one is followed by a wave of retries; that one is only a lack of data.
     pub outages: f32,
+    /// A step or a few, calm or not, at which next to nothing was counted: a restart, a lost scrape.
+    pub blips: f32,
     pub retry_wave: f32,
     pub outage_unseen: f32,
     /// Capacity that cuts peaks off.
@@ -308,7 +310,8 @@ pub(super) const CHANCES: Chances = Chances {
     noise_by_demand: 0.4,
     noise_regimes: 0.12,
     heavy_shocks: 0.45,
-    outages: 0.2,
+    outages: 0.25,
+    blips: 0.12,
     retry_wave: 0.4,
     outage_unseen: 0.3,
     capped: 0.06,

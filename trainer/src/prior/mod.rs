@@ -1,14 +1,16 @@
 //! The synthetic prior: services of a mesh as they might be, drawn without end.
 //!
 //! [`Prior::draw`] is a pure function of the prior's seed and a number: a track does not depend on which thread draws it, when,
-//! or after what. One file holds one ingredient; [`mixture`] is the table of how often and how strongly each is drawn.
+//! or after what. One file holds one ingredient; mixture.rs is the table of how often and how strongly each is drawn.
 
 mod burst;
 mod calendar;
 mod campaign;
 mod clock;
 mod count;
+mod drift;
 mod gap;
+mod gate;
 mod kernel;
 mod metric;
 mod mixture;
@@ -17,6 +19,7 @@ mod outage;
 mod profile;
 mod random;
 mod region;
+mod season;
 mod trend;
 
 use crate::Track;

@@ -3,6 +3,9 @@
 
 use super::{clock::Clock, mixture::CHANCES, mixture::Family, random::Random};
 
+/// Largest deviation of the log noise of a family that is neither loud nor quiet.
+const USUAL_NOISE: f32 = 0.4;
+
 /// How the noise of a service behaves; its regions share the behaviour, and each has a sequence of its own.
 #[derive(Debug, Clone)]
 pub(super) struct Noise {
@@ -44,11 +47,12 @@ impl Noise {
         ];
         let sum = shares.iter().sum::<f32>().max(1e-6);
         let [slow, fast, white] = shares.map(|share| total * (share / sum).sqrt());
+        let loudness = (family.noise.1 / USUAL_NOISE).clamp(0.6, 1.8);
         Self {
             slow: Part::with_half_life(slow, clock.hours(random.log_between((8.0, 200.0)))),
             fast: Part::with_half_life(fast, clock.hours(random.log_between((0.2, 8.0)))),
             white,
-            shocks: random.chance(CHANCES.heavy_shocks).then(|| {
+            shocks: random.chance(CHANCES.heavy_shocks * loudness).then(|| {
                 (
                     random.log_between((0.002, 0.05)),
                     random.log_between((2.0, 12.0)),
@@ -70,7 +74,9 @@ impl Noise {
         (0..steps)
             .map(|_| {
                 let shock = match self.shocks {
-                    Some((chance, factor)) if random.chance(chance) => factor,
+                    Some((chance, factor)) if random.chance(chance) => {
+                        1.0 + factor * random.exponential()
+                    }
                     _ => 1.0,
                 };
                 slow = self.slow.keeps * slow + slow_kick * random.normal();
