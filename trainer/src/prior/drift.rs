@@ -2,7 +2,7 @@
 
 use super::{
     clock::{Clock, Knots},
-    mixture::CHANCES,
+    mixture::{CHANCES, Process},
     random::Random,
 };
 
@@ -44,6 +44,29 @@ pub(super) fn amplitudes(calm: bool, clock: &Clock, random: &mut Random) -> Vec<
     amplitude
 }
 
+/// Adds what a day has of its own and passes on to the next: weather, news, a customer's quarter.
+pub(super) fn add_days(process: Process, clock: &Clock, log: &mut [f32], random: &mut Random) {
+    let (size, keeps) = if process == Process::OnAndOff {
+        // What a tenant does today says what it does tomorrow, not what it does a week later.
+        if !random.chance(CHANCES.tenant_wanders) {
+            return;
+        }
+        (random.log_between((0.1, 1.2)), random.between(0.7, 0.99))
+    } else {
+        if !random.chance(CHANCES.day_levels) {
+            return;
+        }
+        (random.log_between((0.01, 0.25)), random.between(0.2, 0.97))
+    };
+    let kick = size * (1.0_f32 - keeps * keeps).sqrt();
+    let mut value = size * random.normal();
+    Knots::of(clock, |_| {
+        value = keeps * value + kick * random.normal();
+        value
+    })
+    .add_to(clock, log);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,6 +86,26 @@ mod tests {
             .flat_map(|_| phases(false, &clock, 0.0, &mut random))
             .fold(0.0_f32, |most, p| most.max(p.abs()));
         assert!((13.0..60.0).contains(&widest), "{widest}");
+    }
+
+    #[test]
+    fn a_day_resembles_the_day_before() {
+        let mut random = Random::keyed(12, 2, 3600);
+        let clock = Clock::draw(1680, 3600, &mut random);
+        let (mut near, mut far, mut squares) = (0.0, 0.0, 0.0);
+        for _ in 0..500 {
+            let mut log = vec![0.0; 1680];
+            add_days(Process::OnAndOff, &clock, &mut log, &mut random);
+            for step in 0..1680 - 168 {
+                squares += log[step] * log[step];
+                near += log[step] * log[step + 24];
+                far += log[step] * log[step + 168];
+            }
+        }
+        assert!(
+            near > 0.7 * squares && far < 0.8 * near,
+            "{near} {far} {squares}"
+        );
     }
 
     #[test]

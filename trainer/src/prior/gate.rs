@@ -5,7 +5,7 @@ use super::{clock::Clock, random::Random};
 /// On for some time, off for some time, as tenants and jobs are: each time on has a level of its own, and off may be little
 /// instead of nothing.
 pub(super) fn switch(clock: &Clock, rps: &mut [f32], random: &mut Random) {
-    let on = clock.hours(random.log_between((2.0, 200.0)));
+    let on = clock.hours(random.log_between((3.0, 400.0)));
     let off = on * random.log_between((0.01, 30.0));
     let levels = if random.chance(0.6) {
         random.log_between((0.1, 1.5))

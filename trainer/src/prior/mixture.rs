@@ -156,7 +156,7 @@ pub(super) const FAMILIES: [Family; 12] = [
         swing: (0.1, 1.0),
         weekend_log: (-0.2, 0.4),
         rate_rps: (0.05, 500.0),
-        noise: (0.05, 0.8),
+        noise: (0.1, 1.2),
         bursts: (0.3, (0.02, 0.5)),
         holiday_log: (0.0, 0.2),
     },
@@ -241,6 +241,9 @@ pub(super) struct Chances {
     pub phase_drift: f32,
     /// Day and week drift in amplitude.
     pub amplitude_drift: f32,
+    /// Days have a level of their own, which fades over the next days; a tenant's days wander far.
+    pub day_levels: f32,
+    pub tenant_wanders: f32,
     /// One week's profile passes into another's.
     pub morph: f32,
     /// Spikes at fixed minutes or hours.
@@ -293,10 +296,12 @@ pub(super) struct Chances {
 
 pub(super) const CHANCES: Chances = Chances {
     calm: 0.35,
-    trends: [0.3, 0.1, 0.15, 0.1, 0.2, 0.15],
+    trends: [0.28, 0.1, 0.15, 0.1, 0.22, 0.15],
     level_shifts: 0.25,
     phase_drift: 0.3,
     amplitude_drift: 0.5,
+    day_levels: 0.45,
+    tenant_wanders: 0.7,
     morph: 0.15,
     cron: 0.12,
     no_week: 0.12,

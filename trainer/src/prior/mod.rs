@@ -138,7 +138,7 @@ fn service(
     let mean_rps = random.log_between(family.rate_rps);
     let noise = Noise::draw(family, clock, random);
     let steady = family.process == Process::Steady;
-    let calm = random.chance(CHANCES.calm) || steady;
+    let calm = (random.chance(CHANCES.calm) && family.process != Process::OnAndOff) || steady;
     // Social services are never without bursts.
     let bursts = random
         .chance(if calm {
@@ -159,6 +159,9 @@ fn service(
                 (false, false) => 1.0,
             };
             trend::add_trend(clock, strength, &mut common, random);
+            if !calm {
+                drift::add_days(family.process, clock, &mut common, random);
+            }
         }
         if !calm {
             trend::add_shifts(clock, &mut common, random);

@@ -1,7 +1,11 @@
 //! What no calendar explains: log noise with a slow, a fast and a white part, with heavy tails, louder at some hours or after
 //! some day.
 
-use super::{clock::Clock, mixture::CHANCES, mixture::Family, random::Random};
+use super::{
+    clock::Clock,
+    mixture::{CHANCES, Family, Process},
+    random::Random,
+};
 
 /// Largest deviation of the log noise of a family that is neither loud nor quiet.
 const USUAL_NOISE: f32 = 0.4;
@@ -40,8 +44,13 @@ impl Part {
 impl Noise {
     pub fn draw(family: &Family, clock: &Clock, random: &mut Random) -> Self {
         let total = random.log_between(family.noise);
+        // What persists for days is the larger part of most services' noise, and nearly all of a tenant's.
+        let persists = match family.process {
+            Process::OnAndOff => 4.0,
+            _ => 1.6,
+        };
         let shares = [
-            random.exponential(),
+            persists * random.exponential(),
             random.exponential(),
             random.exponential(),
         ];
@@ -49,7 +58,7 @@ impl Noise {
         let [slow, fast, white] = shares.map(|share| total * (share / sum).sqrt());
         let loudness = (family.noise.1 / USUAL_NOISE).clamp(0.6, 1.8);
         Self {
-            slow: Part::with_half_life(slow, clock.hours(random.log_between((8.0, 200.0)))),
+            slow: Part::with_half_life(slow, clock.hours(random.log_between((10.0, 300.0)))),
             fast: Part::with_half_life(fast, clock.hours(random.log_between((0.2, 8.0)))),
             white,
             shocks: random.chance(CHANCES.heavy_shocks * loudness).then(|| {

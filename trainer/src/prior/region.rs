@@ -6,7 +6,7 @@ use super::{
     campaign::Campaign,
     clock::Clock,
     count::Measure,
-    gap, gate,
+    drift, gap, gate,
     mixture::{CHANCES, Family, Process},
     noise::{self, Noise},
     outage,
@@ -43,7 +43,7 @@ pub(super) struct Service {
     pub common_noise: Vec<f32>,
     pub mean_rps: f32,
     pub measure: Measure,
-    /// Whether the regions grow together.
+    /// Whether the regions grow together, and have their better and worse days together.
     pub shared_trend: bool,
     /// Nothing out of the ordinary happens to it.
     pub calm: bool,
@@ -107,6 +107,9 @@ pub(super) fn demand(
     trend::add_trend(clock, place.own * own_trend, &mut log, random);
     if !service.calm && place.own > 0.5 {
         trend::add_shifts(clock, &mut log, random);
+        if !service.shared_trend {
+            drift::add_days(service.family.process, clock, &mut log, random);
+        }
     }
     for campaign in &service.campaigns {
         campaign.add(place.touched, place.lead, &mut log);
