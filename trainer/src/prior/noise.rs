@@ -7,6 +7,8 @@ use super::{
     random::Random,
 };
 
+/// A uniform number of variance 1 lies within this of 0.
+const SQRT_3: f32 = 1.732_050_8;
 /// Largest deviation of the log noise of a family that is neither loud nor quiet.
 const USUAL_NOISE: f32 = 0.4;
 
@@ -80,19 +82,31 @@ impl Noise {
         let (slow_kick, fast_kick) = (self.slow.innovation(), self.fast.innovation());
         let mut slow = self.slow.deviation * random.normal();
         let mut fast = self.fast.deviation * random.normal();
+        let mut until_shock = self.steps_to_shock(random);
         (0..steps)
             .map(|_| {
                 let shock = match self.shocks {
-                    Some((chance, factor)) if random.chance(chance) => {
+                    Some((_, factor)) if until_shock < 1.0 => {
+                        until_shock = self.steps_to_shock(random);
                         1.0 + factor * random.exponential()
                     }
                     _ => 1.0,
                 };
-                slow = self.slow.keeps * slow + slow_kick * random.normal();
+                until_shock -= 1.0;
+                // A sum of very many: even kicks make it normal, at half the price.
+                let kick = slow_kick * random.between(-SQRT_3, SQRT_3);
+                slow = self.slow.keeps * slow + kick;
                 fast = self.fast.keeps * fast + shock * fast_kick * random.normal();
                 slow + fast + shock * self.white * random.normal()
             })
             .collect()
+    }
+
+    fn steps_to_shock(&self, random: &mut Random) -> f32 {
+        match self.shocks {
+            Some((chance, _)) => random.exponential() / chance,
+            None => f32::INFINITY,
+        }
     }
 }
 
