@@ -1,10 +1,10 @@
 //! How often each ingredient of the prior is drawn, and how strongly: the one table to turn.
 //!
-//! What it follows: a forecaster trained on nothing but drawn series was shown by ForecastPFN (trend × seasons × noise) and
-//! TimePFN; Chronos draws sums and products of Gaussian-process kernels (KernelSynth); TempoPFN adds steps, spikes,
-//! stochastic differential equations and anomalies; CauKer couples several series by causes; Toto draws what observability
-//! metrics show. Outages, retries, campaigns, cron spikes and regions that copy each other are what services of a mesh live
-//! through. The ranges were set so that the permitted real series lie inside of what is drawn: bench/prior_statistics.txt.
+//! What it follows: ForecastPFN learned from nothing but drawn series (trend × seasons × noise); Chronos draws sums and products
+//! of Gaussian-process kernels (KernelSynth); TempoPFN adds steps, spikes, stochastic differential equations and anomalies;
+//! CauKer lets series cause one another; Prophet's trend bends at changepoints; Hawkes processes set off their own bursts. Outages,
+//! retries, campaigns, cron spikes and regions that copy each other are what services of a mesh live through. The ranges were set
+//! so that the permitted real series lie inside of what is drawn: bench/prior_statistics.txt.
 
 /// What a service's day looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
