@@ -1,5 +1,5 @@
-//! What synthetic tracks and real series look like, side by side: `cargo run --release -p foremesh-trainer --example
-//! prior_statistics -- DATA_DIR [HOURLY.csv] [--by-family]`. HOURLY.csv comes from planner/forecast/bench/prepare.py; the series of
+//! What synthetic tracks and real series look like, side by side, by the hour and by five minutes: `cargo run --release -p
+//! foremesh-trainer --example prior_statistics -- DATA_DIR [HOURLY.csv] [--by-family]`. HOURLY.csv comes from planner/forecast/bench/prepare.py; the series of
 //! it that must not train (wsd) are one more column, to be looked at only.
 //!
 //! Real series are seen as training sees them: nothing that the benchmark tests. Synthetic ones are cut to the same three weeks.
@@ -10,29 +10,29 @@ use std::{collections::BTreeMap, error::Error, fs, path::Path};
 
 use foremesh_trainer::{Track, corpus, prior::Prior};
 
-const TRACKS: u64 = 4_000;
-const HOURS: usize = 21 * 24;
-const DAY: usize = 24;
-const WEEK: usize = 168;
-const LEAST_HOURS: usize = 7 * DAY;
+const TRACKS: u64 = 3_000;
+const DAYS: usize = 21;
+const LEAST_DAYS: usize = 7;
 /// Rates are compared in ln(rate + this part of the mean): zeros have no logarithm.
 const FLOOR: f64 = 0.02;
 
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 16] = [
     "autocorrelation of ln demand, 24 h",
     "autocorrelation of ln demand, 168 h",
     "p99 / median",
     "median / p5",
-    "dispersion of hourly counts (variance / mean)",
+    "dispersion of counts (variance / mean)",
     "share of zeros",
     "weekend / weekday",
     "|ln(week on week)|, median",
     "|ln(week on week)|, p90",
+    "mean error of a week back / of a day back",
     "noise: deviation of ln residuals",
-    "noise: autocorrelation of residuals, 1 h",
+    "noise: autocorrelation of residuals, 1 step",
     "noise: autocorrelation of residuals, 24 h",
     "noise: skewness of residuals",
     "noise: tail index of the largest 5% (Hill)",
+    "correlation with the first donor",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -40,72 +40,78 @@ fn main() -> Result<(), Box<dyn Error>> {
     let Some(folder) = args.first() else {
         return Err("usage: prior_statistics DATA_DIR [HOURLY.csv] [--by-family]".into());
     };
-    let prior = Prior::new(1, 3600);
-    let mut synthetic = Vec::new();
-    let mut families: BTreeMap<String, Vec<Vec<f64>>> = BTreeMap::new();
-    for index in 0..TRACKS {
-        let track = prior.draw(index, HOURS);
-        let found = of(&track);
-        families
-            .entry(track.family)
-            .or_default()
-            .push(found.clone());
-        synthetic.push(found);
+    let table = args.get(1).filter(|arg| !arg.starts_with("--"));
+    let by_family = args.iter().any(|arg| arg == "--by-family");
+    for step_s in [3600, 300] {
+        compare(
+            step_s,
+            Path::new(folder),
+            table.map(String::as_str),
+            by_family,
+        )?;
     }
-    let real: Vec<(String, Vec<f64>)> = corpus::read(Path::new(folder), 3600)?
+    Ok(())
+}
+
+/// Rows of statistics, each under the name of what it was taken from.
+type Rows = Vec<(String, Vec<f64>)>;
+
+fn compare(
+    step_s: u32,
+    folder: &Path,
+    table: Option<&str>,
+    by_family: bool,
+) -> Result<(), Box<dyn Error>> {
+    let a_day = 86_400 / step_s as usize;
+    let prior = Prior::new(1, step_s);
+    let synthetic: Rows = (0..TRACKS)
+        .map(|index| prior.draw(index, DAYS * a_day))
+        .map(|track| (track.family.clone(), of(&track)))
+        .collect();
+    let real: Rows = corpus::read(folder, step_s)?
         .iter()
-        .filter(|real| real.trains_until >= LEAST_HOURS && !real.track.cluster.contains("sparse"))
+        .filter(|real| real.trains_until >= LEAST_DAYS * a_day)
+        .filter(|real| !real.track.cluster.contains("sparse"))
         .map(|real| (real.track.family.clone(), of(&real.training())))
         .collect();
-    let other = match args.get(1).filter(|arg| !arg.starts_with("--")) {
-        Some(path) => untrained(path)?,
-        None => Vec::new(),
+    let other = match table {
+        Some(path) if step_s == 3600 => untrained(path)?,
+        _ => Vec::new(),
     };
     println!(
-        "{} synthetic tracks, {} real series that may train, {} that may not. Each: 10%, median, 90%; then how many of the",
+        "Steps of {step_s} s: {} synthetic tracks, {} real series that may train, {} that may not (wsd). Each: 10%, median, 90%;\n\
+         then how many of the real ones that may train lie within the synthetic 5% … 95%.\n",
         synthetic.len(),
         real.len(),
         other.len()
     );
-    println!("real ones lie within the synthetic 5% … 95%.\n");
     println!(
         "{:<46} {:^26} {:^26} {:^26} {:>7}",
         "", "synthetic", "real, may train", "real, may not (wsd)", "within"
     );
-    let real_rows: Vec<Vec<f64>> = real.iter().map(|(_, row)| row.clone()).collect();
     for (place, name) in NAMES.iter().enumerate() {
-        let column = |rows: &[Vec<f64>]| {
-            let mut values: Vec<f64> = rows
-                .iter()
-                .filter_map(|row| row.get(place).copied())
-                .filter(|v| v.is_finite())
-                .collect();
-            values.sort_by(f64::total_cmp);
-            values
-        };
-        let drawn = column(&synthetic);
-        let seen = column(&real_rows);
+        let (drawn, seen) = (column(&synthetic, place), column(&real, place));
         let (low, high) = (quantile(&drawn, 0.05), quantile(&drawn, 0.95));
         let within = seen.iter().filter(|v| (low..=high).contains(*v)).count();
         println!(
             "{name:<46} {} {} {} {within:>3}/{}",
             three(&drawn),
             three(&seen),
-            three(&column(&other)),
+            three(&column(&other, place)),
             seen.len()
         );
     }
-    if args.iter().any(|arg| arg == "--by-family") {
+    println!();
+    if by_family {
         for (place, name) in NAMES.iter().enumerate() {
-            println!("\n{name}");
-            for (family, rows) in &families {
-                let mut values: Vec<f64> = rows
+            println!("{name}");
+            for family in Prior::families() {
+                let rows: Rows = synthetic
                     .iter()
-                    .filter_map(|row| row.get(place).copied())
-                    .filter(|v| v.is_finite())
+                    .filter(|(f, _)| f == family)
+                    .cloned()
                     .collect();
-                values.sort_by(f64::total_cmp);
-                println!("  {family:<20} {}", three(&values));
+                println!("  {family:<20} {}", three(&column(&rows, place)));
             }
             for (series, row) in &real {
                 println!(
@@ -118,8 +124,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+fn column(rows: &Rows, place: usize) -> Vec<f64> {
+    let mut values: Vec<f64> = rows
+        .iter()
+        .filter_map(|(_, row)| row.get(place).copied())
+        .filter(|v| v.is_finite())
+        .collect();
+    values.sort_by(f64::total_cmp);
+    values
+}
+
 /// The series of the benchmark's table that must not train, three weeks of each.
-fn untrained(path: &str) -> Result<Vec<Vec<f64>>, Box<dyn Error>> {
+fn untrained(path: &str) -> Result<Rows, Box<dyn Error>> {
     let mut series: BTreeMap<String, Vec<(i64, f32)>> = BTreeMap::new();
     for line in fs::read_to_string(path)?.lines().skip(1) {
         let cells: Vec<&str> = line.split(',').collect();
@@ -134,15 +150,15 @@ fn untrained(path: &str) -> Result<Vec<Vec<f64>>, Box<dyn Error>> {
         .into_iter()
         .map(|(name, values)| {
             let first = values.first().map_or(0, |(hour, _)| *hour);
-            let mut demand = vec![f32::NAN; HOURS];
+            let mut demand = vec![f32::NAN; DAYS * 24];
             for (hour, value) in values {
                 if let Some(entry) = demand.get_mut((hour - first) as usize) {
                     *entry = value;
                 }
             }
-            of(&Track {
+            let row = of(&Track {
                 family: name.clone(),
-                cluster: name,
+                cluster: name.clone(),
                 step_s: 3600,
                 first_step_of_week: ((first + 3 * 24 + 8) % 168) as u32,
                 calendar_known: true,
@@ -151,17 +167,20 @@ fn untrained(path: &str) -> Result<Vec<Vec<f64>>, Box<dyn Error>> {
                 demand,
                 metrics: Vec::new(),
                 donors: Vec::new(),
-            })
+            });
+            (name, row)
         })
         .collect())
 }
 
 fn of(track: &Track) -> Vec<f64> {
+    let day = 86_400 / track.step_s as usize;
+    let week = 7 * day;
     let rates: Vec<f64> = track.demand.iter().map(|v| f64::from(*v)).collect();
     let mut known: Vec<f64> = rates.iter().copied().filter(|v| v.is_finite()).collect();
     known.sort_by(f64::total_cmp);
     let mean = known.iter().sum::<f64>() / known.len().max(1) as f64;
-    if known.len() < LEAST_HOURS / 2 || mean <= 0.0 {
+    if known.len() < LEAST_DAYS * day / 2 || mean <= 0.0 {
         return vec![f64::NAN; NAMES.len()];
     }
     let logs: Vec<f64> = rates.iter().map(|v| (v + FLOOR * mean).ln()).collect();
@@ -171,7 +190,7 @@ fn of(track: &Track) -> Vec<f64> {
     let skewness = average(residuals.iter().map(|v| (v / spread).powi(3)));
     let mut weekly: Vec<f64> = logs
         .iter()
-        .skip(WEEK)
+        .skip(week)
         .zip(&logs)
         .map(|(now, then)| (now - then).abs())
         .filter(|v| v.is_finite())
@@ -179,38 +198,42 @@ fn of(track: &Track) -> Vec<f64> {
     weekly.sort_by(f64::total_cmp);
     let by_weekend = |weekend: bool| {
         average(rates.iter().enumerate().filter_map(|(step, rate)| {
-            (track.step_of_week(step) / 24 >= 5)
+            (track.step_of_week(step) as usize / day >= 5)
                 .eq(&weekend)
                 .then_some(*rate)
         }))
     };
     let median = quantile(&known, 0.5);
     vec![
-        autocorrelation(&logs, DAY),
-        autocorrelation(&logs, WEEK),
+        autocorrelation(&logs, day),
+        autocorrelation(&logs, week),
         quantile(&known, 0.99) / median,
         median / quantile(&known, 0.05),
-        variance / mean * 3600.0,
+        variance / mean * f64::from(track.step_s),
         known.iter().filter(|v| **v == 0.0).count() as f64 / known.len() as f64,
         by_weekend(true) / by_weekend(false),
         quantile(&weekly, 0.5),
         quantile(&weekly, 0.9),
+        error_of(&rates, week) / error_of(&rates, day),
         spread,
         autocorrelation(&residuals, 1),
-        autocorrelation(&residuals, DAY),
+        autocorrelation(&residuals, day),
         skewness,
         hill(&residuals),
+        with_donor(track, &logs),
     ]
 }
 
 /// What is left of the logarithm without the mean of its hour of the day, working days and weekends apart; three weeks do not
 /// tell an hour of the week.
 fn residuals(track: &Track, logs: &[f64]) -> Vec<f64> {
+    let day = 86_400 / track.step_s as usize;
+    let a_hour = day / 24;
     let slot = |step: usize| {
         let of_week = track.step_of_week(step) as usize;
-        of_week % DAY + if of_week / DAY >= 5 { DAY } else { 0 }
+        of_week % day / a_hour + if of_week / day >= 5 { 24 } else { 0 }
     };
-    let mut sums = [(0.0, 0.0); 2 * DAY];
+    let mut sums = [(0.0, 0.0); 48];
     for (step, log) in logs.iter().enumerate().filter(|(_, log)| log.is_finite()) {
         sums[slot(step)].0 += log;
         sums[slot(step)].1 += 1.0;
@@ -222,6 +245,30 @@ fn residuals(track: &Track, logs: &[f64]) -> Vec<f64> {
             log - sum / count
         })
         .collect()
+}
+
+/// Mean absolute difference of rates so many steps apart.
+fn error_of(rates: &[f64], apart: usize) -> f64 {
+    let later = rates.iter().skip(apart);
+    average(later.zip(rates).map(|(now, then)| (now - then).abs()))
+}
+
+/// The correlation of ln demand with that of the first donor.
+fn with_donor(track: &Track, logs: &[f64]) -> f64 {
+    let Some(donor) = track.donors.first() else {
+        return f64::NAN;
+    };
+    let mean = average(donor.iter().map(|v| f64::from(*v)));
+    let pairs: Vec<(f64, f64)> = donor
+        .iter()
+        .map(|v| (f64::from(*v) + FLOOR * mean).ln())
+        .zip(logs.iter().copied())
+        .filter(|(a, b)| a.is_finite() && b.is_finite())
+        .collect();
+    let (a, b): (Vec<f64>, Vec<f64>) = pairs.into_iter().unzip();
+    let (mean_a, mean_b) = (average(a.iter().copied()), average(b.iter().copied()));
+    let both = average(a.iter().zip(&b).map(|(x, y)| (x - mean_a) * (y - mean_b)));
+    both / (deviation(&a) * deviation(&b))
 }
 
 fn average(values: impl Iterator<Item = f64>) -> f64 {

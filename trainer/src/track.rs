@@ -29,7 +29,9 @@ pub struct Track {
     pub event_log_uplift: Vec<f32>,
     /// At most [`MOST_METRICS`] business metrics known in advance (active users, planned spend); NaN is a gap.
     pub metrics: Vec<Vec<f32>>,
-    /// At most [`MOST_DONORS`] other regions' demand in requests a second at the same local step; NaN is a gap.
+    /// At most [`MOST_DONORS`] other regions' demand in requests a second at the same local step; NaN is a gap. Where a donor lies
+    /// further west, its value of a local step is measured later than the target's: what is known of donors when a forecast is
+    /// made is for whoever cuts windows to say.
     pub donors: Vec<Vec<f32>>,
 }
 

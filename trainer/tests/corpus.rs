@@ -248,3 +248,106 @@ fn an_empty_folder_an_empty_and_a_broken_file_are_named() {
         assert!(said().contains(wanted), "{}", said());
     }
 }
+
+/// A folder with as little as every reader takes, except for NASA.
+fn small_folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for name in [
+        "nab",
+        "msft-cloud-monitoring",
+        "nasa-http",
+        "servegen-m-small",
+    ] {
+        fs::create_dir(folder.path().join(name)).unwrap();
+    }
+    let mut rows = String::from("timestamp,value\n");
+    for minute in (0..60).step_by(5) {
+        rows += &format!("2020-01-01 00:{minute:02}:00,{minute}\n");
+    }
+    for name in [
+        "Twitter_volume_AAPL",
+        "elb_request_count_8c0756",
+        "ec2_network_in_257a54",
+        "ec2_network_in_5abac7",
+        "nyc_taxi",
+    ] {
+        fs::write(folder.path().join(format!("nab/{name}.csv")), &rows).unwrap();
+    }
+    let minutes: String = (0..60)
+        .map(|minute| format!("\"2020-01-01T00:{minute:02}:00Z\",{minute},0\n"))
+        .collect();
+    let packed = gzip(&format!("TimeStamp,Value,Label\n{minutes}"));
+    let machine = "msft-cloud-monitoring/machine-01.csv.gz";
+    fs::write(folder.path().join(machine), packed).unwrap();
+    folder
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut packer, text.as_bytes()).unwrap();
+    packer.finish().unwrap()
+}
+
+fn archive(text: &str) -> Vec<u8> {
+    let packer = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+    let mut archive = tar::Builder::new(packer);
+    let mut header = tar::Header::new_gnu();
+    header.set_size(text.len() as u64);
+    header.set_cksum();
+    archive
+        .append_data(&mut header, "workload.txt", text.as_bytes())
+        .unwrap();
+    archive.into_inner().unwrap().finish().unwrap()
+}
+
+#[test]
+fn broken_archives_and_broken_clients_are_named() {
+    let folder = small_folder();
+    let said = || corpus::read(folder.path(), 3600).unwrap_err().to_string();
+    let nasa = folder.path().join("nasa-http/workload.tbz2");
+    assert!(said().contains("workload.tbz2"), "{}", said());
+    let mut cut = archive("1 2 3");
+    for (bytes, wanted) in [
+        (archive("1 2 3"), "it holds 3 seconds where July alone has"),
+        (archive("1 two 3"), "value 2 is no count of requests"),
+        (b"not an archive".to_vec(), "workload.tbz2"),
+        (cut.split_off(cut.len() / 2), "workload.tbz2"),
+    ] {
+        fs::write(&nasa, bytes).unwrap();
+        assert!(said().contains(wanted), "{}", said());
+    }
+    fs::write(&nasa, archive(&"1 ".repeat(2_381_546 + 7_200))).unwrap();
+    assert!(said().contains("chunk-*-trace.csv.gz"), "{}", said());
+    let client = folder.path().join("servegen-m-small/chunk-7-trace.csv.gz");
+    for (bytes, wanted) in [
+        (
+            gzip("0,1,0,,0,0\nsoon,1,0,,0,0\n"),
+            "line 2: its first cell",
+        ),
+        (gzip("0,NaN,0,,0,0\n"), "line 1: \"NaN\" is no number"),
+        (b"\x1f\x8bcut off".to_vec(), "chunk-7-trace.csv.gz, line"),
+        (gzip(""), "chunk-7-trace.csv.gz holds no value"),
+    ] {
+        fs::write(&client, bytes).unwrap();
+        assert!(said().contains(wanted), "{}", said());
+    }
+    fs::write(&client, gzip("0,1,0,,0,0\n600,2,0,,0,0\n1200,3,0,,0,0\n")).unwrap();
+    let names: Vec<String> = corpus::read(folder.path(), 3600)
+        .unwrap()
+        .into_iter()
+        .map(|real| real.track.family)
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "ec2-network-257a54",
+            "ec2-network-5abac7",
+            "elb-requests",
+            "msft-machine-01",
+            "nasa-http",
+            "nyc-taxi",
+            "servegen-07",
+            "tweets-aapl",
+        ]
+    );
+}

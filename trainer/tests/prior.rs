@@ -151,6 +151,57 @@ fn donors_tell_of_their_region() {
 }
 
 #[test]
+fn offices_rest_on_holidays() {
+    let (mut holiday, mut workday) = (Vec::new(), Vec::new());
+    for track in tracks(1500).filter(|track| track.family == "office") {
+        for step in 168..track.steps() {
+            let of_week = track.step_of_week(step) as usize;
+            let (now, then) = (track.demand[step], track.demand[step - 168]);
+            if of_week < 5 * 24
+                && (9..17).contains(&(of_week % 24))
+                && track.day_off[step - 168] == 0
+                && now > 0.0
+                && then > 0.0
+            {
+                let change = f64::from((now / then).ln());
+                if track.day_off[step] == 1 {
+                    holiday.push(change);
+                } else {
+                    workday.push(change);
+                }
+            }
+        }
+    }
+    assert!(holiday.len() > 500);
+    assert!(median(holiday.clone()) < -0.2, "{}", median(holiday));
+    assert!(median(workday.clone()).abs() < 0.02, "{}", median(workday));
+}
+
+#[test]
+fn launches_grow_beside_donors_that_are_grown_up() {
+    let (mut late, mut grown, mut donors) = (0, 0, 0);
+    let launches: Vec<Track> = tracks(1500)
+        .filter(|track| track.family == "launch")
+        .collect();
+    for track in &launches {
+        let first = track.demand.iter().position(|v| *v > 0.0).unwrap_or(HOURS);
+        late += usize::from(first > 48);
+        let mean = |values: &[f32]| {
+            let known: Vec<f32> = values.iter().copied().filter(|v| v.is_finite()).collect();
+            known.iter().sum::<f32>() / known.len().max(1) as f32
+        };
+        let young = mean(&track.demand[first..(first + 48).min(HOURS)]);
+        grown += usize::from(mean(&track.demand[HOURS - 168..]) > 1.5 * young);
+        donors += usize::from(!track.donors.is_empty());
+    }
+    let count = launches.len();
+    assert!(count > 40);
+    assert!(late * 2 > count, "{late} of {count} come late");
+    assert!(grown * 2 > count, "{grown} of {count} grow");
+    assert!(donors * 4 > count * 3, "{donors} of {count} have donors");
+}
+
+#[test]
 fn known_events_and_metrics_move_demand() {
     let (mut during, mut before, mut metric) = (Vec::new(), Vec::new(), Vec::new());
     for track in tracks(3000) {

@@ -1,10 +1,10 @@
 //! How often each ingredient of the prior is drawn, and how strongly: the one table to turn.
 //!
-//! What it follows: a forecaster trained on nothing but drawn series was shown by ForecastPFN (trend × seasons × noise) and
-//! TimePFN; Chronos draws sums and products of Gaussian-process kernels (KernelSynth); TempoPFN adds steps, spikes,
-//! stochastic differential equations and anomalies; CauKer couples several series by causes; Toto draws what observability
-//! metrics show. Outages, retries, campaigns, cron spikes and regions that copy each other are what services of a mesh live
-//! through. The ranges were set so that the permitted real series lie inside of what is drawn: bench/prior_statistics.txt.
+//! What it follows: ForecastPFN learned from nothing but drawn series (trend × seasons × noise); Chronos draws sums and products
+//! of Gaussian-process kernels (KernelSynth); TempoPFN adds steps, spikes, stochastic differential equations and anomalies;
+//! CauKer lets series cause one another; Prophet's trend bends at changepoints; Hawkes processes set off their own bursts. Outages,
+//! retries, campaigns, cron spikes and regions that copy each other are what services of a mesh live through. The ranges were set
+//! so that the permitted real series lie inside of what is drawn: bench/prior_statistics.txt.
 
 /// What a service's day looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,7 +111,7 @@ pub(super) const FAMILIES: [Family; 12] = [
     // Mentions, feeds, webhooks: faint seasons, heavy noise, cascades.
     Family {
         name: "social",
-        weight: 0.12,
+        weight: 0.13,
         process: Process::Seasonal,
         day_shapes: [0.4, 0.4, 0.2, 0.0, 0.0],
         swing: (0.25, 1.3),
@@ -150,13 +150,13 @@ pub(super) const FAMILIES: [Family; 12] = [
     // A tenant or a job that is there for hours and away for hours.
     Family {
         name: "on and off",
-        weight: 0.08,
+        weight: 0.10,
         process: Process::OnAndOff,
         day_shapes: [0.4, 0.2, 0.2, 0.2, 0.0],
         swing: (0.1, 1.0),
         weekend_log: (-0.2, 0.4),
         rate_rps: (0.05, 500.0),
-        noise: (0.05, 0.8),
+        noise: (0.1, 1.2),
         bursts: (0.3, (0.02, 0.5)),
         holiday_log: (0.0, 0.2),
     },
@@ -241,6 +241,9 @@ pub(super) struct Chances {
     pub phase_drift: f32,
     /// Day and week drift in amplitude.
     pub amplitude_drift: f32,
+    /// Days have a level of their own, which fades over the next days; a tenant's days wander far.
+    pub day_levels: f32,
+    pub tenant_wanders: f32,
     /// One week's profile passes into another's.
     pub morph: f32,
     /// Spikes at fixed minutes or hours.
@@ -264,10 +267,12 @@ pub(super) struct Chances {
     pub noise_by_demand: f32,
     /// Noise whose variance changes at some step.
     pub noise_regimes: f32,
-    /// Shocks with a heavy tail.
+    /// Shocks with a heavy tail; more often in loud families, less in quiet ones.
     pub heavy_shocks: f32,
     /// Outages; that one is followed by a wave of retries; that one is only a lack of data.
     pub outages: f32,
+    /// A step or a few, calm or not, at which next to nothing was counted: a restart, a lost scrape.
+    pub blips: f32,
     pub retry_wave: f32,
     pub outage_unseen: f32,
     /// Capacity that cuts peaks off.
@@ -291,10 +296,12 @@ pub(super) struct Chances {
 
 pub(super) const CHANCES: Chances = Chances {
     calm: 0.35,
-    trends: [0.3, 0.1, 0.15, 0.1, 0.2, 0.15],
+    trends: [0.28, 0.1, 0.15, 0.1, 0.22, 0.15],
     level_shifts: 0.25,
     phase_drift: 0.3,
     amplitude_drift: 0.5,
+    day_levels: 0.45,
+    tenant_wanders: 0.7,
     morph: 0.15,
     cron: 0.12,
     no_week: 0.12,
@@ -308,7 +315,8 @@ pub(super) const CHANCES: Chances = Chances {
     noise_by_demand: 0.4,
     noise_regimes: 0.12,
     heavy_shocks: 0.45,
-    outages: 0.2,
+    outages: 0.25,
+    blips: 0.12,
     retry_wave: 0.4,
     outage_unseen: 0.3,
     capped: 0.06,

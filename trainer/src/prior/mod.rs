@@ -1,14 +1,16 @@
 //! The synthetic prior: services of a mesh as they might be, drawn without end.
 //!
 //! [`Prior::draw`] is a pure function of the prior's seed and a number: a track does not depend on which thread draws it, when,
-//! or after what. One file holds one ingredient; [`mixture`] is the table of how often and how strongly each is drawn.
+//! or after what. One file holds one ingredient; mixture.rs is the table of how often and how strongly each is drawn.
 
 mod burst;
 mod calendar;
 mod campaign;
 mod clock;
 mod count;
+mod drift;
 mod gap;
+mod gate;
 mod kernel;
 mod metric;
 mod mixture;
@@ -17,6 +19,7 @@ mod outage;
 mod profile;
 mod random;
 mod region;
+mod season;
 mod trend;
 
 use crate::Track;
@@ -135,7 +138,7 @@ fn service(
     let mean_rps = random.log_between(family.rate_rps);
     let noise = Noise::draw(family, clock, random);
     let steady = family.process == Process::Steady;
-    let calm = random.chance(CHANCES.calm) || steady;
+    let calm = (random.chance(CHANCES.calm) && family.process != Process::OnAndOff) || steady;
     // Social services are never without bursts.
     let bursts = random
         .chance(if calm {
@@ -156,6 +159,9 @@ fn service(
                 (false, false) => 1.0,
             };
             trend::add_trend(clock, strength, &mut common, random);
+            if !calm {
+                drift::add_days(family.process, clock, &mut common, random);
+            }
         }
         if !calm {
             trend::add_shifts(clock, &mut common, random);

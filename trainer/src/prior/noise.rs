@@ -1,7 +1,16 @@
 //! What no calendar explains: log noise with a slow, a fast and a white part, with heavy tails, louder at some hours or after
 //! some day.
 
-use super::{clock::Clock, mixture::CHANCES, mixture::Family, random::Random};
+use super::{
+    clock::Clock,
+    mixture::{CHANCES, Family, Process},
+    random::Random,
+};
+
+/// A uniform number of variance 1 lies within this of 0.
+const SQRT_3: f32 = 1.732_050_8;
+/// Largest deviation of the log noise of a family that is neither loud nor quiet.
+const USUAL_NOISE: f32 = 0.4;
 
 /// How the noise of a service behaves; its regions share the behaviour, and each has a sequence of its own.
 #[derive(Debug, Clone)]
@@ -37,18 +46,24 @@ impl Part {
 impl Noise {
     pub fn draw(family: &Family, clock: &Clock, random: &mut Random) -> Self {
         let total = random.log_between(family.noise);
+        // What persists for days is the larger part of most services' noise, and nearly all of a tenant's.
+        let persists = match family.process {
+            Process::OnAndOff => 4.0,
+            _ => 1.6,
+        };
         let shares = [
-            random.exponential(),
+            persists * random.exponential(),
             random.exponential(),
             random.exponential(),
         ];
         let sum = shares.iter().sum::<f32>().max(1e-6);
         let [slow, fast, white] = shares.map(|share| total * (share / sum).sqrt());
+        let loudness = (family.noise.1 / USUAL_NOISE).clamp(0.6, 1.8);
         Self {
-            slow: Part::with_half_life(slow, clock.hours(random.log_between((8.0, 200.0)))),
+            slow: Part::with_half_life(slow, clock.hours(random.log_between((10.0, 300.0)))),
             fast: Part::with_half_life(fast, clock.hours(random.log_between((0.2, 8.0)))),
             white,
-            shocks: random.chance(CHANCES.heavy_shocks).then(|| {
+            shocks: random.chance(CHANCES.heavy_shocks * loudness).then(|| {
                 (
                     random.log_between((0.002, 0.05)),
                     random.log_between((2.0, 12.0)),
@@ -67,17 +82,31 @@ impl Noise {
         let (slow_kick, fast_kick) = (self.slow.innovation(), self.fast.innovation());
         let mut slow = self.slow.deviation * random.normal();
         let mut fast = self.fast.deviation * random.normal();
+        let mut until_shock = self.steps_to_shock(random);
         (0..steps)
             .map(|_| {
                 let shock = match self.shocks {
-                    Some((chance, factor)) if random.chance(chance) => factor,
+                    Some((_, factor)) if until_shock < 1.0 => {
+                        until_shock = self.steps_to_shock(random);
+                        1.0 + factor * random.exponential()
+                    }
                     _ => 1.0,
                 };
-                slow = self.slow.keeps * slow + slow_kick * random.normal();
+                until_shock -= 1.0;
+                // A sum of very many: even kicks make it normal, at half the price.
+                let kick = slow_kick * random.between(-SQRT_3, SQRT_3);
+                slow = self.slow.keeps * slow + kick;
                 fast = self.fast.keeps * fast + shock * fast_kick * random.normal();
                 slow + fast + shock * self.white * random.normal()
             })
             .collect()
+    }
+
+    fn steps_to_shock(&self, random: &mut Random) -> f32 {
+        match self.shocks {
+            Some((chance, _)) => random.exponential() / chance,
+            None => f32::INFINITY,
+        }
     }
 }
 

@@ -37,9 +37,42 @@ pub(super) fn apply(clock: &Clock, demand: &mut [f32], random: &mut Random) {
     }
 }
 
+/// Draws single steps at which next to nothing was counted.
+pub(super) fn blips(clock: &Clock, demand: &mut [f32], random: &mut Random) {
+    if !random.chance(CHANCES.blips) {
+        return;
+    }
+    for _ in 0..=random.below(3) {
+        let left = if random.chance(0.6) {
+            0.0
+        } else {
+            random.between(0.0, 0.4)
+        };
+        let at = clock.any_step(random);
+        if let Some(value) = demand.get_mut(at) {
+            *value *= left;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn blips_are_few() {
+        let mut random = Random::keyed(8, 3, 3600);
+        let clock = Clock::draw(1680, 3600, &mut random);
+        let mut touched = 0;
+        for _ in 0..1000 {
+            let mut demand = vec![10.0; 1680];
+            blips(&clock, &mut demand, &mut random);
+            let steps = demand.iter().filter(|v| **v < 10.0).count();
+            assert!(steps <= 3, "{steps}");
+            touched += usize::from(steps > 0);
+        }
+        assert!((80..170).contains(&touched), "{touched}");
+    }
 
     #[test]
     fn outages_make_zeros_gaps_and_waves() {

@@ -4,15 +4,15 @@ use super::{
     burst::Bursts,
     calendar::{Answer, Calendar},
     campaign::Campaign,
-    clock::{Clock, Knots},
+    clock::Clock,
     count::Measure,
-    gap,
+    drift, gap, gate,
     mixture::{CHANCES, Family, Process},
     noise::{self, Noise},
     outage,
     profile::Profile,
     random::Random,
-    trend,
+    season, trend,
 };
 
 /// The largest ln of demand above or below its level.
@@ -43,7 +43,7 @@ pub(super) struct Service {
     pub common_noise: Vec<f32>,
     pub mean_rps: f32,
     pub measure: Measure,
-    /// Whether the regions grow together.
+    /// Whether the regions grow together, and have their better and worse days together.
     pub shared_trend: bool,
     /// Nothing out of the ordinary happens to it.
     pub calm: bool,
@@ -77,7 +77,7 @@ pub(super) fn demand(
     clock: &Clock,
     random: &mut Random,
 ) -> Vec<f32> {
-    let mut log = seasons(service, place, calendar, clock, random);
+    let mut log = season::seasons(service, place, calendar, clock, random);
     let mut noise = own_noise(service, place, clock, random);
     if service.noise.by_demand != 0.0 {
         for (noise, log) in noise.iter_mut().zip(&log) {
@@ -107,6 +107,9 @@ pub(super) fn demand(
     trend::add_trend(clock, place.own * own_trend, &mut log, random);
     if !service.calm && place.own > 0.5 {
         trend::add_shifts(clock, &mut log, random);
+        if !service.shared_trend {
+            drift::add_days(service.family.process, clock, &mut log, random);
+        }
     }
     for campaign in &service.campaigns {
         campaign.add(place.touched, place.lead, &mut log);
@@ -129,14 +132,15 @@ pub(super) fn demand(
         .map(|log| (level + log.clamp(-MOST_LOG, MOST_LOG)).exp())
         .collect();
     if service.family.process == Process::OnAndOff {
-        switch(clock, &mut rps, random);
+        gate::switch(clock, &mut rps, random);
     }
     if random.chance(CHANCES.capped) {
-        cap(&mut rps, random);
+        gate::cap(&mut rps, random);
     }
     if !service.calm {
         outage::apply(clock, &mut rps, random);
     }
+    outage::blips(clock, &mut rps, random);
     service.measure.apply(clock, &mut rps, random);
     if let Some(first) = launched {
         // Before it is launched a region is either not measured or measured as nothing.
@@ -147,130 +151,6 @@ pub(super) fn demand(
     }
     gap::apply(clock, &mut rps, random);
     rps
-}
-
-/// What the local clock and the calendar say.
-fn seasons(
-    service: &Service,
-    place: &Place,
-    calendar: &Calendar,
-    clock: &Clock,
-    random: &mut Random,
-) -> Vec<f32> {
-    let mut log = vec![0.0; clock.steps];
-    if !service.path.is_empty() {
-        let shift = place.late as isize;
-        let last = clock.steps.saturating_sub(1);
-        for (step, value) in log.iter_mut().enumerate() {
-            let at = step.saturating_add_signed(-shift).min(last);
-            *value = service.path_size * service.path.get(at).copied().unwrap_or(0.0);
-        }
-        return log;
-    }
-    let varied;
-    let profile = if place.difference > 0.0 {
-        varied = service.profile.varied(place.difference, random);
-        &varied
-    } else {
-        &service.profile
-    };
-    let phase = phases(service, clock, place.late, random);
-    let amplitude = amplitudes(service, clock, random);
-    let a_day = clock.steps_per_day();
-    let day_off = profile.off.iter().rposition(|off| *off).unwrap_or(6);
-    // Of a day: where its row begins, where a day off's begins, how much of the latter, and what is added.
-    let days: Vec<(usize, f32, f32)> = (0..clock.days() + 2)
-        .map(|day| {
-            let row = clock.weekday(day) * a_day;
-            let holiday = calendar.0.get(day).copied().unwrap_or_default();
-            let free = holiday.weight * service.answer.like_day_off;
-            let own = service.answer.log + service.answer.own * holiday.own;
-            (row, free, holiday.weight * own)
-        })
-        .collect();
-    let value_at = |week: &[f32], row: usize, within: f32| {
-        let left = within as usize;
-        let right = if left + 1 < a_day {
-            row + left + 1
-        } else {
-            (row + a_day) % week.len().max(1)
-        };
-        let (left_value, right_value) = (
-            week.get(row + left).copied().unwrap_or(0.0),
-            week.get(right).copied().unwrap_or(0.0),
-        );
-        left_value + (within - left as f32) * (right_value - left_value)
-    };
-    let last_day = days.len().saturating_sub(1);
-    for (step, value) in log.iter_mut().enumerate() {
-        let moved = (clock.local(step) as f32 - phase.get(step).copied().unwrap_or(0.0)).max(0.0);
-        let day = ((moved as usize) / a_day).min(last_day);
-        let within = (moved - (day * a_day) as f32).clamp(0.0, a_day as f32 - 0.001);
-        let (row, _, _) = days.get(day).copied().unwrap_or_default();
-        let mut season = value_at(&profile.smooth, row, within);
-        if let Some((later, middle, width)) = &service.later {
-            let passed = 1.0 / (1.0 + (-(step as f32 - middle) / width).exp());
-            season += passed * (value_at(&later.smooth, row, within) - season);
-        }
-        // Holidays begin at midnight by the clock on the wall, whatever the phase of the habits.
-        let (_, free, holiday) = days
-            .get(clock.local(step) / a_day)
-            .copied()
-            .unwrap_or_default();
-        if free > 0.0 {
-            season += free * (value_at(&profile.smooth, day_off * a_day, within) - season);
-        }
-        *value = amplitude.get(step).copied().unwrap_or(1.0) * season + holiday;
-    }
-    if !profile.sharp.is_empty() {
-        let week = profile.sharp.len();
-        for (step, value) in log.iter_mut().enumerate() {
-            *value += profile
-                .sharp
-                .get((clock.first + step) % week)
-                .copied()
-                .unwrap_or(0.0);
-        }
-    }
-    log
-}
-
-/// Steps by which habits are late, by step: constant, drifting, and an hour off after a change of clocks.
-fn phases(service: &Service, clock: &Clock, late: f32, random: &mut Random) -> Vec<f32> {
-    let mut phase = vec![late; clock.steps];
-    if !service.calm && random.chance(CHANCES.phase_drift) {
-        let (a_day, pull) = (clock.hours(random.log_between((0.02, 0.35))), 0.9);
-        let mut value = 0.0;
-        Knots::of(clock, |_| {
-            value = pull * value + a_day * random.normal();
-            value
-        })
-        .add_to(clock, &mut phase);
-    }
-    if random.chance(CHANCES.clock_change) {
-        let hour = clock.hours(if random.chance(0.5) { 1.0 } else { -1.0 });
-        let from = clock.any_step(random);
-        for value in phase.iter_mut().skip(from) {
-            *value += hour;
-        }
-    }
-    phase
-}
-
-/// Factors on the seasons, by step.
-fn amplitudes(service: &Service, clock: &Clock, random: &mut Random) -> Vec<f32> {
-    let mut amplitude = vec![1.0; clock.steps];
-    if !service.calm && random.chance(CHANCES.amplitude_drift) {
-        let (size, keeps) = (random.log_between((0.01, 0.2)), random.between(0.3, 0.98));
-        let kick = size * (1.0_f32 - keeps * keeps).sqrt();
-        let mut value = 0.0;
-        Knots::of(clock, |_| {
-            value = keeps * value + kick * random.normal();
-            value
-        })
-        .add_to(clock, &mut amplitude);
-    }
-    amplitude
 }
 
 fn own_noise(service: &Service, place: &Place, clock: &Clock, random: &mut Random) -> Vec<f32> {
@@ -285,59 +165,4 @@ fn own_noise(service: &Service, place: &Place, clock: &Clock, random: &mut Rando
         *value = own * *value + shared * service.common_noise.get(at).copied().unwrap_or(0.0);
     }
     noise
-}
-
-/// On for some time, off for some time, as tenants and jobs are: each time on has a level of its own, and off may be little
-/// instead of nothing.
-fn switch(clock: &Clock, rps: &mut [f32], random: &mut Random) {
-    let on = clock.hours(random.log_between((2.0, 200.0)));
-    let off = on * random.log_between((0.01, 30.0));
-    let levels = if random.chance(0.6) {
-        random.log_between((0.1, 1.5))
-    } else {
-        0.0
-    };
-    let rest = if random.chance(0.75) {
-        0.0
-    } else {
-        random.log_between((0.005, 0.6))
-    };
-    let mut is_on = random.chance(on / (on + off));
-    let mut left = random.exponential() * if is_on { on } else { off };
-    let mut factor = if is_on { 1.0 } else { rest };
-    for value in rps {
-        if left < 1.0 {
-            is_on = !is_on;
-            left = 1.0 + random.exponential() * if is_on { on } else { off };
-            factor = if is_on {
-                (levels * random.normal()).exp()
-            } else {
-                rest
-            };
-        }
-        left -= 1.0;
-        *value *= factor;
-    }
-}
-
-/// Cuts off what is above a capacity between the median and the peak.
-fn cap(rps: &mut [f32], random: &mut Random) {
-    let mut sorted: Vec<f32> = rps.iter().copied().filter(|v| v.is_finite()).collect();
-    let place = random.between(0.6, 0.98) * sorted.len() as f32;
-    if sorted.is_empty() {
-        return;
-    }
-    let place = (place as usize).min(sorted.len() - 1);
-    let (_, capacity, _) = sorted.select_nth_unstable_by(place, f32::total_cmp);
-    let capacity = *capacity;
-    let slack = if random.chance(0.5) {
-        0.0
-    } else {
-        random.between(0.0, 0.3)
-    };
-    for value in rps {
-        if *value > capacity {
-            *value = capacity + slack * (*value - capacity);
-        }
-    }
 }

@@ -27,7 +27,7 @@ pub(super) fn add_trend(clock: &Clock, strength: f32, values: &mut [f32], random
             })
         }
         4 => {
-            let (step, drift) = (strength * random.log_between((0.003, 0.05)), growth / days);
+            let (step, drift) = (strength * random.log_between((0.003, 0.1)), growth / days);
             let mut level = 0.0;
             Knots::of(clock, |_| {
                 level += drift + step * random.normal();
