@@ -6,7 +6,11 @@ use foremesh_forecast::neural::{Batch, Donor, Layout, Window};
 use foremesh_model::random::{mix, uniform};
 
 use super::loss::{MOST_TARGET, step_weight};
-use crate::{Track, corpus::Real, prior::Prior};
+use crate::{
+    Track,
+    corpus::{Real, Split},
+    prior::Prior,
+};
 
 /// What share of windows is synthetic.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -98,6 +102,7 @@ mod purpose {
     pub const MIXED: u64 = 14;
     pub const OTHER: u64 = 15;
     pub const OTHER_SHARE: u64 = 16;
+    pub const HELD_BACK: u64 = 1 << 31;
     pub const TRY: u64 = 1 << 32;
 }
 
@@ -145,6 +150,26 @@ impl Source {
                 if self.push(Keyed(key), number + (again << 40), &mut samples) {
                     break;
                 }
+            }
+        }
+        samples
+    }
+
+    /// Windows of real series after what of them trains, one every twelve hours: those that the benchmark tests are left out, so that nothing is
+    /// chosen on what is reported.
+    pub fn held_back(&self, real: &[Real]) -> Samples {
+        let mut samples = Samples::default();
+        let every = (12 * 3600 / self.layout.step_s) as usize;
+        let tested = real.iter().enumerate();
+        for (i, series) in tested.filter(|(_, s)| !s.in_benchmark && s.trains_until > 0) {
+            let targets = series.targets(Split::Validation);
+            let last = targets.end.saturating_sub(FEWEST_TARGETS);
+            for origin in (targets.start..last).step_by(every) {
+                let key = Keyed(mix(
+                    mix(self.seed, purpose::HELD_BACK + i as u64),
+                    origin as u64,
+                ));
+                self.cut(&series.track, origin, key, &mut samples);
             }
         }
         samples
