@@ -12,6 +12,7 @@ mod event;
 mod fault;
 pub mod graph;
 mod history;
+mod inference;
 mod names;
 mod objectives;
 mod packed;
@@ -37,6 +38,7 @@ pub use graph::{
 pub use history::{
     History, HistoryError, METRIC_REQUESTS_PER_SECOND, MOST_REQUESTS_PER_SECOND, Series, SeriesKey,
 };
+pub use inference::{DeviceKind, InferenceSettings, RuntimeKind};
 pub use names::{Criticality, EdgeName, NameError, Protocol, RegionName, ServiceName};
 pub use objectives::{Cost, Slo};
 pub use packed::PackedError;
