@@ -186,7 +186,7 @@ pub struct Simulate {
     /// With --day: about how many million events may be simulated; a core does five to seven million a second.
     #[arg(
         long,
-        default_value_t = 400.0,
+        default_value_t = 350.0,
         value_name = "MILLIONS",
         requires = "day"
     )]

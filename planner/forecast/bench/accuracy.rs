@@ -1,22 +1,28 @@
 //! Accuracy of the forecasts on real series: rolling origins, 48 hours ahead, nothing later than the origin.
 //!
 //! `cargo run --release -p foremesh-forecast --example accuracy -- HOURLY.csv series.tsv [--raw OUT.csv] [--peers PEERS.csv]
-//! [--every N] [--half 0|1] [--pooled]`. HOURLY.csv comes from prepare.py, PEERS.csv from peers.py; `make bench-forecast` runs all three.
+//! [--every N] [--half 0|1] [--pooled] [--model FILE]`. HOURLY.csv comes from prepare.py, PEERS.csv from peers.py; `make bench-forecast` runs all three.
 //! Each window is forecast from its series alone, where calibration has the least to pool, or with `--pooled` together with the
 //! other series that were measured then.
 
 #![allow(clippy::print_stdout)]
 
-use std::{collections::BTreeMap, error::Error, fmt::Write as _, fs, time::Instant};
+use std::{collections::BTreeMap, error::Error, fmt::Write as _, fs, path::Path, time::Instant};
 
-use foremesh_forecast::forecast_series;
-use foremesh_model::{
-    History, QUANTILE_LEVELS, RegionName, Series, SeriesKey, ServiceName, Timestamp,
+use foremesh_forecast::{
+    forecast_series,
+    neural::{Forecaster, Layout, Window, contract},
 };
+use foremesh_model::{
+    History, InferenceSettings, QUANTILE_LEVELS, RegionName, Series, SeriesKey, ServiceName,
+    Timestamp,
+};
+use foremesh_onnx::{Inference, Model, Surroundings, read_model};
 
 const HORIZON: usize = 48;
 const WEEK: usize = 168;
 const BASELINE: &str = "seasonal naive (168 h)";
+const NEURAL: &str = "neural, alone";
 const ENSEMBLE: &str = "foremesh ensemble";
 
 type Quantiles = Vec<Vec<f64>>;
@@ -73,6 +79,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         .transpose()?
         .unwrap_or_default();
 
+    let model = option("--model")
+        .map(|path| -> Result<Model, Box<dyn Error>> {
+            let settings = InferenceSettings::default();
+            let inference = Inference::discover(&settings, Surroundings::of_process());
+            let bytes = read_model(Path::new(path))?;
+            Ok(inference.load(&bytes, path, &contract(Layout::HOURLY))?)
+        })
+        .transpose()?;
     let mut scores: BTreeMap<(String, i64), Vec<(String, Score)>> = BTreeMap::new();
     let mut moves = Vec::new();
     for (name, origin) in &windows {
@@ -84,6 +98,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             BASELINE.to_owned(),
             score(past, actual, &baseline(past), 0.0),
         )];
+        if let Some(model) = &model {
+            let (quantiles, ms) = neural(model, past, *origin)?;
+            of_window.push((NEURAL.to_owned(), score(past, actual, &quantiles, ms)));
+        }
         let started = Instant::now();
         let others = if pooled {
             together(&data, &windows, *origin)
@@ -167,6 +185,26 @@ fn forecast(
         .map(|m| (m.name.to_owned(), m.quantiles_rps, m.weight))
         .collect();
     Ok((forecast.quantiles_rps, methods))
+}
+
+/// What the net alone says, and how many milliseconds it took.
+fn neural(model: &Model, past: &[f64], origin: i64) -> Result<(Quantiles, f64), Box<dyn Error>> {
+    let started = Instant::now();
+    let history: Vec<f32> = past.iter().map(|v| *v as f32).collect();
+    let window = Window {
+        history: &history,
+        // 1970 began on a Thursday.
+        step_of_week: (origin + 72).rem_euclid(168) as u32,
+        day_off: &[],
+        event_log_uplift: &[],
+        metrics: &[],
+        donors: &[],
+        share_spread: 0.0,
+    };
+    let answers = Forecaster::new(model, Layout::HOURLY).answer(&[window])?;
+    let answer = answers.into_iter().flatten().next().ok_or("no answer")?;
+    let quantiles = (0..HORIZON).map(|step| answer.quantiles_rps(step).to_vec());
+    Ok((quantiles.collect(), started.elapsed().as_secs_f64() * 1e3))
 }
 
 /// The other series of the list that were measured at an origin, for calibration together.

@@ -69,7 +69,7 @@ impl Default for SimulateDayRequest {
             policy: SimulatedPolicy::Plan,
             seed: 1,
             replications: 4,
-            events: 4e8,
+            events: 3.5e8,
             of: DayOfPlan::Windows,
         }
     }

@@ -2,11 +2,17 @@
 
 mod average;
 mod checkpoint;
+mod curve;
+mod export;
 mod loss;
 mod model;
+mod run;
 mod sample;
 mod train;
 
+pub use curve::draw;
+pub use export::export;
 pub use model::{Inputs, Mixer, Size};
+pub use run::{Options, Report, model_name, run};
 pub use sample::{Diet, Samples, Source};
 pub use train::{Ended, Job, Point, Recipe, Trained, checkpoint_folder, train};

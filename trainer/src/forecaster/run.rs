@@ -1,0 +1,236 @@
+//! From options to files: reads the real series, trains, writes the model, its card and its learning curve.
+
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use burn::{module::Module, tensor::Device};
+use foremesh_forecast::neural::Layout;
+use sha2::{Digest, Sha256};
+
+use super::{
+    curve::draw,
+    export::export,
+    sample::{Diet, Source},
+    train::{Ended, Job, Point, Recipe, Trained, checkpoint_folder, train},
+};
+use crate::{TrainError, corpus};
+
+/// Synthetic windows that are held back.
+const HELD_BACK: usize = 512;
+/// Their seed, which no training may have.
+const HELD_BACK_SEED: u64 = u64::MAX;
+
+/// What is trained, on what, and where it goes.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// What the net sees and answers.
+    pub layout: Layout,
+    /// How it is trained.
+    pub recipe: Recipe,
+    /// What it is trained on.
+    pub diet: Diet,
+    /// The folder of public data sets; None: synthetic windows alone.
+    pub data: Option<PathBuf>,
+    /// The folder that the files are written to.
+    pub output: PathBuf,
+    /// Where the net is computed.
+    pub device: Device,
+    /// The time this run may take; None: no limit.
+    pub time: Option<Duration>,
+    /// The command, for the card.
+    pub command: String,
+}
+
+/// What came of it.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// Why it ended.
+    pub ended: Ended,
+    /// The learning curve.
+    pub curve: Vec<Point>,
+    /// The best point of it, whose weights were kept.
+    pub best: Point,
+    /// Weights of the net.
+    pub weights: usize,
+    /// Bytes of the model file.
+    pub bytes: usize,
+    /// What was written: model, card, curve.
+    pub files: [PathBuf; 3],
+}
+
+/// The name of a layout's model.
+#[must_use]
+pub fn model_name(layout: Layout) -> &'static str {
+    if layout == Layout::FIVE_MINUTES {
+        "forecaster-5m"
+    } else {
+        "forecaster-1h"
+    }
+}
+
+/// Trains a forecaster, from its checkpoint where there is one, and writes the best weights so far.
+///
+/// # Errors
+/// [`TrainError`], one variant for each cause.
+pub fn run(options: &Options, progress: &mut dyn FnMut(&Point, u64)) -> Result<Report, TrainError> {
+    let Options {
+        layout,
+        recipe,
+        diet,
+        ..
+    } = options;
+    let real = match &options.data {
+        Some(folder) => corpus::read(folder, layout.step_s)?,
+        None => Vec::new(),
+    };
+    let source = Source::new(*layout, &real, *diet, recipe.seed);
+    let synthetic = Source::new(*layout, &[], *diet, HELD_BACK_SEED).samples(0, HELD_BACK);
+    let held_back = source.held_back(&real);
+    let name = model_name(*layout);
+    let trained = train(Job {
+        layout: *layout,
+        recipe: recipe.clone(),
+        source: &source,
+        validation: [&synthetic, &held_back],
+        folder: Some(checkpoint_folder(&options.output, name)),
+        time: options.time,
+        device: options.device.clone(),
+        progress,
+    })?;
+    let best = trained
+        .curve
+        .iter()
+        .min_by(|a, b| a.validation().total_cmp(&b.validation()))
+        .copied()
+        .ok_or(TrainError::NothingTrained)?;
+    let metadata = [
+        ("foremesh.command", options.command.clone()),
+        ("foremesh.seed", recipe.seed.to_string()),
+        ("foremesh.steps", best.step.to_string()),
+    ];
+    let file = export(&trained.net, *layout, &metadata)?;
+    let curve = draw(&format!("{name}: learning curve"), &trained.curve)?;
+    let card = card(options, &trained, best, &file, real.len());
+    let paths = ["onnx", "md", "svg"].map(|kind| options.output.join(format!("{name}.{kind}")));
+    let contents = [&file[..], card.as_bytes(), curve.as_bytes()];
+    for (path, content) in paths.iter().zip(contents) {
+        write(path, content)?;
+    }
+    Ok(Report {
+        ended: trained.ended,
+        weights: trained.net.num_params(),
+        curve: trained.curve,
+        best,
+        bytes: file.len(),
+        files: paths,
+    })
+}
+
+fn write(path: &Path, content: &[u8]) -> Result<(), TrainError> {
+    let said = |cause: std::io::Error| TrainError::Write {
+        path: path.to_owned(),
+        cause: cause.to_string(),
+    };
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(said)?;
+    }
+    let new = path.with_extension("new");
+    fs::write(&new, content).map_err(said)?;
+    fs::rename(&new, path).map_err(said)
+}
+
+/// What whoever runs a model wants to know of it.
+fn card(options: &Options, trained: &Trained, best: Point, file: &[u8], series: usize) -> String {
+    let Options { layout, recipe, .. } = options;
+    let name = model_name(layout.to_owned());
+    let hash: String = Sha256::digest(file)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let days = |steps: usize| steps as f64 * f64::from(layout.step_s) / 86_400.0;
+    let mut card = format!(
+        "# {name}\n\nA forecaster of requests a second in steps of {} s: sees {:.0} days of a series, its donors, known events, holidays and \
+         business metrics, and answers 14 quantiles for each of the next {:.0} days' steps.\n\n",
+        layout.step_s,
+        days(layout.history()),
+        days(layout.horizon()),
+    );
+    let ended = match trained.ended {
+        Ended::Done => "all steps done",
+        Ended::Stopped => "stopped early: no longer better",
+        Ended::Time => "time was up; the same command goes on",
+    };
+    let rows = [
+        (
+            "file",
+            format!("{name}.onnx, {} bytes, SHA-256 `{hash}`", file.len()),
+        ),
+        ("licence", "Apache-2.0".into()),
+        (
+            "net",
+            format!(
+                "TSMixer: {} blocks, width {}, {} weights",
+                recipe.size.blocks,
+                recipe.size.width,
+                trained.net.num_params()
+            ),
+        ),
+        ("command", format!("`{}`", options.command)),
+        ("seed", recipe.seed.to_string()),
+        (
+            "training",
+            format!(
+                "{} of {} steps of {} windows ({ended}); weights of step {} kept; {:.1} hours",
+                trained.curve.last().map_or(0, |p| p.step),
+                recipe.steps,
+                recipe.batch,
+                best.step,
+                trained.curve.last().map_or(0.0, |p| p.seconds) / 3600.0,
+            ),
+        ),
+        (
+            "data",
+            match series {
+                0 => "synthetic windows alone".into(),
+                _ => format!(
+                    "{:.0}% synthetic windows; {series} real series (NAB, Microsoft cloud monitoring, ServeGen, NASA), each up to where the benchmark begins",
+                    options.diet.synthetic * 100.0
+                ),
+            },
+        ),
+        (
+            "pinball loss, in spreads",
+            format!(
+                "{:.4} on synthetic windows held back, {:.4} on real ones",
+                best.synthetic, best.real
+            ),
+        ),
+    ];
+    card += "| | |\n|---|---|\n";
+    for (what, value) in rows {
+        let _ = writeln!(card, "| {what} | {value} |");
+    }
+    let _ = writeln!(card, "\n![learning curve]({name}.svg)\n");
+    card += "| step | training | synthetic held back | real held back |\n|---:|---:|---:|---:|\n";
+    let every = trained.curve.len().div_ceil(16).max(1);
+    for point in trained
+        .curve
+        .iter()
+        .rev()
+        .step_by(every)
+        .collect::<Vec<_>>()
+        .iter()
+        .rev()
+    {
+        let _ = writeln!(
+            card,
+            "| {} | {:.4} | {:.4} | {:.4} |",
+            point.step, point.training, point.synthetic, point.real
+        );
+    }
+    card
+}
