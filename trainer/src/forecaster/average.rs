@@ -22,12 +22,13 @@ pub(super) struct Average {
 }
 
 impl Average {
-    pub fn of(net: &Mixer) -> Self {
+    /// The average that `net` holds after `steps` steps.
+    pub fn of(net: &Mixer, steps: u64) -> Self {
         let mut look = Look(BTreeMap::new());
         net.visit(&mut look);
         Self {
             weights: look.0,
-            looks: 0,
+            looks: steps / EVERY,
         }
     }
 

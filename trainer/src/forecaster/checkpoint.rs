@@ -2,12 +2,7 @@
 
 use std::{fs, path::Path};
 
-use burn::{
-    module::Module,
-    optim::OptimizerRecord,
-    store::ModuleRecord,
-    tensor::{Bytes, Device},
-};
+use burn::{module::Module, optim::OptimizerRecord, store::ModuleRecord, tensor::Bytes};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -92,8 +87,7 @@ pub(super) fn save(
 pub(super) fn load(
     folder: &Path,
     recipe: &Recipe,
-    blank: Mixer,
-    device: &Device,
+    blank: &Mixer,
 ) -> Result<Option<Found>, TrainError> {
     // Killed between two renames: the one before is whole.
     let old = folder.with_extension("old");
@@ -122,9 +116,7 @@ pub(super) fn load(
         let record = ModuleRecord::from_bytes(Bytes::from_bytes_vec(read(name)?));
         let record = record.map_err(|e| broken(name, e.to_string()))?;
         let loaded = blank.clone().try_load_record(record);
-        Ok(loaded
-            .map_err(|e| broken(name, e.to_string()))?
-            .to_device(device))
+        loaded.map_err(|e| broken(name, e.to_string()))
     };
     let optimiser = OptimizerRecord::from_bytes(Bytes::from_bytes_vec(read(OPTIMISER)?));
     Ok(Some(Found {

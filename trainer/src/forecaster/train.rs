@@ -193,15 +193,15 @@ pub fn train(job: Job<'_>) -> Result<Trained, TrainError> {
         .with_weight_decay(recipe.weight_decay as f32)
         .with_grad_clipping(Some(GradientClippingConfig::Norm(1.0)))
         .init();
-    let mut average = Average::of(&net);
+    let mut average = Average::of(&net, 0);
     let mut best = net.valid();
     let mut state = Checkpoint::begin(recipe);
     if let Some(folder) = &job.folder
-        && let Some(found) = checkpoint::load(folder, recipe, net.clone(), &device)?
+        && let Some(found) = checkpoint::load(folder, recipe, &net)?
     {
         net = found.net;
         optimiser = optimiser.load_record(found.optimiser);
-        average = Average::of(&found.average);
+        average = Average::of(&found.average, found.state.step);
         best = found.best.valid();
         state = found.state;
     }
