@@ -12,7 +12,9 @@ use foremesh_onnx::{
     ElementType::F32,
     GraphBuilder, Inference, InferenceError, KEY_CONTRACT, KEY_CONTRACT_VERSION, LazyModel,
     ModelError, ModelSource, Port, Surroundings, Tensor, check,
-    proto::{GraphProto, ModelProto, StringStringEntryProto, TensorProto},
+    proto::{
+        AttributeProto, GraphProto, ModelProto, NodeProto, StringStringEntryProto, TensorProto,
+    },
     read_model,
 };
 use proptest::prelude::*;
@@ -335,6 +337,86 @@ fn element_types() -> impl Strategy<Value = ElementType> {
     prop_oneof![Just(F32), Just(ElementType::I64)]
 }
 
+/// A node that may be nonsense: any operator over any values, with settings that it may not know.
+fn nodes() -> impl Strategy<Value = NodeProto> {
+    let operators = prop::sample::select(vec![
+        "Add",
+        "MatMul",
+        "Gemm",
+        "Conv",
+        "GRU",
+        "LSTM",
+        "Transpose",
+        "ReduceMean",
+        "Softmax",
+        "Concat",
+        "Gather",
+        "GatherND",
+        "Reshape",
+        "Expand",
+        "CumSum",
+        "ScatterND",
+        "Slice",
+        "Split",
+        "Squeeze",
+        "Unsqueeze",
+        "Shape",
+        "Range",
+        "Tile",
+        "TopK",
+        "Cast",
+        "Einsum",
+        "Where",
+        "Pad",
+        "LayerNormalization",
+        "BatchNormalization",
+        "ConstantOfShape",
+        "OneHot",
+        "If",
+        "Loop",
+    ]);
+    let values = prop::sample::select(vec![
+        "x",
+        "scale.weight",
+        "scale.bias",
+        "axes",
+        "y",
+        "",
+        "made_0",
+    ]);
+    let names = prop::sample::select(vec![
+        "axis",
+        "axes",
+        "perm",
+        "to",
+        "hidden_size",
+        "kernel_shape",
+        "keepdims",
+        "equation",
+    ]);
+    let attribute = (names, prop::collection::vec(-3_i64..5, 0..4), any::<bool>());
+    (
+        operators,
+        prop::collection::vec(values, 0..5),
+        prop::collection::vec(attribute, 0..3),
+    )
+        .prop_map(|(operator, inputs, attributes)| NodeProto {
+            op_type: operator.into(),
+            input: inputs.into_iter().map(str::to_owned).collect(),
+            attribute: attributes
+                .into_iter()
+                .map(|(name, ints, one)| AttributeProto {
+                    name: name.into(),
+                    i: ints.first().copied().unwrap_or_default(),
+                    r#type: if one { 2 } else { 7 },
+                    ints: if one { vec![] } else { ints },
+                    ..AttributeProto::default()
+                })
+                .collect(),
+            ..NodeProto::default()
+        })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
@@ -356,6 +438,33 @@ proptest! {
         if let Ok(model) = library::embedded().load(&bytes, "m.onnx", &contract()) {
             let x = Tensor::f32([1, 2], vec![1.0, 2.0]).unwrap();
             let _ = model.run(&[("x", x)]);
+        }
+    }
+
+    /// Whatever the runtime makes of nonsense, errors and panics, comes back as an error.
+    #[test]
+    fn strange_graphs_never_panic(nodes in prop::collection::vec(nodes(), 1..4)) {
+        let bytes = changed(|model| {
+            let graph = graph(model);
+            graph.initializer.push(TensorProto {
+                name: "axes".into(),
+                dims: vec![2],
+                data_type: 7,
+                raw_data: [0_i64, 1].iter().flat_map(|n| n.to_le_bytes()).collect(),
+                ..TensorProto::default()
+            });
+            let last = nodes.len() - 1;
+            graph.node = nodes;
+            for (index, node) in graph.node.iter_mut().enumerate() {
+                let name = if index == last { "y".into() } else { format!("made_{index}") };
+                node.output = vec![name];
+            }
+        });
+        if let Ok(model) = library::embedded().load(&bytes, "m.onnx", &contract()) {
+            let x = Tensor::f32([2, 2], vec![1.0, 2.0, 3.0, 4.0]).unwrap();
+            if let Ok(answer) = model.run(&[("x", x)]) {
+                prop_assert_eq!(answer[0].shape(), [2, 2]);
+            }
         }
     }
 
