@@ -86,3 +86,4 @@ calibrate-waits: ## Fit the numbers of the load balancers to the simulation and 
 
 -include planner/forecast/bench/bench.mk
 -include planner/simulate/bench/bench.mk
+-include planner/onnx/bench/bench.mk

@@ -15,6 +15,7 @@ pub fn error(error: &PipelineError) -> Diagnostics {
         PipelineError::Policy(_) => ("Settings cannot be computed", None),
         PipelineError::Render(_) => ("Settings cannot be rendered", None),
         PipelineError::Simulate(_) => ("The plan cannot be simulated", None),
+        PipelineError::Inference(_) => ("Learned models cannot be run", None),
         PipelineError::Hindcast(_) => ("The region cannot be planned after the fact", None),
         PipelineError::Graph(_) => ("The service graph contradicts itself", None),
         PipelineError::Packed(_) => ("Not a string that Foremesh wrote", None),

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use foremesh_model::{DeviceKind, InferenceSettings, RuntimeKind};
 use foremesh_pipeline::{RequestOption, SimulatedPolicy, request_options};
 
 /// Plans a service mesh for a region before the region takes its first request.
@@ -58,6 +59,45 @@ pub enum Command {
     Hindcast(Hindcast),
     /// Show a plan: demand by hour, the profile, warnings.
     Show(Show),
+    /// Say which runtime computes learned models on this machine, and why.
+    Runtime(Runtime),
+}
+
+/// `foremesh runtime`
+#[derive(Debug, Args)]
+pub struct Runtime {
+    /// Who computes learned models, and where.
+    #[command(flatten)]
+    pub inference: Inference,
+}
+
+/// Who computes learned models, and where: the fields of the provider's `inference`.
+#[derive(Debug, Args)]
+pub struct Inference {
+    /// The runtime: embedded (inside the program), onnxruntime (a library on this machine) or auto (the library where there is one).
+    #[arg(long, default_value_t, value_name = "NAME")]
+    pub runtime: RuntimeKind,
+    /// The device: cpu, cuda (an NVIDIA GPU) or auto (the GPU where it can be used).
+    #[arg(long, default_value_t, value_name = "NAME")]
+    pub device: DeviceKind,
+    /// ONNX Runtime's shared library, or the folder it is in; without it FOREMESH_ONNXRUNTIME, ORT_DYLIB_PATH, beside the program, the
+    /// system's folders, Python's packages.
+    #[arg(long, value_name = "PATH")]
+    pub library: Option<String>,
+    /// Threads of ONNX Runtime; another number moves the last digits.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub threads: Option<u32>,
+}
+
+impl From<&Inference> for InferenceSettings {
+    fn from(args: &Inference) -> Self {
+        Self {
+            runtime: args.runtime,
+            device: args.device,
+            library: args.library.clone(),
+            threads: args.threads,
+        }
+    }
 }
 
 /// `foremesh observe`

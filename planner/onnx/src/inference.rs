@@ -132,6 +132,7 @@ impl Inference {
 }
 
 impl Choice {
+    #[cfg(any(feature = "embedded", feature = "onnxruntime"))]
     fn preferred(runtime: Arc<dyn Runtime>) -> Self {
         Self {
             runtime,

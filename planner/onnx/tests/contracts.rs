@@ -1,57 +1,19 @@
-//! What is not a model, or not the model that is asked for, is refused with its name and how to mend it; whatever the bytes are,
-//! nothing panics.
+//! What is not a model, or not the model that is asked for, is refused with its name and how to mend it.
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
 mod library;
 mod models;
+mod scale;
 
 use foremesh_model::{DeviceKind, RuntimeKind};
 use foremesh_onnx::{
-    Contract, ElementType,
-    ElementType::F32,
-    GraphBuilder, Inference, InferenceError, KEY_CONTRACT, KEY_CONTRACT_VERSION, LazyModel,
-    ModelError, ModelSource, Port, Surroundings, Tensor, check,
-    proto::{GraphProto, ModelProto, StringStringEntryProto, TensorProto},
+    Inference, InferenceError, KEY_CONTRACT, KEY_CONTRACT_VERSION, LazyModel, ModelError,
+    ModelSource, Surroundings, Tensor, check,
+    proto::{ModelProto, StringStringEntryProto},
     read_model,
 };
-use proptest::prelude::*;
-use prost::Message;
-
-fn contract() -> Contract {
-    Contract::new("test.scale", 3)
-        .input(Port::new("x", F32, ["batch".into(), 2.into()]))
-        .output(Port::new("y", F32, ["batch".into(), 2.into()]))
-}
-
-fn good() -> Vec<u8> {
-    let contract = contract();
-    let mut graph = GraphBuilder::new("scale");
-    let x = graph.input(contract.inputs[0].clone());
-    let y = graph.linear("scale", &x, [2, 2], &[2.0, 0.0, 0.0, 3.0], &[0.5, 0.5]);
-    graph.output(contract.outputs[0].clone(), &y);
-    graph.metadata("trained_with", "foremesh train forecaster --seed 7");
-    graph.finish(&contract, ("foremesh", "0.1.0")).unwrap()
-}
-
-/// The good model, changed, without the hash of its graph: what others write.
-fn changed(change: impl FnOnce(&mut ModelProto)) -> Vec<u8> {
-    let mut model = ModelProto::decode(good().as_slice()).unwrap();
-    model
-        .metadata_props
-        .retain(|entry| entry.key != "foremesh.graph_sha256");
-    change(&mut model);
-    model.encode_to_vec()
-}
-
-fn graph(model: &mut ModelProto) -> &mut GraphProto {
-    model.graph.as_mut().unwrap()
-}
-
-fn metadata(model: &mut ModelProto, key: &str) -> String {
-    let found = model.metadata_props.iter_mut().find(|e| e.key == key);
-    std::mem::take(&mut found.unwrap().value)
-}
+use scale::{changed, contract, good, graph, metadata};
 
 #[test]
 fn a_good_model_tells_of_itself_and_runs() {
@@ -329,53 +291,4 @@ fn the_embedded_runtime_knows_no_gpu() {
     let settings = library::settings(RuntimeKind::Embedded, DeviceKind::Cuda);
     let inference = Inference::discover(&settings, Surroundings::default());
     assert_eq!(inference.runtime(), Err(InferenceError::EmbeddedCuda));
-}
-
-fn element_types() -> impl Strategy<Value = ElementType> {
-    prop_oneof![Just(F32), Just(ElementType::I64)]
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
-
-    /// Whatever happens to the bytes, the answer is a model or an error, from the check and from the embedded runtime.
-    #[test]
-    fn damaged_models_never_panic(
-        hits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
-        cut in prop::option::of(any::<prop::sample::Index>()),
-        with_hash in any::<bool>(),
-    ) {
-        let mut bytes = if with_hash { good() } else { changed(|_| {}) };
-        for (at, byte) in hits {
-            let at = at.index(bytes.len());
-            bytes[at] = byte;
-        }
-        if let Some(cut) = cut {
-            bytes.truncate(cut.index(bytes.len()));
-        }
-        if let Ok(model) = library::embedded().load(&bytes, "m.onnx", &contract()) {
-            let x = Tensor::f32([1, 2], vec![1.0, 2.0]).unwrap();
-            let _ = model.run(&[("x", x)]);
-        }
-    }
-
-    #[test]
-    fn foreign_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
-        prop_assert!(check(&bytes, "m.onnx", &contract()).is_err());
-    }
-
-    /// Constants of any dimensions either fit their bytes or are refused before a runtime takes memory for them.
-    #[test]
-    fn constants_fit_or_are_refused(dims in prop::collection::vec(any::<i64>(), 0..4), kind in element_types(), raw in 0_usize..64) {
-        let bytes = changed(|model| graph(model).initializer.push(TensorProto {
-            name: "extra".into(),
-            dims: dims.clone(),
-            data_type: if kind == F32 { 1 } else { 7 },
-            raw_data: vec![0; raw],
-            ..TensorProto::default()
-        }));
-        let size = if kind == F32 { 4 } else { 8 };
-        let wanted = dims.iter().try_fold(size, |all: i128, n| (*n >= 0).then(|| all.saturating_mul(i128::from(*n))));
-        prop_assert_eq!(check(&bytes, "m.onnx", &contract()).is_ok(), wanted == Some(raw as i128));
-    }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use foremesh_forecast::ForecastError;
 use foremesh_model::{GraphError, PackedError};
 use foremesh_observe::ObserveError;
+use foremesh_onnx::InferenceError;
 use foremesh_policy::PolicyError;
 use foremesh_render::RenderError;
 use foremesh_simulate::SimulateError;
@@ -30,6 +31,9 @@ pub enum PipelineError {
     /// The plan could not be simulated.
     #[error(transparent)]
     Simulate(#[from] SimulateError),
+    /// No runtime for learned models, or a model that is none.
+    #[error(transparent)]
+    Inference(#[from] InferenceError),
     /// A region cannot be planned after the fact.
     #[error(transparent)]
     Hindcast(#[from] HindcastError),

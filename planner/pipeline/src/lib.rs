@@ -11,6 +11,7 @@ mod error;
 mod explain;
 mod folder;
 mod hindcast;
+mod inference;
 mod options;
 mod plan;
 mod request;
@@ -32,12 +33,17 @@ pub use explain::{ExplainedValue, Explanation, explain};
 pub use folder::{FileHashes, Folder, FolderError, OWNED_FILE, hash_files};
 pub use foremesh_forecast::SeriesForecast;
 pub use foremesh_observe::Observed;
+pub use foremesh_onnx::{
+    CandidateReport, ChoiceReport, DeviceReport, EmbeddedReport, LibraryReport, RuntimeIdentity,
+    RuntimeReport,
+};
 pub use foremesh_render::{Autoscaler, Finding, RenderError, RenderOptions, Target};
 pub use foremesh_simulate::{Estimate, Progress, Report};
 pub use hindcast::{
     Contestant, DonorsFrom, ForecastCheck, HardHour, Hindcast, HindcastError, HindcastRequest,
     HindcastRow, hindcast,
 };
+pub use inference::{inference, runtime_report};
 pub use options::{RequestOption, request_options};
 pub use plan::{compute_profile, entries, forecast_history, plan, predict_region, read_plan};
 pub use request::{PlanRequest, RequestFormat};

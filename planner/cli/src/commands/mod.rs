@@ -8,6 +8,7 @@ mod lint;
 mod observe;
 mod plan;
 mod render;
+mod runtime;
 pub mod show;
 mod simulate;
 
@@ -63,6 +64,7 @@ pub async fn run(cli: &Cli, overrides: &[Override]) -> Result<Outcome, PipelineE
         Command::Explain(args) => explain::run(args, cli.format),
         Command::Simulate(args) => simulate::run(args, cli.format),
         Command::Show(args) => show::run(args, cli.format),
+        Command::Runtime(args) => runtime::run(args, cli.format),
         Command::Hindcast(args) => hindcast::run(args, cli.format).await,
         Command::Audit(args) => audit::run(args, cli.format).await,
     }

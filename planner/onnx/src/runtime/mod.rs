@@ -1,5 +1,6 @@
 //! What a runtime is: one trait, two implementations.
 
+#[cfg(any(feature = "embedded", feature = "onnxruntime"))]
 pub(crate) mod contained;
 #[cfg(feature = "embedded")]
 pub(crate) mod embedded;

@@ -123,7 +123,7 @@ fn load(state: &mut State, path: &Path) -> Result<Arc<Library>, InferenceError> 
     let environment = environment.with_telemetry(false).with_logger(Arc::new(log));
     let environment = contained(|| environment.build())
         .map_err(refused)?
-        .map_err(|error| refused(error.to_string()))?;
+        .map_err(|error| refused(told(error)))?;
     let version = version_in_name(path).or_else(|| version_in_symbols(path));
     let library = Arc::new(Library {
         path: path.into(),
@@ -162,18 +162,31 @@ fn log(level: ort::logging::LogLevel, _: &str, _: &str, place: &str, message: &s
     tracing::debug!(target: "onnxruntime", ?level, place, "{message}");
 }
 
+/// What ONNX Runtime says, on one line, without the place in its source and the code of the error.
+fn told<R>(error: ort::Error<R>) -> String {
+    let text = error.message();
+    let text = match text.split_once("[ONNXRuntimeError] : ") {
+        // What follows is `1 : FAIL : what is wrong`.
+        Some((_, rest)) => rest.splitn(3, " : ").last().unwrap_or(rest),
+        None => text,
+    };
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 impl Library {
     /// Whether CUDA works, tried once with a small model: what is missing is the error.
     pub(crate) fn cuda(self: &Arc<Self>) -> Result<(), String> {
         let tried = self.cuda.get_or_init(|| {
-            let built = contained(ep::CUDA::is_available)?.map_err(|error| error.to_string())?;
+            let built = contained(ep::CUDA::is_available)?.map_err(told)?;
             if !built {
                 return Err(format!(
                     "ONNX Runtime {} was built without CUDA: install the build for GPUs (`pip install onnxruntime-gpu`), the NVIDIA driver, CUDA and cuDNN",
                     self.version
                 ));
             }
-            self.try_cuda()
+            self.try_cuda().map_err(|cause| {
+                format!("{cause} (install CUDA and cuDNN in the versions that the library names, and name their folders in LD_LIBRARY_PATH)")
+            })
         });
         tried.clone()
     }
@@ -190,13 +203,13 @@ impl Library {
         let bytes = graph
             .finish(&contract, ("foremesh", env!("CARGO_PKG_VERSION")))
             .map_err(|error| error.to_string())?;
-        let told = |failure| match failure {
+        let cause = |failure| match failure {
             Failure::Refused(cause) | Failure::Panicked(cause) => cause,
         };
         let x = Tensor::f32([2, 2], vec![1.0, 2.0, 3.0, 4.0]).map_err(|e| e.to_string())?;
         let runtime = OnnxRuntime::new(Arc::clone(self), DeviceKind::Cuda, None);
-        let session = runtime.load(&bytes, &contract).map_err(told)?;
-        let answer = session.run(&[&x]).map_err(told)?;
+        let session = runtime.load(&bytes, &contract).map_err(cause)?;
+        let answer = session.run(&[&x]).map_err(cause)?;
         match answer.first().and_then(Tensor::as_f32) {
             Some([7.0, 10.0, 15.0, 22.0]) => Ok(()),
             other => Err(format!(
@@ -225,9 +238,8 @@ impl OnnxRuntime {
     }
 
     fn session(&self, bytes: &[u8]) -> Result<OrtSession, String> {
-        let told = |error: ort::Error<_>| error.to_string();
         let mut builder = OrtSession::builder(&self.library.environment)
-            .map_err(|error| error.to_string())?
+            .map_err(told)?
             .with_optimization_level(GraphOptimizationLevel::All)
             .map_err(told)?
             .with_intra_threads(self.identity.threads as usize)
@@ -241,9 +253,7 @@ impl OnnxRuntime {
             let cuda = ep::CUDA::default().build().error_on_failure();
             builder = builder.with_execution_providers([cuda]).map_err(told)?;
         }
-        builder
-            .commit_from_memory(bytes)
-            .map_err(|error| error.to_string())
+        builder.commit_from_memory(bytes).map_err(told)
     }
 }
 
@@ -279,7 +289,6 @@ impl Session for OnnxRuntimeSession {
 
 impl OnnxRuntimeSession {
     fn run_once(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>, String> {
-        let told = |error: ort::Error| error.to_string();
         let mut values: Vec<(&str, SessionInputValue<'_>)> = Vec::with_capacity(inputs.len());
         for (port, tensor) in self.contract.inputs.iter().zip(inputs) {
             let shape = tensor.shape().to_vec();
@@ -321,4 +330,24 @@ fn lengths(shape: &[i64]) -> Vec<usize> {
         .iter()
         .map(|length| usize::try_from(*length).unwrap_or_default())
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_is_read_from_the_symbols() {
+        let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
+        let of = |bytes: &[u8]| {
+            let path = folder.path().join("library");
+            std::fs::write(&path, bytes).unwrap_or_else(|error| panic!("{error}"));
+            version_in_symbols(&path)
+        };
+        assert_eq!(of(b"\x7fELF\0VERS_1.31.1\0rest").as_deref(), Some("1.31.1"));
+        assert_eq!(of(b"VERS_1.x\0"), None);
+        assert_eq!(of(b"VERS_1.31"), None, "cut short");
+        assert_eq!(of(b"nothing"), None);
+        assert_eq!(version_in_symbols(folder.path()), None);
+    }
 }

@@ -4,142 +4,31 @@
 //! dimensions, names used twice) is remembered and told by [`GraphBuilder::finish`]: a graph is written in one go, without a
 //! question mark at each node.
 
+mod error;
+mod value;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use prost::Message;
 use sha2::{Digest, Sha256};
-use thiserror::Error;
 
 use crate::{
     contract::{Contract, KEY_CONTRACT, KEY_CONTRACT_VERSION, KEY_GRAPH_SHA256, Port},
     hex,
     proto::{
-        AttributeProto, AttributeType, DataType, GraphProto, ModelProto, NodeProto,
-        OperatorSetIdProto, StringStringEntryProto, TensorProto,
+        DataType, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto,
+        TensorProto,
     },
     tensor::{ShapeError, product},
 };
+
+pub use error::BuildError;
+pub use value::{Attribute, Value};
 
 /// Version of the file format that is written.
 pub const IR_VERSION: i64 = 8;
 /// Version of ONNX's operators that graphs are written for.
 pub const OPSET: i64 = 17;
-
-/// What a graph cannot be written with.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum BuildError {
-    /// Weights that do not fit their dimensions.
-    #[error("constant {name}: {source}")]
-    Shape {
-        /// The constant.
-        name: String,
-        /// What does not fit.
-        source: ShapeError,
-    },
-    /// Weights that are not numbers: training went wrong.
-    #[error(
-        "constant {name}: element {index} is NaN: a model with such a weight answers NaN; look at the training's loss"
-    )]
-    NotANumber {
-        /// The constant.
-        name: String,
-        /// Which element.
-        index: usize,
-    },
-    /// Two values of one name.
-    #[error("{name} names two values: inputs, outputs and constants need names of their own")]
-    Name {
-        /// The name.
-        name: String,
-    },
-    /// A value that this graph does not have.
-    #[error("node {node} reads {value}, which this graph does not compute")]
-    UnknownValue {
-        /// The node.
-        node: String,
-        /// What it reads.
-        value: String,
-    },
-    /// A graph that gives nothing.
-    #[error("the graph has no output")]
-    NoOutput,
-    /// Inputs or outputs that are not the contract's.
-    #[error("the graph has the {direction} {has}, the contract {contract} asks for {wants}")]
-    Contract {
-        /// `inputs` or `outputs`.
-        direction: &'static str,
-        /// What the graph has.
-        has: String,
-        /// What the contract asks for.
-        wants: String,
-        /// Name and version of the contract.
-        contract: String,
-    },
-}
-
-/// A value of a graph: an input, a constant or what a node gives.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Value(String);
-
-impl Value {
-    /// Stands for an optional input that is left out.
-    pub fn none() -> Self {
-        Self(String::new())
-    }
-
-    /// Its name in the file.
-    pub fn name(&self) -> &str {
-        &self.0
-    }
-}
-
-/// A setting of an operator.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Attribute {
-    /// A whole number.
-    Int(i64),
-    /// Whole numbers.
-    Ints(Vec<i64>),
-    /// A number.
-    Float(f32),
-    /// Numbers.
-    Floats(Vec<f32>),
-    /// A text.
-    Text(String),
-}
-
-impl Attribute {
-    fn into_proto(self, name: &str) -> AttributeProto {
-        let mut proto = AttributeProto {
-            name: name.into(),
-            ..AttributeProto::default()
-        };
-        let kind = match self {
-            Self::Int(value) => {
-                proto.i = value;
-                AttributeType::Int
-            }
-            Self::Ints(values) => {
-                proto.ints = values;
-                AttributeType::Ints
-            }
-            Self::Float(value) => {
-                proto.f = value;
-                AttributeType::Float
-            }
-            Self::Floats(values) => {
-                proto.floats = values;
-                AttributeType::Floats
-            }
-            Self::Text(text) => {
-                proto.s = text.into_bytes();
-                AttributeType::String
-            }
-        };
-        proto.set_type(kind);
-        proto
-    }
-}
 
 /// A graph that is being written.
 #[derive(Debug, Default)]
