@@ -48,7 +48,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         device: Device::flex(),
         progress: &mut |point, of| {
             println!(
-                "{} of {of}: training {:.4}, synthetic {:.4}, real {:.4}, {:.0} s",
+                "{} of {of}: training {:.4}, synthetic {:.4}, real {:?}, {:.0} s",
                 point.step, point.training, point.synthetic, point.real, point.seconds
             );
         },

@@ -10,5 +10,11 @@ pub mod forecaster;
 pub mod prior;
 mod track;
 
+pub use burn::tensor::Device;
 pub use error::TrainError;
 pub use track::{MOST_DONORS, MOST_METRICS, Track};
+
+/// The processor, as a device to train on.
+pub fn cpu() -> Device {
+    Device::flex()
+}

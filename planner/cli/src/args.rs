@@ -57,6 +57,9 @@ pub enum Command {
     Simulate(Simulate),
     /// Plan a region that has launched as of the day before, and replay what came: live settings, ours, others', hindsight.
     Hindcast(Hindcast),
+    /// Train a model of one's own.
+    #[command(subcommand)]
+    Train(Train),
     /// Show a plan: demand by hour, the profile, warnings.
     Show(Show),
     /// Say which runtime computes learned models on this machine, and why.
@@ -240,6 +243,62 @@ pub enum Day {
     Windows,
     /// Every second.
     Whole,
+}
+
+/// `foremesh train`
+#[derive(Debug, Subcommand)]
+pub enum Train {
+    /// Train the neural forecaster and write it as ONNX, with a card and its learning curve. Broken off, the same command goes on.
+    Forecaster(TrainForecaster),
+}
+
+/// `foremesh train forecaster`
+#[derive(Debug, Args)]
+pub struct TrainForecaster {
+    /// The folder of public data sets that may train (nab, msft-cloud-monitoring, servegen-m-small, nasa-http).
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Share of windows from the synthetic prior; the rest is real.
+    #[arg(long, default_value_t = 0.7, value_name = "SHARE")]
+    pub synthetic: f64,
+    /// Steps of the series.
+    #[arg(long, value_enum, default_value_t = Step::Hour)]
+    pub step: Step,
+    /// Steps of the optimiser in all, 128 windows each.
+    #[arg(long, default_value_t = 8000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    pub steps: u64,
+    /// Hours after which this run ends, with what it has; without it when all steps are done, or it no longer gets better.
+    #[arg(long, value_name = "H")]
+    pub hours: Option<f64>,
+    /// Where it is computed.
+    #[arg(long, value_enum, default_value_t = TrainDevice::Cpu)]
+    pub device: TrainDevice,
+    /// Seed of the first weights and of all windows.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// The folder that model, card, curve and checkpoints are written to.
+    #[arg(short, long, default_value = "models", value_name = "DIR")]
+    pub output: PathBuf,
+}
+
+/// Steps of series.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Step {
+    /// Hours: eight weeks of history, two weeks ahead.
+    #[value(name = "1h")]
+    Hour,
+    /// Five minutes: two weeks of history, a day ahead.
+    #[value(name = "5m")]
+    FiveMinutes,
+}
+
+/// Where a net is trained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TrainDevice {
+    /// The processor.
+    Cpu,
+    /// A GPU.
+    Gpu,
 }
 
 /// `foremesh audit`

@@ -10,9 +10,11 @@ use std::{
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use foremesh_model::{Severity, Warning};
-use foremesh_pipeline::{PipelineError, Progress, condense};
+use foremesh_pipeline::{Progress, condense};
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use serde::Serialize;
+
+use crate::error::CliError;
 
 /// Warnings of a plan that are shown; of each kind there are at most four. `plan.json` holds all.
 pub const MOST_WARNINGS: usize = 24;
@@ -32,7 +34,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// How a command ends that met this error.
-    pub fn of(error: &PipelineError) -> Self {
+    pub fn of(error: &CliError) -> Self {
         if error.is_outside() {
             Self::OutsideFailed
         } else {

@@ -28,9 +28,13 @@ fn draw_into(
         ("synthetic windows held back", RGBColor(31, 119, 180), |p| {
             p.synthetic
         }),
-        ("real windows held back", RGBColor(214, 39, 40), |p| p.real),
+        ("real windows held back", RGBColor(214, 39, 40), |p| {
+            p.real.unwrap_or(f64::NAN)
+        }),
     ];
-    let all = curve.iter().flat_map(|p| [p.training, p.synthetic, p.real]);
+    let all = curve
+        .iter()
+        .flat_map(|p| [p.training, p.synthetic, p.real.unwrap_or(f64::NAN)]);
     let known: Vec<f64> = all.filter(|loss| loss.is_finite()).collect();
     let lowest = known.iter().copied().fold(f64::INFINITY, f64::min);
     let mut sorted = known.clone();

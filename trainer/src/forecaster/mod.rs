@@ -12,6 +12,7 @@ mod train;
 
 pub use curve::draw;
 pub use export::export;
+pub use foremesh_forecast::neural::Layout;
 pub use model::{Inputs, Mixer, Size};
 pub use run::{Options, Report, model_name, run};
 pub use sample::{Diet, Samples, Source};

@@ -143,6 +143,10 @@ fn write(path: &Path, content: &[u8]) -> Result<(), TrainError> {
     fs::rename(&new, path).map_err(said)
 }
 
+fn told(loss: Option<f64>) -> String {
+    loss.map_or_else(|| "none".into(), |loss| format!("{loss:.4}"))
+}
+
 /// What whoever runs a model wants to know of it.
 fn card(options: &Options, trained: &Trained, best: Point, file: &[u8], series: usize) -> String {
     let Options { layout, recipe, .. } = options;
@@ -205,8 +209,9 @@ fn card(options: &Options, trained: &Trained, best: Point, file: &[u8], series: 
         (
             "pinball loss, in spreads",
             format!(
-                "{:.4} on synthetic windows held back, {:.4} on real ones",
-                best.synthetic, best.real
+                "{:.4} on synthetic windows held back, {} on real ones",
+                best.synthetic,
+                told(best.real)
             ),
         ),
     ];
@@ -228,8 +233,11 @@ fn card(options: &Options, trained: &Trained, best: Point, file: &[u8], series: 
     {
         let _ = writeln!(
             card,
-            "| {} | {:.4} | {:.4} | {:.4} |",
-            point.step, point.training, point.synthetic, point.real
+            "| {} | {:.4} | {:.4} | {} |",
+            point.step,
+            point.training,
+            point.synthetic,
+            told(point.real)
         );
     }
     card

@@ -72,8 +72,8 @@ pub struct Point {
     pub training: f64,
     /// Loss of the averaged weights on synthetic windows that are never trained on.
     pub synthetic: f64,
-    /// Loss on real windows that are never trained on; NaN without any.
-    pub real: f64,
+    /// Loss on real windows that are never trained on, where there are any.
+    pub real: Option<f64>,
     /// Seconds of work so far.
     pub seconds: f64,
 }
@@ -82,11 +82,8 @@ impl Point {
     /// What decides which weights are kept: the mean of both validations, or the one there is.
     #[must_use]
     pub fn validation(&self) -> f64 {
-        if self.real.is_nan() {
-            self.synthetic
-        } else {
-            0.5 * (self.synthetic + self.real)
-        }
+        self.real
+            .map_or(self.synthetic, |real| 0.5 * (self.synthetic + real))
     }
 }
 
@@ -250,7 +247,7 @@ pub fn train(job: Job<'_>) -> Result<Trained, TrainError> {
             step: state.step,
             training: sum / count,
             synthetic,
-            real,
+            real: Some(real).filter(|loss| loss.is_finite()),
             seconds: state.seconds,
         };
         (sum, count) = (0.0, 0.0);

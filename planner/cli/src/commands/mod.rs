@@ -11,6 +11,7 @@ mod render;
 mod runtime;
 pub mod show;
 mod simulate;
+mod train;
 
 use std::path::Path;
 
@@ -19,6 +20,7 @@ use foremesh_pipeline::{Folder, PipelineError, parse_fault};
 
 use crate::{
     args::{Cli, Command, Format, Override},
+    error::CliError,
     output::Outcome,
 };
 
@@ -53,9 +55,10 @@ fn write_file(path: &Path, text: &str) -> Result<(), PipelineError> {
 }
 
 /// Runs a command.
-pub async fn run(cli: &Cli, overrides: &[Override]) -> Result<Outcome, PipelineError> {
+pub async fn run(cli: &Cli, overrides: &[Override]) -> Result<Outcome, CliError> {
     refuse_csv(cli)?;
-    match &cli.command {
+    Ok(match &cli.command {
+        Command::Train(args) => return train::run(args, cli.format),
         Command::Observe(args) => observe::run(args, cli.format),
         Command::Forecast(args) => forecast::run(args, cli.format),
         Command::Plan(args) => plan::run(args, overrides, cli.format).await,
@@ -67,5 +70,5 @@ pub async fn run(cli: &Cli, overrides: &[Override]) -> Result<Outcome, PipelineE
         Command::Runtime(args) => runtime::run(args, cli.format),
         Command::Hindcast(args) => hindcast::run(args, cli.format).await,
         Command::Audit(args) => audit::run(args, cli.format).await,
-    }
+    }?)
 }

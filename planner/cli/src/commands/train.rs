@@ -1,0 +1,157 @@
+//! `foremesh train`: a forecaster of one's own, on a processor, in an hour or two.
+
+use std::time::Duration;
+
+use foremesh_pipeline::PipelineError;
+use foremesh_trainer::forecaster::{
+    Diet, Ended, Layout, Options, Point, Recipe, Report, run as train,
+};
+use serde::Serialize;
+
+use crate::{
+    args::{Format, Step, Train, TrainDevice, TrainForecaster},
+    error::CliError,
+    output::{self, Outcome, number},
+};
+
+/// What a training left, for machines.
+#[derive(Debug, Serialize)]
+struct Trained<'a> {
+    ended: &'static str,
+    weights: usize,
+    bytes: usize,
+    best: &'a Point,
+    files: &'a [std::path::PathBuf],
+    curve: &'a [Point],
+}
+
+/// Trains, from the checkpoint where there is one.
+pub fn run(args: &Train, format: Format) -> Result<Outcome, CliError> {
+    match args {
+        Train::Forecaster(args) => forecaster(args, format),
+    }
+}
+
+fn forecaster(args: &TrainForecaster, format: Format) -> Result<Outcome, CliError> {
+    let wrong = |field: &str, cause: &str| PipelineError::RequestValue {
+        field: field.into(),
+        cause: cause.into(),
+    };
+    if args.device == TrainDevice::Gpu {
+        let cause = "this build trains on the processor alone: use --device cpu";
+        return Err(wrong("--device", cause).into());
+    }
+    if !(0.0..=1.0).contains(&args.synthetic) {
+        return Err(wrong("--synthetic", "must lie between 0 and 1").into());
+    }
+    if args.data.is_none() && args.synthetic < 1.0 {
+        let cause = "without --data there are synthetic windows only: give the folder of real series, or --synthetic 1";
+        return Err(wrong("--data", cause).into());
+    }
+    let hours = args
+        .hours
+        .filter(|hours| hours.is_finite() && *hours >= 0.0);
+    if hours != args.hours {
+        return Err(wrong("--hours", "must be 0 or more").into());
+    }
+    let layout = match args.step {
+        Step::Hour => Layout::HOURLY,
+        Step::FiveMinutes => Layout::FIVE_MINUTES,
+    };
+    let options = Options {
+        layout,
+        recipe: Recipe {
+            steps: args.steps,
+            seed: args.seed,
+            ..Recipe::default()
+        },
+        diet: Diet {
+            synthetic: args.synthetic,
+            ..Diet::default()
+        },
+        data: args.data.clone(),
+        output: args.output.clone(),
+        device: foremesh_trainer::cpu(),
+        time: hours.map(|hours| Duration::from_secs_f64(hours * 3600.0)),
+        command: command(args),
+    };
+    let bar = output::progress("training the forecaster");
+    let report = train(&options, &mut |point, of| {
+        let real = point.real.map(|loss| format!(", real {loss:.4}"));
+        bar.println(format!(
+            "{} of {of}: training {:.4}, held back: synthetic {:.4}{}",
+            point.step,
+            point.training,
+            point.synthetic,
+            real.unwrap_or_default()
+        ));
+    });
+    bar.finish_and_clear();
+    let report = report?;
+    match format {
+        Format::Json => output::print_json(&Trained {
+            ended: word(report.ended),
+            weights: report.weights,
+            bytes: report.bytes,
+            best: &report.best,
+            files: &report.files,
+            curve: &report.curve,
+        }),
+        _ => output::print(&text(&report)),
+    }
+    Ok(Outcome::Done)
+}
+
+fn word(ended: Ended) -> &'static str {
+    match ended {
+        Ended::Done => "done",
+        Ended::Stopped => "stopped",
+        Ended::Time => "time",
+    }
+}
+
+fn text(report: &Report) -> String {
+    let ended = match report.ended {
+        Ended::Done => "All steps are done.",
+        Ended::Stopped => "It no longer got better.",
+        Ended::Time => "The time was up; the same command goes on.",
+    };
+    let real = report
+        .best
+        .real
+        .map(|loss| format!(", {loss:.4} on real ones"));
+    let mut text = format!(
+        "{ended} Kept: step {}, loss {:.4} on synthetic windows held back{}; {} weights, {} kB.\n\n",
+        report.best.step,
+        report.best.synthetic,
+        real.unwrap_or_default(),
+        number(report.weights as f64),
+        report.bytes / 1000,
+    );
+    for (file, what) in report
+        .files
+        .iter()
+        .zip(["the model", "its card", "its learning curve"])
+    {
+        text += &format!("{}  {what}\n", file.display());
+    }
+    text
+}
+
+/// The command that makes the same model again.
+fn command(args: &TrainForecaster) -> String {
+    let mut command = format!(
+        "foremesh train forecaster --step {} --steps {} --seed {} --synthetic {}",
+        match args.step {
+            Step::Hour => "1h",
+            Step::FiveMinutes => "5m",
+        },
+        args.steps,
+        args.seed,
+        args.synthetic
+    );
+    if args.data.is_some() {
+        command += " --data DIR";
+    }
+    command
+}
