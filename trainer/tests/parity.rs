@@ -4,7 +4,10 @@
 
 use std::path::Path;
 
-use burn::tensor::{Device, TensorData};
+use burn::{
+    module::Module,
+    tensor::{Device, TensorData},
+};
 use foremesh_forecast::neural::{
     GLOBAL, GLOBAL_FEATURES, HISTORY, HORIZON, LEVELS, Layout, TOKEN_FEATURES, contract,
 };
@@ -71,7 +74,7 @@ fn training_and_every_runtime_say_the_same() {
     for layout in [Layout::HOURLY, Layout::FIVE_MINUTES] {
         let device = Device::flex();
         device.seed(3);
-        let net = Mixer::new(layout, SMALL, &device);
+        let net = Mixer::new(layout, SMALL, &device.clone().autodiff()).valid();
         let samples = Source::new(layout, &[], Diet::default(), 5).samples(0, 7);
         let inputs = inputs_of(&samples, layout, &device);
         let trained: Vec<f32> = net

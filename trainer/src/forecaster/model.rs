@@ -115,7 +115,7 @@ fn normal_head() -> Vec<f32> {
 }
 
 impl Mixer {
-    /// A net that has learned nothing; `device.seed` says which.
+    /// A net that has learned nothing, on a device with automatic differentiation; `device.seed` says which.
     pub fn new(layout: Layout, size: Size, device: &Device) -> Self {
         let linear = |from: usize, to: usize| LinearConfig::new(from, to).init(device);
         let norm = || LayerNormConfig::new(size.width).init(device);
