@@ -1,15 +1,15 @@
 //! The provider block, and what the provider offers.
 
-use foremesh_model::{
-    SourceRequest,
-    shape::{Field, Shape},
-};
+use foremesh_model::{SourceRequest, shape::Field};
 use tfplugin::{
     Block, ConfigureRequest, Configured, DataSource, Diagnostics, Function, NestedBlock, Provider,
     Resource, Schema, Value, async_trait,
 };
 
 use crate::{context::Context, data_sources, functions, resources, schema};
+
+/// The field that is written as a block of its own.
+const BLOCK: &str = "prometheus";
 
 /// The provider.
 #[derive(Debug, Clone, Copy, Default)]
@@ -22,7 +22,7 @@ impl Provider for Foremesh {
     fn schema(&self) -> Schema {
         let (blocks, plain): (Vec<Field>, Vec<Field>) = schema::fields::<SourceRequest>()
             .into_iter()
-            .partition(|field| matches!(field.shape, Shape::Object(_)));
+            .partition(|field| field.name == BLOCK);
         let mut attributes = schema::inputs::<SourceRequest>();
         attributes.retain(|attribute| plain.iter().any(|field| field.name == attribute.name));
         let mut top = Schema::new()

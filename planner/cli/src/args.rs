@@ -90,6 +90,9 @@ pub struct Inference {
     /// Threads of ONNX Runtime; another number moves the last digits.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
     pub threads: Option<u32>,
+    /// The net of the forecast: a file that `foremesh train forecaster` wrote, or none; without it the one inside the program.
+    #[arg(long, value_name = "FILE")]
+    pub forecaster: Option<String>,
 }
 
 impl From<&Inference> for InferenceSettings {
@@ -99,6 +102,7 @@ impl From<&Inference> for InferenceSettings {
             device: args.device,
             library: args.library.clone(),
             threads: args.threads,
+            forecaster: args.forecaster.clone(),
         }
     }
 }
@@ -132,6 +136,9 @@ pub struct Forecast {
     /// Seed of everything that is drawn.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+    /// Who computes the net, and where.
+    #[command(flatten)]
+    pub inference: Inference,
 }
 
 /// `foremesh plan`

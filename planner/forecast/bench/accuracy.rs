@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, error::Error, fmt::Write as _, fs, path::Path, 
 
 use foremesh_forecast::{
     forecast_series,
-    neural::{Forecaster, Layout, Window, contract},
+    neural::{Forecaster, Layout, contract},
 };
 use foremesh_model::{
     History, InferenceSettings, QUANTILE_LEVELS, RegionName, Series, SeriesKey, ServiceName,
@@ -22,7 +22,6 @@ use foremesh_onnx::{Inference, Model, Surroundings, read_model};
 const HORIZON: usize = 48;
 const WEEK: usize = 168;
 const BASELINE: &str = "seasonal naive (168 h)";
-const NEURAL: &str = "neural, alone";
 const ENSEMBLE: &str = "foremesh ensemble";
 
 type Quantiles = Vec<Vec<f64>>;
@@ -87,6 +86,12 @@ fn main() -> Result<(), Box<dyn Error>> {
             Ok(inference.load(&bytes, path, &contract(Layout::HOURLY))?)
         })
         .transpose()?;
+    let forecaster = model
+        .as_ref()
+        .map(|model| Forecaster::new(model, Layout::HOURLY));
+    let of = |name: &str, series: &Data, origin: i64, others: &[(&str, &Data)]| {
+        forecast(name, series, origin, others, forecaster)
+    };
     let mut scores: BTreeMap<(String, i64), Vec<(String, Score)>> = BTreeMap::new();
     let mut moves = Vec::new();
     for (name, origin) in &windows {
@@ -98,17 +103,13 @@ fn main() -> Result<(), Box<dyn Error>> {
             BASELINE.to_owned(),
             score(past, actual, &baseline(past), 0.0),
         )];
-        if let Some(model) = &model {
-            let (quantiles, ms) = neural(model, past, *origin)?;
-            of_window.push((NEURAL.to_owned(), score(past, actual, &quantiles, ms)));
-        }
         let started = Instant::now();
         let others = if pooled {
             together(&data, &windows, *origin)
         } else {
             vec![]
         };
-        let forecast = forecast(name, series, *origin, &others)?;
+        let forecast = of(name, series, *origin, &others)?;
         let ms = started.elapsed().as_secs_f64() * 1e3;
         for (method, quantiles, weight) in forecast.1 {
             let scored = score(past, actual, &quantiles, 0.0);
@@ -126,7 +127,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         } else {
             vec![]
         };
-        let yesterday = self::forecast(name, series, origin - 24, &others)?.0;
+        let yesterday = of(name, series, origin - 24, &others)?.0;
         moves.extend((24..HORIZON).map(|hour| {
             (
                 ((forecast.0[hour - 24][12] + 1e-9) / (yesterday[hour][12] + 1e-9))
@@ -158,6 +159,7 @@ fn forecast(
     series: &Data,
     origin: i64,
     others: &[(&str, &Data)],
+    forecaster: Option<Forecaster<'_>>,
 ) -> Result<Forecast, Box<dyn Error>> {
     let mut history = History::default();
     let region = RegionName::new("bench")?;
@@ -177,7 +179,7 @@ fn forecast(
         );
     }
     let as_of = Timestamp::from_second(origin * 3600)?;
-    let mut forecasts = forecast_series(&history, Some(as_of), HORIZON as u32, 1)?;
+    let mut forecasts = forecast_series(&history, Some(as_of), HORIZON as u32, 1, forecaster)?;
     let forecast = forecasts.remove(&key(name)?).ok_or("no forecast")?;
     let methods = forecast
         .methods
@@ -185,26 +187,6 @@ fn forecast(
         .map(|m| (m.name.to_owned(), m.quantiles_rps, m.weight))
         .collect();
     Ok((forecast.quantiles_rps, methods))
-}
-
-/// What the net alone says, and how many milliseconds it took.
-fn neural(model: &Model, past: &[f64], origin: i64) -> Result<(Quantiles, f64), Box<dyn Error>> {
-    let started = Instant::now();
-    let history: Vec<f32> = past.iter().map(|v| *v as f32).collect();
-    let window = Window {
-        history: &history,
-        // 1970 began on a Thursday.
-        step_of_week: (origin + 72).rem_euclid(168) as u32,
-        day_off: &[],
-        event_log_uplift: &[],
-        metrics: &[],
-        donors: &[],
-        share_spread: 0.0,
-    };
-    let answers = Forecaster::new(model, Layout::HOURLY).answer(&[window])?;
-    let answer = answers.into_iter().flatten().next().ok_or("no answer")?;
-    let quantiles = (0..HORIZON).map(|step| answer.quantiles_rps(step).to_vec());
-    Ok((quantiles.collect(), started.elapsed().as_secs_f64() * 1e3))
 }
 
 /// The other series of the list that were measured at an origin, for calibration together.

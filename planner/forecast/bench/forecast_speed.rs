@@ -66,6 +66,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         history: &history,
         request: &request,
         entries: &entries,
+        forecaster: None,
     })?;
     let elapsed = started.elapsed().as_secs_f64();
     println!(

@@ -5,6 +5,8 @@
 
 /// Days back from the end that are forecast from.
 const MOST_ORIGINS: usize = 35;
+/// Of these many origins what the combination said is kept at one. No multiple of seven: each falls on another day of the week.
+const KEPT_EVERY: usize = 5;
 /// Hours that a method needs before the first origin, where the history is long enough.
 const FIRST_ORIGIN: usize = 336;
 
@@ -26,6 +28,12 @@ pub(crate) fn origins(length: usize) -> Vec<usize> {
     origins.reverse();
     origins.push(length);
     origins
+}
+
+/// Whether what the combination said at an origin is kept, for what is too costly to ask at all of them: every fifth, the last of them two
+/// steps before the end.
+pub(crate) fn is_kept(index: usize, count: usize) -> bool {
+    (count - 1 - index) % KEPT_EVERY == 2
 }
 
 /// Six-hour groups of the horizon for the first week, days after it: errors of one group are pooled.

@@ -74,30 +74,45 @@ impl Shapes {
         Self { all, groups }
     }
 
-    /// The calibrated quantiles of a series by hour, in requests a second.
-    pub fn apply(&self, combined: &Combined) -> Vec<Levels> {
+    /// The shape of a series' own errors.
+    pub fn of_series(&self, combined: &Combined) -> Levels {
         let mut own: Vec<f64> = combined.errors.iter().map(|e| e.error).collect();
         let windows = own.len() as f64 / HOURS_OF_A_WINDOW;
-        let own = shape(&mut own, windows, &self.all, SERIES_WINDOWS);
-        (0..combined.median.len())
-            .map(|ahead| {
-                let group = self
-                    .groups
-                    .get(backtest::group(ahead))
-                    .or(self.groups.last())
-                    .unwrap_or(&self.all);
-                let mut levels: Levels = std::array::from_fn(|level| {
-                    let scaled = group[level] + own[level] - self.all[level];
-                    let scaled = scaled + WIDEN * scaled.clamp(-1.0, 1.0);
-                    let unit = if scaled > 0.0 {
-                        combined.above[ahead]
-                    } else {
-                        combined.below[ahead]
-                    };
-                    combined.median[ahead] + scaled * unit
-                });
-                quantiles::make_rising(&mut levels);
-                levels.map(|z| combined.scale.back(z))
+        shape(&mut own, windows, &self.all, SERIES_WINDOWS)
+    }
+
+    /// The calibrated quantiles of an hour on the forecasting scale, from the median and its distances to the 0.1 and 0.9 quantiles; `own` is
+    /// what [`Shapes::of_series`] says.
+    pub fn levels(
+        &self,
+        own: &Levels,
+        ahead: usize,
+        median: f64,
+        below: f64,
+        above: f64,
+    ) -> Levels {
+        let group = self
+            .groups
+            .get(backtest::group(ahead))
+            .or(self.groups.last())
+            .unwrap_or(&self.all);
+        let mut levels: Levels = std::array::from_fn(|level| {
+            let scaled = group[level] + own[level] - self.all[level];
+            let scaled = scaled + WIDEN * scaled.clamp(-1.0, 1.0);
+            median + scaled * if scaled > 0.0 { above } else { below }
+        });
+        quantiles::make_rising(&mut levels);
+        levels
+    }
+
+    /// The calibrated quantiles of a series by hour, on the forecasting scale.
+    pub fn apply(&self, combined: &Combined) -> Vec<Levels> {
+        let own = self.of_series(combined);
+        let spread = combined.below.iter().zip(&combined.above);
+        let hours = combined.median.iter().zip(spread).enumerate();
+        hours
+            .map(|(ahead, (median, (below, above)))| {
+                self.levels(&own, ahead, *median, *below, *above)
             })
             .collect()
     }

@@ -57,6 +57,18 @@ pub(crate) struct Combined {
     pub above: Vec<f64>,
     pub errors: Vec<ScaledError>,
     pub methods: Vec<MethodForecast>,
+    /// What it said from some of the backtest's origins, rising.
+    pub backtest: Vec<PastForecast>,
+}
+
+/// What the combination said from an origin of the backtest, as far as it is known what came.
+#[derive(Debug, Clone)]
+pub(crate) struct PastForecast {
+    /// Index of the first hour that was not known.
+    pub origin: usize,
+    pub median: Vec<f64>,
+    pub below: Vec<f64>,
+    pub above: Vec<f64>,
 }
 
 /// Forecasts `horizon` hours after `values` (NaN is a gap); `hour_of_week` covers both. `None` where nothing is known.
@@ -114,12 +126,28 @@ pub(crate) fn combine(values: &[f64], hour_of_week: &[u16], horizon: usize) -> O
     };
     // Hour, hours ahead, error, spread on the error's side.
     let mut raw: Vec<(usize, usize, f64, f64)> = Vec::new();
+    let mut backtest: Vec<PastForecast> = Vec::new();
     for (index, &origin) in origins.iter().enumerate() {
         // What an origin's own errors say was not known there: its spread comes from the other origins.
         if !errors_of.iter().all(|e| e.others(index) >= FEWEST_ERRORS) {
             continue;
         }
         let offsets = offsets_without(Some(index));
+        if backtest::is_kept(index, origins.len()) {
+            let hours = 0..(z.len() - origin).min(horizon);
+            let mut row = |level: usize| -> Vec<f64> {
+                hours
+                    .clone()
+                    .map(|ahead| at(&offsets, index, ahead, level))
+                    .collect()
+            };
+            backtest.push(PastForecast {
+                origin,
+                median: row(LEVEL_50),
+                below: row(LEVEL_10),
+                above: row(LEVEL_90),
+            });
+        }
         for (ahead, actual) in z[origin..].iter().take(horizon).enumerate() {
             if actual.is_nan() {
                 continue;
@@ -154,6 +182,12 @@ pub(crate) fn combine(values: &[f64], hour_of_week: &[u16], horizon: usize) -> O
             }
         })
         .collect();
+    for row in &mut backtest {
+        for (ahead, median) in row.median.iter().enumerate() {
+            row.below[ahead] = (median - row.below[ahead]).max(least_below);
+            row.above[ahead] = (row.above[ahead] - median).max(least_above);
+        }
+    }
     let last = origins.len() - 1;
     let (mut median, mut below, mut above) = (vec![], vec![], vec![]);
     for ahead in 0..horizon {
@@ -183,6 +217,7 @@ pub(crate) fn combine(values: &[f64], hour_of_week: &[u16], horizon: usize) -> O
         above,
         errors,
         methods,
+        backtest,
     })
 }
 

@@ -3,13 +3,15 @@
 use foremesh_model::{RegionName, ServiceName, Timestamp};
 use thiserror::Error;
 
+use crate::neural::NeuralError;
+
 /// Longest horizon in hours.
 pub const MOST_HORIZON_HOURS: u32 = 336;
 /// Days that go-live may lie after `as_of`.
 pub const MOST_LEAD_DAYS: i64 = 14;
 
 /// Why no forecast could be made.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Error)]
 pub enum ForecastError {
     /// No series of requests a second begins before `as_of`.
     #[error(
@@ -84,6 +86,9 @@ pub enum ForecastError {
         /// The instant after which nothing is known.
         as_of: Timestamp,
     },
+    /// The net of the forecaster could not be run.
+    #[error(transparent)]
+    Neural(#[from] NeuralError),
     /// A horizon that cannot be forecast.
     #[error("horizon_hours is {0}: it must lie between 1 and {MOST_HORIZON_HOURS}")]
     Horizon(u64),

@@ -1,6 +1,7 @@
 //! Forecasts the demand of a region as quantiles, with donors for a cold start.
 
 mod backtest;
+mod blend;
 mod burst;
 mod calibrate;
 mod check;
@@ -24,5 +25,7 @@ pub use error::{ForecastError, MOST_HORIZON_HOURS, MOST_LEAD_DAYS};
 pub use region::{ForecastInput, RegionForecast, forecast_region};
 pub use series::{MethodQuantiles, SeriesForecast, forecast_series};
 
-/// Who made a demand, for the record.
+/// Who made a demand without a net, for the record.
 pub const METHOD: &str = "median-anchored ensemble, version 1";
+/// Who made a demand with a net; the net's own identity follows.
+pub const METHOD_WITH_NET: &str = "median-anchored ensemble and net, version 2";

@@ -9,7 +9,8 @@ use foremesh_model::{
 use rayon::prelude::*;
 
 use crate::{
-    METHOD,
+    METHOD, METHOD_WITH_NET,
+    blend::{self, Blended, Known},
     burst::{self, Burst},
     calibrate::Shapes,
     check::{self, Zones},
@@ -19,6 +20,7 @@ use crate::{
     error::ForecastError,
     events::{self, LogUplift, Occurrences},
     hourly::{Calendar, hour_of, same_local_hour, start_of},
+    neural::Forecaster,
     notes::Notes,
     quantiles::{LEVEL_50, LEVEL_90, Levels},
     source::Source,
@@ -44,6 +46,8 @@ pub struct ForecastInput<'a> {
     pub request: &'a RegionRequest,
     /// The services that take requests from outside. Other series are used for nothing but the spread of shares.
     pub entries: &'a [ServiceName],
+    /// The net that joins the statistical methods; None: they forecast alone.
+    pub forecaster: Option<Forecaster<'a>>,
 }
 
 /// The forecast of a region.
@@ -79,6 +83,14 @@ pub fn forecast_region(input: &ForecastInput<'_>) -> Result<RegionForecast, Fore
         .map(|source| source.combine(calendars.get(source.region)?, &wanted(source.region)))
         .collect();
     let shapes = Shapes::learn(combined.iter().flatten());
+    let known: Vec<Option<Known<'_>>> = sources
+        .iter()
+        .zip(&combined)
+        .map(|(source, combined)| {
+            Some(source.known(combined.as_ref()?, calendars.get(source.region)?))
+        })
+        .collect();
+    let blended = blend::blend(input.forecaster, &shapes, &known)?;
 
     let mut notes = Notes::default();
     let (shown, comparisons) = cold_start::share_spread(&levels(&sources));
@@ -88,8 +100,7 @@ pub fn forecast_region(input: &ForecastInput<'_>) -> Result<RegionForecast, Fore
         zones: &zones,
         hours: &hours,
         sources: &sources,
-        combined: &combined,
-        shapes: &shapes,
+        blended: &blended,
         spread,
     };
     let parts = entries
@@ -158,7 +169,10 @@ pub fn forecast_region(input: &ForecastInput<'_>) -> Result<RegionForecast, Fore
         },
         entries: demands,
         seed: request.seed,
-        method: METHOD.into(),
+        method: input.forecaster.map_or_else(
+            || METHOD.into(),
+            |forecaster| format!("{METHOD_WITH_NET} ({})", forecaster.identity()),
+        ),
     };
     Ok(RegionForecast {
         demand: demand.canonical(),
@@ -355,8 +369,7 @@ struct Context<'a> {
     zones: &'a Zones,
     hours: &'a [i64],
     sources: &'a [Source<'a>],
-    combined: &'a [Option<Combined>],
-    shapes: &'a Shapes,
+    blended: &'a [Option<Blended>],
     /// Spread of the log-share before anything of this region was seen.
     spread: f64,
 }
@@ -368,7 +381,7 @@ impl Context<'_> {
             self.sources
                 .iter()
                 .enumerate()
-                .filter(|(index, s)| s.service == entry && self.combined[*index].is_some())
+                .filter(|(index, s)| s.service == entry && self.blended[*index].is_some())
         };
         let own = of_entry().find(|(_, source)| *source.region == request.region);
         let own_hours = own.map_or(0, |(_, source)| source.hourly.known());
@@ -455,13 +468,14 @@ impl Context<'_> {
         )
     }
 
+    /// The calibrated quantiles of each hour wanted: the end of what was forecast.
     fn quantiles(&self, index: usize) -> Vec<Levels> {
         let wanted = wanted(self.hours, self.zones, self.sources[index].region);
-        self.combined[index]
-            .as_ref()
-            .map_or(Vec::new(), |combined| {
-                self.sources[index].quantiles(combined, self.shapes, &wanted)
-            })
+        let length = usize::try_from(wanted.end - wanted.start).unwrap_or(0);
+        self.blended[index].as_ref().map_or(Vec::new(), |blended| {
+            let from = blended.levels.len().saturating_sub(length);
+            blended.levels[from..].to_vec()
+        })
     }
 
     fn own(&self, index: usize) -> Vec<Levels> {

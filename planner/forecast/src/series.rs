@@ -7,11 +7,17 @@ use jiff::tz::TimeZone;
 use rayon::prelude::*;
 
 use crate::{
+    blend::{self, Blended, Known},
     calibrate::Shapes,
     combine::{self, Combined},
     error::{ForecastError, MOST_HORIZON_HOURS},
     hourly::{Calendar, Hourly, start_of},
+    neural::Forecaster,
+    quantiles::Levels,
 };
+
+/// The net's name in reports.
+const NEURAL: &str = "neural";
 
 /// The forecast of one series.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,33 +32,46 @@ pub struct SeriesForecast {
     pub methods: Vec<MethodQuantiles>,
 }
 
-/// What one method alone says, uncalibrated.
+/// What one method alone says, uncalibrated; the net no further than it sees.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MethodQuantiles {
     /// Its name.
     pub name: &'static str,
-    /// Its weight in the weighted average, 0 … 1, from the backtest.
+    /// Its weight, 0 … 1, from the backtest: the net's against all others together, theirs in their weighted average.
     pub weight: f64,
     /// `quantiles_rps[step][level]`, in requests a second.
     pub quantiles_rps: Vec<Vec<f64>>,
 }
 
-/// Forecasts every series of requests a second, `horizon_steps` hours ahead of `as_of`, or of each series' own end without it.
-/// Weekly and daily profiles are those of UTC. Nothing is drawn today: the seed is kept for methods that will.
+/// A series and what the statistical methods say of it.
+struct Read<'a> {
+    key: &'a SeriesKey,
+    starts: i64,
+    /// Hours between the end of the history and the first that is asked for.
+    lead: usize,
+    hourly: Hourly,
+    calendar: Calendar,
+    combined: Combined,
+}
+
+/// Forecasts every series of requests a second, `horizon_steps` hours ahead of `as_of`, or of each series' own end without it; with
+/// `forecaster`, a net joins the statistical methods. Weekly and daily profiles are those of UTC. Nothing is drawn today: the seed is kept
+/// for methods that will.
 ///
 /// # Errors
-/// [`ForecastError::Horizon`] and [`ForecastError::EmptyHistory`].
+/// [`ForecastError::Horizon`], [`ForecastError::EmptyHistory`] and [`ForecastError::Neural`].
 pub fn forecast_series(
     history: &History,
     as_of: Option<Timestamp>,
     horizon_steps: u32,
     _seed: u64,
+    forecaster: Option<Forecaster<'_>>,
 ) -> Result<BTreeMap<SeriesKey, SeriesForecast>, ForecastError> {
     if !(1..=MOST_HORIZON_HOURS).contains(&horizon_steps) {
         return Err(ForecastError::Horizon(u64::from(horizon_steps)));
     }
     let horizon = horizon_steps as usize;
-    let combined: Vec<(&SeriesKey, i64, usize, Combined)> = history
+    let read: Vec<Read<'_>> = history
         .series
         .par_iter()
         .filter(|(key, _)| key.metric == METRIC_REQUESTS_PER_SECOND)
@@ -68,47 +87,79 @@ pub fn forecast_series(
                 hourly.first_hour,
                 hourly.next_hour() + (lead + horizon) as i64,
             );
-            let hour_of_week =
-                calendar.slice(hourly.first_hour, hourly.values.len() + lead + horizon);
+            let hour_of_week = hours_of_week(&calendar, &hourly, lead + horizon);
             let combined = combine::combine(&hourly.values, hour_of_week, lead + horizon)?;
-            Some((key, starts, lead, combined))
+            Some(Read {
+                key,
+                starts,
+                lead,
+                hourly,
+                calendar,
+                combined,
+            })
         })
         .collect();
-    if combined.is_empty() {
+    if read.is_empty() {
         let as_of = as_of.or_else(|| history.series.values().map(|s| s.end()).max());
         return Err(ForecastError::EmptyHistory {
             as_of: as_of.unwrap_or(Timestamp::UNIX_EPOCH),
         });
     }
-    let shapes = Shapes::learn(combined.iter().map(|(.., combined)| combined));
-    Ok(combined
-        .par_iter()
-        .map(|(key, starts, lead, combined)| {
-            let quantiles = shapes.apply(combined);
-            let rows = |levels: &[[f64; 14]]| {
-                levels[*lead..]
-                    .iter()
-                    .map(|levels| levels.to_vec())
-                    .collect()
-            };
-            let forecast = SeriesForecast {
-                starts: start_of(*starts),
-                step_s: 3600,
-                quantiles_rps: rows(&quantiles),
-                methods: combined
-                    .methods
-                    .iter()
-                    .map(|method| MethodQuantiles {
-                        name: method.name,
-                        weight: method.weight,
-                        quantiles_rps: method.levels[*lead..]
-                            .iter()
-                            .map(|levels| levels.map(|z| combined.scale.back(z)).to_vec())
-                            .collect(),
-                    })
-                    .collect(),
-            };
-            ((*key).clone(), forecast)
+    let shapes = Shapes::learn(read.iter().map(|read| &read.combined));
+    let known: Vec<Option<Known<'_>>> = read
+        .iter()
+        .map(|read| {
+            Some(Known {
+                combined: &read.combined,
+                values: &read.hourly.values,
+                hour_of_week: hours_of_week(&read.calendar, &read.hourly, read.lead + horizon),
+            })
         })
+        .collect();
+    let blended = blend::blend(forecaster, &shapes, &known)?;
+    Ok(read
+        .into_iter()
+        .zip(blended.into_iter().flatten())
+        .map(|(read, blended)| (read.key.clone(), read.answer(blended)))
         .collect())
+}
+
+fn hours_of_week<'a>(calendar: &'a Calendar, hourly: &Hourly, ahead: usize) -> &'a [u16] {
+    calendar.slice(hourly.first_hour, hourly.values.len() + ahead)
+}
+
+impl Read<'_> {
+    fn answer(self, blended: Blended) -> SeriesForecast {
+        let rows = |levels: &[Levels]| -> Vec<Vec<f64>> {
+            let from = self.lead.min(levels.len());
+            levels[from..]
+                .iter()
+                .map(|levels| levels.to_vec())
+                .collect()
+        };
+        let of_net = blended.net.as_ref().map_or(0.0, |(_, weight)| *weight);
+        let statistical = self.combined.methods.iter().map(|method| {
+            let levels: Vec<Levels> = method
+                .levels
+                .iter()
+                .map(|levels| levels.map(|z| self.combined.scale.back(z)))
+                .collect();
+            MethodQuantiles {
+                name: method.name,
+                weight: (1.0 - of_net) * method.weight,
+                quantiles_rps: rows(&levels),
+            }
+        });
+        let net = blended.net.iter().map(|(levels, weight)| MethodQuantiles {
+            name: NEURAL,
+            weight: *weight,
+            quantiles_rps: rows(levels),
+        });
+        SeriesForecast {
+            starts: start_of(self.starts),
+            step_s: 3600,
+            quantiles_rps: rows(&blended.levels),
+            methods: statistical.chain(net).collect(),
+        }
+    }
 }

@@ -1,13 +1,14 @@
 //! One history of one service in one region, and its forecast for the hours that the plan asks of it.
 
+use std::ops::Range;
+
 use foremesh_model::{Event, RegionName, Series, ServiceName, Timestamp};
 
 use crate::{
-    calibrate::Shapes,
+    blend::Known,
     combine::{self, Combined},
     events,
     hourly::{Calendar, Hourly},
-    quantiles::Levels,
 };
 
 /// A forecast further ahead than this only repeats its weeks.
@@ -48,24 +49,27 @@ impl<'a> Source<'a> {
 
     /// Forecasts the hours `wanted` (since 1970), which must not begin before the history ends. `calendar` holds the hours of
     /// the history and four weeks more than the hours wanted.
-    pub fn combine(&self, calendar: &Calendar, wanted: &std::ops::Range<i64>) -> Option<Combined> {
+    pub fn combine(&self, calendar: &Calendar, wanted: &Range<i64>) -> Option<Combined> {
         let horizon = usize::try_from(wanted.end - folded(self.hourly.next_hour(), wanted.start))
             .unwrap_or(0);
-        let hour_of_week =
-            calendar.slice(self.hourly.first_hour, self.hourly.values.len() + horizon);
-        combine::combine(&self.clean.values, hour_of_week, horizon)
+        combine::combine(
+            &self.clean.values,
+            self.hours_of_week(calendar, horizon),
+            horizon,
+        )
     }
 
-    /// The calibrated quantiles of each hour wanted.
-    pub fn quantiles(
-        &self,
-        combined: &Combined,
-        shapes: &Shapes,
-        wanted: &std::ops::Range<i64>,
-    ) -> Vec<Levels> {
-        let mut all = shapes.apply(combined);
-        let length = usize::try_from(wanted.end - wanted.start).unwrap_or(0);
-        all.split_off(all.len().saturating_sub(length))
+    /// What [`Source::combine`] said, with the history that it was said of.
+    pub fn known<'b>(&'b self, combined: &'b Combined, calendar: &'b Calendar) -> Known<'b> {
+        Known {
+            combined,
+            values: &self.clean.values,
+            hour_of_week: self.hours_of_week(calendar, combined.median.len()),
+        }
+    }
+
+    fn hours_of_week<'b>(&self, calendar: &'b Calendar, horizon: usize) -> &'b [u16] {
+        calendar.slice(self.hourly.first_hour, self.hourly.values.len() + horizon)
     }
 }
 

@@ -82,6 +82,7 @@ fn forecast(
         history,
         request,
         entries: &entries,
+        forecaster: None,
     })
 }
 

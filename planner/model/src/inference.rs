@@ -18,6 +18,10 @@ pub struct InferenceSettings {
     /// Threads that ONNX Runtime computes one operation with; another number moves the last digits. Default 1. The embedded runtime has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threads: Option<u32>,
+    /// The net that joins the statistical methods of the forecast: an ONNX file that `foremesh train forecaster` wrote, or `none` for statistical
+    /// methods alone. Without it: the one inside the program.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forecaster: Option<String>,
 }
 
 /// Who computes learned models.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Cost, Event, ProxyMode, RegionName, ServiceName, Slo, Timestamp};
+use crate::{Cost, Event, InferenceSettings, ProxyMode, RegionName, ServiceName, Slo, Timestamp};
 
 /// Where telemetry, graph and catalogue come from.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -22,6 +22,13 @@ pub struct SourceRequest {
     /// Catalogue file (YAML) with the capacity and cost of services.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub catalogue: Option<String>,
+    /// Who computes learned models, and where. Default: inside the program, on the processor.
+    #[serde(skip_serializing_if = "is_default")]
+    pub inference: InferenceSettings,
+}
+
+fn is_default(settings: &InferenceSettings) -> bool {
+    *settings == InferenceSettings::default()
 }
 
 /// A Prometheus-compatible server.

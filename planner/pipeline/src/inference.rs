@@ -1,7 +1,19 @@
-//! The edge to learned models: which runtime this process has, from its environment.
+//! The edge to learned models: which runtime this process has, from its environment, and the models inside the program.
 
+use std::{path::Path, sync::Arc};
+
+use foremesh_forecast::neural::{Forecaster, Layout, contract};
 use foremesh_model::InferenceSettings;
-use foremesh_onnx::{Inference, RuntimeReport, Surroundings};
+use foremesh_onnx::{Inference, LazyModel, ModelSource, RuntimeReport, Surroundings};
+
+use crate::PipelineError;
+
+/// The forecaster that is inside the program; its card lies beside it.
+const FORECASTER: &[u8] = include_bytes!("../../../models/forecaster-1h.onnx");
+/// What errors call it.
+const FORECASTER_NAME: &str = "the forecaster inside the program";
+/// The word for statistical methods alone.
+const NONE: &str = "none";
 
 /// What models are loaded with. Nothing is looked for and nothing loaded before the first model.
 pub fn inference(settings: &InferenceSettings) -> Inference {
@@ -11,4 +23,38 @@ pub fn inference(settings: &InferenceSettings) -> Inference {
 /// What was found on this machine, and who computes with these settings. Loads the library of ONNX Runtime where there is one.
 pub fn runtime_report(settings: &InferenceSettings) -> RuntimeReport {
     inference(settings).report()
+}
+
+/// The models that a plan is computed with, each loaded when it is first asked for.
+#[derive(Debug, Clone)]
+pub struct Models {
+    forecaster: Option<Arc<LazyModel>>,
+}
+
+impl Models {
+    /// Names the models; nothing is read or loaded. Paths are relative to `base`.
+    pub fn of(settings: &InferenceSettings, base: &Path) -> Self {
+        let source = match settings.forecaster.as_deref() {
+            Some(NONE) => return Self { forecaster: None },
+            Some(path) => ModelSource::File(base.join(path)),
+            None => ModelSource::Inside {
+                name: FORECASTER_NAME,
+                bytes: FORECASTER,
+            },
+        };
+        let layout = Layout::HOURLY;
+        let model = LazyModel::new(inference(settings), source, contract(layout));
+        Self {
+            forecaster: Some(Arc::new(model)),
+        }
+    }
+
+    /// The net that joins the statistical methods; `None` where settings want them alone.
+    ///
+    /// # Errors
+    /// [`PipelineError::Inference`] for a model or a runtime that cannot be had.
+    pub fn forecaster(&self) -> Result<Option<Forecaster<'_>>, PipelineError> {
+        let model = self.forecaster.as_deref().map(LazyModel::get).transpose()?;
+        Ok(model.map(|model| Forecaster::new(model, Layout::HOURLY)))
+    }
 }

@@ -43,7 +43,7 @@ pub use hindcast::{
     Contestant, DonorsFrom, ForecastCheck, HardHour, Hindcast, HindcastError, HindcastRequest,
     HindcastRow, hindcast,
 };
-pub use inference::{inference, runtime_report};
+pub use inference::{Models, inference, runtime_report};
 pub use options::{RequestOption, request_options};
 pub use plan::{compute_profile, entries, forecast_history, plan, predict_region, read_plan};
 pub use request::{PlanRequest, RequestFormat};

@@ -17,7 +17,9 @@ use foremesh_policy::PolicyInput;
 
 use foremesh_render::Target;
 
-use crate::{PipelineError, PlanRequest, Sources, clashes::clashes, request::check_profile};
+use crate::{
+    Models, PipelineError, PlanRequest, Sources, clashes::clashes, request::check_profile,
+};
 
 /// The services where requests enter: those that the graph marks, else those with telemetry in the region or its donors
 /// that no other service calls, else all with telemetry.
@@ -54,7 +56,7 @@ pub fn entries(
 /// Forecasts the demand of a region.
 ///
 /// # Errors
-/// [`PipelineError::Forecast`] when the history does not allow it.
+/// [`PipelineError::Forecast`] when the history does not allow it, [`PipelineError::Inference`] for a model that cannot be had.
 pub fn predict_region(
     sources: &Sources,
     request: &RegionRequest,
@@ -65,21 +67,29 @@ pub fn predict_region(
         history: &history,
         request,
         entries: &entries,
+        forecaster: sources.models.forecaster()?,
     })?)
 }
 
 /// Forecasts every series of a history file, each from its own end or all from `as_of`.
 ///
 /// # Errors
-/// [`PipelineError::Observe`] and [`PipelineError::Forecast`].
+/// [`PipelineError::Observe`], [`PipelineError::Inference`] and [`PipelineError::Forecast`].
 pub fn forecast_history(
     file: &Path,
     as_of: Option<Timestamp>,
     horizon_hours: u32,
     seed: u64,
+    models: &Models,
 ) -> Result<Observed<BTreeMap<SeriesKey, SeriesForecast>>, PipelineError> {
     let observed = foremesh_observe::read_history(file, as_of)?;
-    let value = forecast_series(&observed.value, as_of, horizon_hours, seed)?;
+    let value = forecast_series(
+        &observed.value,
+        as_of,
+        horizon_hours,
+        seed,
+        models.forecaster()?,
+    )?;
     Ok(Observed {
         value,
         warnings: observed.warnings,

@@ -8,7 +8,7 @@ use foremesh_model::{
 };
 use foremesh_observe as observe;
 
-use crate::PipelineError;
+use crate::{Models, PipelineError};
 
 /// Everything that was observed, as it was known at an instant.
 #[derive(Debug, Clone)]
@@ -19,6 +19,8 @@ pub struct Sources {
     pub graph: ServiceGraph,
     /// The texts of the manifests among the sources of the graph, by path: what is rendered is held against them.
     pub manifests: BTreeMap<String, String>,
+    /// The learned models that plans are computed with.
+    pub models: Models,
     /// What to know about both: gaps, parts that could not be read, what was assumed.
     pub warnings: Vec<Warning>,
 }
@@ -85,6 +87,7 @@ impl Sources {
             history,
             graph,
             manifests: Self::manifests(request, base),
+            models: Models::of(&request.inference, base),
             warnings,
         })
     }

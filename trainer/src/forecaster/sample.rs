@@ -43,6 +43,11 @@ const NO_EVENTS: f64 = 0.3;
 const NO_METRICS: f64 = 0.3;
 /// How far off shares are said to be.
 const SHARE_SPREADS: (f64, f64) = (0.05, 0.5);
+/// Share of the windows of a new region whose donors' shares are guesses: the region is one more like its donors, and only how much these
+/// differ says how far off that may be.
+const GUESSED: f64 = 0.5;
+/// How much regions differ then: standard deviations of the logarithm of their size.
+const REGIONS_DIFFER: (f64, f64) = (0.05, 1.2);
 /// Steps of targets below which a window teaches nothing.
 const FEWEST_TARGETS: usize = 24;
 
@@ -102,6 +107,9 @@ mod purpose {
     pub const MIXED: u64 = 14;
     pub const OTHER: u64 = 15;
     pub const OTHER_SHARE: u64 = 16;
+    pub const GUESSED: u64 = 17;
+    pub const REGIONS_DIFFER: u64 = 18;
+    pub const OWN_SIZE: u64 = 19;
     pub const HELD_BACK: u64 = 1 << 31;
     pub const TRY: u64 = 1 << 32;
 }
@@ -226,6 +234,9 @@ impl Source {
 
         let with_donors = cold || (has_donors && !key.chance(purpose::DONORS, NO_DONORS));
         let share_spread = key.between(purpose::SHARE_SPREAD, SHARE_SPREADS);
+        let guessed = cold && key.chance(purpose::GUESSED, GUESSED);
+        let differ = key.between(purpose::REGIONS_DIFFER, REGIONS_DIFFER);
+        let own_size = differ * key.normal(purpose::OWN_SIZE);
         let window_of = from..origin;
         let donors: Vec<Donor<'_>> = track
             .donors
@@ -233,7 +244,12 @@ impl Source {
             .enumerate()
             .filter(|_| with_donors)
             .filter_map(|(i, donor)| {
-                let off = share_spread * key.normal(purpose::SHARE + i as u64 * 1000);
+                let drawn = key.normal(purpose::SHARE + i as u64 * 1000);
+                let off = if guessed {
+                    differ * drawn - own_size
+                } else {
+                    share_spread * drawn
+                };
                 let share = true_share(&track.demand, donor, window_of.clone(), ahead);
                 Some(Donor {
                     demand: donor.get(window_of.clone())?,

@@ -1,7 +1,9 @@
 //! `foremesh forecast`: every series of a history as quantiles ahead.
 
-use foremesh_model::{QUANTILE_LEVELS, Timestamp};
-use foremesh_pipeline::{PipelineError, forecast_history};
+use std::path::Path;
+
+use foremesh_model::{InferenceSettings, QUANTILE_LEVELS, Timestamp};
+use foremesh_pipeline::{Models, PipelineError, forecast_history};
 use serde_json::json;
 
 use crate::{
@@ -12,7 +14,8 @@ use crate::{
 /// Forecasts and prints rows.
 pub fn run(args: &Forecast, format: Format) -> Result<Outcome, PipelineError> {
     let progress = output::progress("forecasting");
-    let forecast = forecast_history(&args.history, args.as_of, args.horizon, args.seed);
+    let models = Models::of(&InferenceSettings::from(&args.inference), Path::new(""));
+    let forecast = forecast_history(&args.history, args.as_of, args.horizon, args.seed, &models);
     progress.finish_and_clear();
     let forecast = forecast?;
     let rows = forecast.value.iter().flat_map(|(key, series)| {

@@ -78,13 +78,19 @@ fn forecaster(args: &TrainForecaster, format: Format) -> Result<Outcome, CliErro
     let bar = output::progress("training the forecaster");
     let report = train(&options, &mut |point, of| {
         let real = point.real.map(|loss| format!(", real {loss:.4}"));
-        bar.println(format!(
+        let line = format!(
             "{} of {of}: training {:.4}, held back: synthetic {:.4}{}",
             point.step,
             point.training,
             point.synthetic,
             real.unwrap_or_default()
-        ));
+        );
+        if bar.is_hidden() {
+            // Nobody watches: the lines are kept, for example in a file.
+            eprintln!("{line}");
+        } else {
+            bar.println(line);
+        }
     });
     bar.finish_and_clear();
     let report = report?;

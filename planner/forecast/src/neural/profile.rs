@@ -39,6 +39,8 @@ pub(super) struct Profile {
 pub(super) struct Prior {
     /// Its level, where a share says one.
     pub level: Option<f64>,
+    /// Standard deviation of what several shares say of it; 0 of one.
+    pub level_spread: f64,
     /// Its weekly shape.
     pub shape: Vec<f64>,
     /// Its spread.
@@ -174,6 +176,7 @@ mod tests {
     fn without_history_donors_say_shape_and_share_says_level() {
         let prior = Prior {
             level: Some(5.0),
+            level_spread: 0.0,
             shape: (0..168).map(|hour| wave(hour) - 3.0).collect(),
             spread: 0.2,
         };

@@ -1,6 +1,6 @@
 //! Windows through a loaded model, many at once.
 
-use foremesh_onnx::{InferenceError, Model, ShapeError, Tensor};
+use foremesh_onnx::{InferenceError, Model, ModelIdentity, ShapeError, Tensor};
 
 use super::{
     Batch, Frame, GLOBAL, GLOBAL_FEATURES, HISTORY, HORIZON, LEVELS, Layout, TOKEN_FEATURES, Window,
@@ -66,6 +66,12 @@ impl<'a> Forecaster<'a> {
     #[must_use]
     pub fn layout(&self) -> Layout {
         self.layout
+    }
+
+    /// The model and who runs it.
+    #[must_use]
+    pub fn identity(&self) -> &ModelIdentity {
+        self.model.identity()
     }
 
     /// What the net says of each window; `None` where nothing says a level.

@@ -172,11 +172,12 @@ impl Batch {
             .map(|i| scale.forward(rates[i]) - event(i))
             .collect();
         let profile = Profile::of(layout, &z, now, prior.as_ref())?;
-        // While the level rests on a share, the share's error is part of the spread.
-        let unsure = if prior.as_ref().is_some_and(|p| p.level.is_some()) {
-            window.share_spread / (1.0 + known_hours / 12.0)
-        } else {
-            0.0
+        // While the level rests on shares, their error is part of the spread: what it is said to be, and what donors disagree by.
+        let unsure = match &prior {
+            Some(prior) if prior.level.is_some() => {
+                window.share_spread.hypot(prior.level_spread) / (1.0 + known_hours / 12.0)
+            }
+            _ => 0.0,
         };
         let spread = profile.spread.hypot(unsure);
 
@@ -287,9 +288,12 @@ fn prior(donors: &[(Beside, Option<f64>)], layout: Layout) -> Option<Prior> {
         .iter()
         .filter_map(|(donor, share)| Some(donor.profile.level + share.filter(|s| *s > 0.0)?.ln()))
         .collect();
+    let mean = levels.iter().sum::<f64>() / levels.len().max(1) as f64;
+    let squares: f64 = levels.iter().map(|level| (level - mean).powi(2)).sum();
     let spreads = donors.iter().map(|(donor, _)| donor.profile.spread);
     Some(Prior {
-        level: (!levels.is_empty()).then(|| levels.iter().sum::<f64>() / levels.len() as f64),
+        level: (!levels.is_empty()).then_some(mean),
+        level_spread: (squares / levels.len().saturating_sub(1).max(1) as f64).sqrt(),
         shape: shape.collect(),
         spread: (spreads.sum::<f64>() / count).min(10.0 * UNKNOWN_SPREAD),
     })

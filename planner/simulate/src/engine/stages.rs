@@ -17,11 +17,7 @@ impl Engine<'_> {
             if calls.parallel {
                 // All are counted before the first is made, which may be answered at once.
                 let stream = self.works.places[id as usize].stream;
-                let total: u32 = calls
-                    .edges
-                    .iter()
-                    .map(|edge| self.calls_of(stream, *edge))
-                    .sum();
+                let total = self.calls_of_stage(stream, &calls.edges);
                 if total > 0 {
                     let generation = self.works.places[id as usize].generation;
                     self.works.places[id as usize].outstanding = total;
@@ -37,11 +33,7 @@ impl Engine<'_> {
                 }
             } else {
                 let stream = self.works.places[id as usize].stream;
-                let total: u32 = calls
-                    .edges
-                    .iter()
-                    .map(|edge| self.calls_of(stream, *edge))
-                    .sum();
+                let total = self.calls_of_stage(stream, &calls.edges);
                 if total > 0 {
                     let work = &mut self.works.places[id as usize];
                     work.to_make = total;
@@ -67,11 +59,7 @@ impl Engine<'_> {
         let calls = &mesh.services[work.service as usize].stages[work.stage as usize];
         let (stream, left) = (work.stream, work.to_make);
         work.to_make -= 1;
-        let total: u32 = calls
-            .edges
-            .iter()
-            .map(|edge| self.calls_of(stream, *edge))
-            .sum();
+        let total = self.calls_of_stage(stream, &calls.edges);
         let mut nth = total - left;
         for edge in &calls.edges {
             let count = self.calls_of(stream, *edge);
@@ -80,6 +68,11 @@ impl Engine<'_> {
             }
             nth -= count;
         }
+    }
+
+    /// How many calls a request makes in a stage.
+    fn calls_of_stage(&self, stream: u64, edges: &[usize]) -> u32 {
+        edges.iter().map(|edge| self.calls_of(stream, *edge)).sum()
     }
 
     /// How many calls a request makes on an edge.

@@ -1,0 +1,270 @@
+//! The statistical methods and the net together: quantile by quantile, weighted by how both did in the backtest, their width calibrated last.
+//!
+//! Two calibrated forecasts whose errors differ are best averaged by quantile (Vincentisation; Lichtendahl, Grushka-Cockayne & Winkler
+//! 2013): the average is as sharp as its parts, where a mixture of distributions would be wider than both. The net answers from a few of the
+//! backtest's origins only, because a window costs more than all statistical methods of an origin; what so few say of the weight and of
+//! the width is shrunk, towards equal parts and towards what all series together say.
+
+use foremesh_model::QUANTILE_LEVELS;
+use rayon::prelude::*;
+
+use crate::{
+    calibrate::Shapes,
+    combine::Combined,
+    neural::{Answer, Forecaster, NeuralError, Window},
+    quantiles::{self, LEVEL_10, LEVEL_50, LEVEL_90, Levels},
+};
+
+/// The weight of the net where no backtest says more.
+const PRIOR_WEIGHT: f64 = 0.5;
+/// A part whose loss is this much above the other's (logarithm) has 1/e of its odds.
+const WEIGHT_WIDTH: f64 = 0.2;
+/// Hours of backtest that weigh as much as the prior.
+const WEIGHT_PRIOR_HOURS: f64 = 96.0;
+/// The horizon's end, over which the net's weight falls to nothing: beyond it only the statistical methods answer.
+const FADE_HOURS: usize = 72;
+/// Hours of backtest whose width weighs as much as what is known without: nothing for all series together, all for each of them.
+const WIDTH_PRIOR_HOURS: f64 = 480.0;
+/// Furthest that backtests may stretch or squeeze a forecast.
+const MOST_STRETCH: f64 = 2.0;
+/// Series that are answered at once: with their origins about what the net runs in one go.
+const SERIES_AT_ONCE: usize = 8;
+
+/// A series that the statistical methods have forecast.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Known<'a> {
+    pub combined: &'a Combined,
+    /// Its history, requests a second; NaN is a gap.
+    pub values: &'a [f64],
+    /// Local hour of the week of each hour of the history, and of at least one after it.
+    pub hour_of_week: &'a [u16],
+}
+
+/// Calibrated quantiles by hour in requests a second.
+#[derive(Debug, Clone)]
+pub(crate) struct Blended {
+    pub levels: Vec<Levels>,
+    /// What the net says alone, and its weight; `None` where it was not asked.
+    pub net: Option<(Vec<Levels>, f64)>,
+}
+
+/// Calibrates each series, with the net where there is one. An entry that is `None` stays so.
+pub(crate) fn blend(
+    forecaster: Option<Forecaster<'_>>,
+    shapes: &Shapes,
+    series: &[Option<Known<'_>>],
+) -> Result<Vec<Option<Blended>>, NeuralError> {
+    let Some(forecaster) = forecaster else {
+        let alone = |known: &Known<'_>| Blended {
+            levels: back(known.combined, &shapes.apply(known.combined)),
+            net: None,
+        };
+        return Ok(series
+            .par_iter()
+            .map(|known| known.as_ref().map(alone))
+            .collect());
+    };
+    let parts: Vec<Vec<Option<Part>>> = series
+        .par_chunks(SERIES_AT_ONCE)
+        .map(|chunk| parts(forecaster, shapes, chunk))
+        .collect::<Result<_, _>>()?;
+    let parts: Vec<Option<Part>> = parts.into_iter().flatten().collect();
+    let mut all: Vec<f64> = parts
+        .iter()
+        .flatten()
+        .flat_map(|p| p.errors.clone())
+        .collect();
+    let of_all = stretch(&mut all, 1.0);
+    Ok(series
+        .par_iter()
+        .zip(parts)
+        .map(|(known, part)| {
+            let (known, mut part) = (known.as_ref()?, part?);
+            let stretch = stretch(&mut part.errors, of_all);
+            for levels in &mut part.levels {
+                let median = levels[LEVEL_50];
+                *levels = levels.map(|level| median + stretch * (level - median));
+            }
+            Some(Blended {
+                levels: back(known.combined, &part.levels),
+                net: part
+                    .net
+                    .map(|net| (back(known.combined, &net), part.weight)),
+            })
+        })
+        .collect())
+}
+
+fn back(combined: &Combined, levels: &[Levels]) -> Vec<Levels> {
+    levels
+        .iter()
+        .map(|levels| levels.map(|z| combined.scale.back(z)))
+        .collect()
+}
+
+/// What a series' width must be multiplied by so that four errors of five lie between the 0.1 and the 0.9 quantile, moved towards
+/// `prior`. `errors` are distances from the median in units of the distance to that quantile.
+fn stretch(errors: &mut [f64], prior: f64) -> f64 {
+    errors.sort_unstable_by(f64::total_cmp);
+    let hours = errors.len() as f64;
+    let seen = quantiles::of_sorted(errors, 0.8).clamp(1.0 / MOST_STRETCH, MOST_STRETCH);
+    if errors.is_empty() {
+        return prior;
+    }
+    let own = hours / (hours + WIDTH_PRIOR_HOURS);
+    (own * seen.ln() + (1.0 - own) * prior.ln()).exp()
+}
+
+/// One series before its width is calibrated; quantiles on the forecasting scale.
+struct Part {
+    levels: Vec<Levels>,
+    net: Option<Vec<Levels>>,
+    weight: f64,
+    /// See [`stretch`].
+    errors: Vec<f64>,
+}
+
+fn parts(
+    forecaster: Forecaster<'_>,
+    shapes: &Shapes,
+    chunk: &[Option<Known<'_>>],
+) -> Result<Vec<Option<Part>>, NeuralError> {
+    let histories: Vec<Vec<f32>> = chunk
+        .iter()
+        .map(|known| {
+            let values = known.as_ref().map_or(&[][..], |known| known.values);
+            values.iter().map(|value| *value as f32).collect()
+        })
+        .collect();
+    let mut windows = Vec::new();
+    for (known, history) in chunk.iter().zip(&histories) {
+        let Some(known) = known else { continue };
+        windows.extend(origins(known).map(|origin| Window {
+            history: &history[..origin],
+            step_of_week: u32::from(known.hour_of_week[origin]),
+            day_off: &[],
+            event_log_uplift: &[],
+            metrics: &[],
+            donors: &[],
+            share_spread: 0.0,
+        }));
+    }
+    let mut answers = forecaster.answer(&windows)?.into_iter();
+    Ok(chunk
+        .iter()
+        .map(|known| {
+            let known = known.as_ref()?;
+            let of_origin: Vec<Option<Answer>> =
+                answers.by_ref().take(origins(known).count()).collect();
+            Some(part(
+                known,
+                shapes,
+                &of_origin,
+                forecaster.layout().horizon(),
+            ))
+        })
+        .collect())
+}
+
+/// Where the net answers from: the backtest's origins that were kept, and the end.
+fn origins<'a>(known: &'a Known<'_>) -> impl Iterator<Item = usize> + 'a {
+    let past = known.combined.backtest.iter().map(|row| row.origin);
+    past.chain([known.values.len()])
+}
+
+fn part(known: &Known<'_>, shapes: &Shapes, answers: &[Option<Answer>], reach: usize) -> Part {
+    let combined = known.combined;
+    let own = shapes.of_series(combined);
+    let statistical = shapes.apply(combined);
+    let said = |answer: &Answer, ahead: usize| -> Levels {
+        answer
+            .quantiles_rps(ahead)
+            .map(|rate| combined.scale.forward(rate))
+    };
+    // Loss of both, and both forecasts of each hour of the backtest with what came.
+    let (mut loss_statistical, mut loss_net) = (0.0, 0.0);
+    let mut seen: Vec<(usize, Levels, Levels, f64)> = Vec::new();
+    for (row, answer) in combined.backtest.iter().zip(answers) {
+        let Some(answer) = answer else { continue };
+        for ahead in 0..row.median.len().min(reach) {
+            let actual = known.values[row.origin + ahead];
+            if actual.is_nan() {
+                continue;
+            }
+            let of_methods = shapes.levels(
+                &own,
+                ahead,
+                row.median[ahead],
+                row.below[ahead],
+                row.above[ahead],
+            );
+            let of_net = said(answer, ahead);
+            loss_statistical += loss(&of_methods.map(|z| combined.scale.back(z)), actual);
+            loss_net += loss(&of_net.map(|z| combined.scale.back(z)), actual);
+            seen.push((ahead, of_methods, of_net, combined.scale.forward(actual)));
+        }
+    }
+    let weight = weight(loss_statistical, loss_net, seen.len() as f64);
+    let at = |ahead: usize, a: &Levels, b: &Levels| -> Levels {
+        let left = reach.saturating_sub(ahead) as f64 / FADE_HOURS as f64;
+        let weight = weight * left.min(1.0);
+        std::array::from_fn(|level| (1.0 - weight) * a[level] + weight * b[level])
+    };
+    let errors = seen.iter().map(|(ahead, of_methods, of_net, actual)| {
+        let levels = at(*ahead, of_methods, of_net);
+        let error = actual - levels[LEVEL_50];
+        let side = if error > 0.0 { LEVEL_90 } else { LEVEL_10 };
+        (error
+            / (levels[side] - levels[LEVEL_50])
+                .abs()
+                .max(1e-6)
+                .copysign(error))
+        .abs()
+    });
+    let errors = errors.collect();
+    let net: Option<Vec<Levels>> = answers.last().and_then(Option::as_ref).map(|answer| {
+        (0..statistical.len().min(reach))
+            .map(|ahead| said(answer, ahead))
+            .collect()
+    });
+    let levels = match &net {
+        None => statistical,
+        Some(net) => statistical
+            .iter()
+            .enumerate()
+            .map(|(ahead, of_methods)| match net.get(ahead) {
+                Some(of_net) => at(ahead, of_methods, of_net),
+                None => *of_methods,
+            })
+            .collect(),
+    };
+    Part {
+        levels,
+        net,
+        weight,
+        errors,
+    }
+}
+
+/// The net's weight from the losses of both over some hours.
+fn weight(statistical: f64, net: f64, hours: f64) -> f64 {
+    if statistical <= 0.0 || net <= 0.0 {
+        return PRIOR_WEIGHT;
+    }
+    let trust = hours / (hours + WEIGHT_PRIOR_HOURS);
+    let odds = (PRIOR_WEIGHT / (1.0 - PRIOR_WEIGHT)).ln()
+        - trust * (net / statistical).ln() / WEIGHT_WIDTH;
+    1.0 / (1.0 + (-odds).exp())
+}
+
+/// The sum of the quantile losses of one hour.
+fn loss(levels: &Levels, actual: f64) -> f64 {
+    QUANTILE_LEVELS
+        .iter()
+        .zip(levels)
+        .map(|(level, value)| {
+            let off = actual - value;
+            off * if off > 0.0 { *level } else { level - 1.0 }
+        })
+        .sum()
+}
