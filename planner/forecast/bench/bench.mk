@@ -18,8 +18,8 @@ $(forecast_cache)/hourly.csv: $(forecast_bench)/prepare.py
 $(forecast_cache)/peers.csv: $(forecast_bench)/peers.py $(forecast_bench)/series.tsv | $(forecast_cache)/hourly.csv $(forecast_cache)/venv/installed
 	$(forecast_cache)/venv/bin/python $< $(forecast_cache)/hourly.csv $(forecast_bench)/series.tsv $@
 
-$(forecast_cache)/venv/installed:
+$(forecast_cache)/venv/installed: $(forecast_bench)/bench.mk
 	mkdir -p $(@D)
 	python3 -m venv $(@D)
-	$(@D)/bin/pip install --quiet --disable-pip-version-check statsforecast==2.1.1
+	$(@D)/bin/pip install --quiet --disable-pip-version-check statsforecast==2.1.1 prophet==1.5.0
 	touch $@

@@ -1,31 +1,51 @@
-//! Time to forecast a region: 500 entry services with 90 hourly days of history, all methods, backtest and calibration.
+//! Time to forecast a region: 1,000 entry services with 90 hourly days of history, all methods, backtest and calibration.
 //!
-//! `RAYON_NUM_THREADS=1 cargo run --release -p foremesh-forecast --example forecast_speed [-- HORIZON_HOURS]`. Wall time on one idle
-//! thread is CPU time; where others use the machine, `time` tells the CPU time.
+//! `cargo run --release --example forecast_speed [-- [--horizon HOURS] [--entries N] [--model FILE] [--runtime NAME] [--library PATH]]`.
+//! Prints wall time, and the highest memory that the process had resident.
 
 #![allow(clippy::print_stdout)]
 
-use std::{collections::BTreeMap, error::Error, time::Instant};
+use std::{collections::BTreeMap, error::Error, fs, path::Path, time::Instant};
 
-use foremesh_forecast::{ForecastInput, forecast_region};
-use foremesh_model::{
-    History, RegionName, RegionRequest, Series, SeriesKey, ServiceName, Timestamp,
+use foremesh_forecast::{
+    ForecastInput, forecast_region,
+    neural::{Forecaster, Layout, contract},
 };
+use foremesh_model::{
+    History, InferenceSettings, RegionName, RegionRequest, Series, SeriesKey, ServiceName,
+    Timestamp,
+};
+use foremesh_onnx::{Inference, Model, Surroundings, read_model};
 use rand::{RngExt as _, SeedableRng as _};
 
-const ENTRIES: usize = 500;
 const HOURS: i64 = 90 * 24;
 const AS_OF_HOUR: i64 = 500_000;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let horizon_hours = std::env::args()
-        .nth(1)
-        .map_or(Ok(48), |n| n.parse::<u32>())?;
+    let args: Vec<String> = std::env::args().collect();
+    let option = |name: &str| {
+        let at = args.iter().position(|a| a == name)?;
+        args.get(at + 1)
+    };
+    let horizon_hours = option("--horizon").map_or(Ok(48), |n| n.parse::<u32>())?;
+    let count = option("--entries").map_or(Ok(1000), |n| n.parse::<usize>())?;
+    let model = option("--model")
+        .map(|path| -> Result<Model, Box<dyn Error>> {
+            let settings = InferenceSettings {
+                runtime: option("--runtime").map_or(Ok(Default::default()), |r| r.parse())?,
+                library: option("--library").cloned(),
+                ..InferenceSettings::default()
+            };
+            let inference = Inference::discover(&settings, Surroundings::of_process());
+            let bytes = read_model(Path::new(path))?;
+            Ok(inference.load(&bytes, path, &contract(Layout::HOURLY))?)
+        })
+        .transpose()?;
     let region = RegionName::new("paris")?;
     let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(1);
     let mut history = History::default();
     let mut entries = Vec::new();
-    for index in 0..ENTRIES {
+    for index in 0..count {
         let entry = ServiceName::new(format!("entry-{index}"))?;
         let (scale, peak) = (10f64.powf(random.random_range(0.0..3.0)), index % 24);
         let mut drift = 0.0;
@@ -66,7 +86,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         history: &history,
         request: &request,
         entries: &entries,
-        forecaster: None,
+        forecaster: model
+            .as_ref()
+            .map(|model| Forecaster::new(model, Layout::HOURLY)),
     })?;
     let elapsed = started.elapsed().as_secs_f64();
     println!(
@@ -74,7 +96,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         forecast.demand.entries.len(),
         HOURS / 24,
         rayon::current_num_threads(),
-        elapsed * 1e3 / ENTRIES as f64
+        elapsed * 1e3 / count as f64
     );
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    for line in status.lines().filter(|line| line.starts_with("VmHWM")) {
+        println!("{line}");
+    }
     Ok(())
 }

@@ -5,6 +5,7 @@ Standard library only. Also prints the correlation of every pair of series (near
 tuned, and the benchmark reads it from there.
 
     python3 prepare.py DATA_DIR OUT.csv [--write-list]
+    python3 prepare.py DATA_DIR OUT.csv --cold     the series of the cold start: set, series, hour, requests a second
 """
 
 import bz2
@@ -105,8 +106,42 @@ def origins(values):
     return sorted(set(picked))
 
 
+def pjm(data, zone):
+    """Local time; the hour that clocks show twice is one, the one they skip a gap. Megawatts stand for requests a second."""
+    with gzip.open(f"{data}/pjm-energy/{zone}_hourly.csv.gz", "rt") as file:
+        return hourly([(parse(at), float(value)) for at, value in list(csv.reader(file))[1:]], HOUR)
+
+
+def servegen(data, number):
+    """Ten-minute bins from a day that is not named: here a Monday, 6 January 2025. Bins without a row had no request."""
+    start = 1736121600
+    with gzip.open(f"{data}/servegen-m-small/chunk-{number}-trace.csv.gz", "rt") as file:
+        rates = {int(float(row[0])) // 600: float(row[1]) for row in csv.reader(file)}
+    begun = min(i for i, rate in rates.items() if rate > 0)
+    return hourly([(start + i * 600, rates.get(i, 0.0)) for i in range(begun, 2016)], 600)
+
+
+def cold(data):
+    """Sets of series that are each other's donors, without near-copies."""
+    sets = {"pjm": {zone: pjm(data, zone) for zone in ("COMED", "DEOK", "DUQ", "EKPC", "FE")}}
+    files = sorted(glob.glob(f"{data}/servegen-m-small/chunk-*-trace.csv.gz"))
+    numbers = sorted(int(os.path.basename(path).split("-")[1]) for path in files)
+    sets["servegen"] = {f"client-{n:02d}": servegen(data, n) for n in numbers}
+    web = {name: values for name, values in load(data).items() if name.startswith("wsd")}
+    sets["wsd"] = {name: web[name] for name in web if name not in ("wsd-11", "wsd-23", "wsd-22", "wsd-30", "wsd-34")}
+    return sets
+
+
 def main():
     data, out = sys.argv[1], sys.argv[2]
+    if "--cold" in sys.argv:
+        with open(out, "w") as file:
+            file.write("set,series,hour,requests_per_second\n")
+            for name, series in cold(data).items():
+                for one, values in series.items():
+                    for hour in sorted(values):
+                        file.write(f"{name},{one},{hour},{values[hour]!r}\n")
+        return
     series = load(data)
     with open(out, "w") as file:
         file.write("series,hour,requests_per_second\n")

@@ -21,8 +21,7 @@ const PRIOR_WEIGHT: f64 = 0.5;
 const WEIGHT_WIDTH: f64 = 0.2;
 /// Hours of backtest that weigh as much as the prior.
 const WEIGHT_PRIOR_HOURS: f64 = 96.0;
-/// The horizon's end, over which the net's weight falls to nothing: beyond it only the statistical methods answer.
-const FADE_HOURS: usize = 72;
+const WEEK_HOURS: usize = 168;
 /// Hours of backtest whose width weighs as much as what is known without: nothing for all series together, all for each of them.
 const WIDTH_PRIOR_HOURS: f64 = 480.0;
 /// Furthest that backtests may stretch or squeeze a forecast.
@@ -183,7 +182,7 @@ fn part(known: &Known<'_>, shapes: &Shapes, answers: &[Option<Answer>], reach: u
     };
     // Loss of both, and both forecasts of each hour of the backtest with what came.
     let (mut loss_statistical, mut loss_net) = (0.0, 0.0);
-    let mut seen: Vec<(usize, Levels, Levels, f64)> = Vec::new();
+    let mut seen: Vec<(Levels, Levels, f64)> = Vec::new();
     for (row, answer) in combined.backtest.iter().zip(answers) {
         let Some(answer) = answer else { continue };
         for ahead in 0..row.median.len().min(reach) {
@@ -201,48 +200,45 @@ fn part(known: &Known<'_>, shapes: &Shapes, answers: &[Option<Answer>], reach: u
             let of_net = said(answer, ahead);
             loss_statistical += loss(&of_methods.map(|z| combined.scale.back(z)), actual);
             loss_net += loss(&of_net.map(|z| combined.scale.back(z)), actual);
-            seen.push((ahead, of_methods, of_net, combined.scale.forward(actual)));
+            seen.push((of_methods, of_net, combined.scale.forward(actual)));
         }
     }
     let weight = weight(loss_statistical, loss_net, seen.len() as f64);
-    let at = |ahead: usize, a: &Levels, b: &Levels| -> Levels {
-        let left = reach.saturating_sub(ahead) as f64 / FADE_HOURS as f64;
-        let weight = weight * left.min(1.0);
+    let at = |a: &Levels, b: &Levels| -> Levels {
         std::array::from_fn(|level| (1.0 - weight) * a[level] + weight * b[level])
     };
-    let errors = seen.iter().map(|(ahead, of_methods, of_net, actual)| {
-        let levels = at(*ahead, of_methods, of_net);
+    let errors = seen.iter().map(|(of_methods, of_net, actual)| {
+        let levels = at(of_methods, of_net);
         let error = actual - levels[LEVEL_50];
         let side = if error > 0.0 { LEVEL_90 } else { LEVEL_10 };
-        (error
-            / (levels[side] - levels[LEVEL_50])
-                .abs()
-                .max(1e-6)
-                .copysign(error))
-        .abs()
+        let unit = (levels[side] - levels[LEVEL_50]).abs().max(1e-6);
+        error.abs() / unit
     });
     let errors = errors.collect();
     let net: Option<Vec<Levels>> = answers.last().and_then(Option::as_ref).map(|answer| {
-        (0..statistical.len().min(reach))
-            .map(|ahead| said(answer, ahead))
+        (0..statistical.len())
+            .map(|ahead| said(answer, within_reach(ahead, reach)))
             .collect()
     });
     let levels = match &net {
         None => statistical,
-        Some(net) => statistical
-            .iter()
-            .enumerate()
-            .map(|(ahead, of_methods)| match net.get(ahead) {
-                Some(of_net) => at(ahead, of_methods, of_net),
-                None => *of_methods,
-            })
-            .collect(),
+        Some(net) => statistical.iter().zip(net).map(|(a, b)| at(a, b)).collect(),
     };
     Part {
         levels,
         net,
         weight,
         errors,
+    }
+}
+
+/// The hour whose answer stands for one that may lie beyond the net's reach: that of its last week at the same hour of the week. A weight that fell
+/// towards the end instead would move every far hour a little with each day that passes.
+pub(crate) fn within_reach(ahead: usize, reach: usize) -> usize {
+    if ahead < reach {
+        ahead
+    } else {
+        reach - WEEK_HOURS + (ahead - reach) % WEEK_HOURS
     }
 }
 

@@ -87,6 +87,19 @@ pub(crate) fn share_spread(levels: &BTreeMap<(&RegionName, &ServiceName), f64>) 
     (variance.sqrt(), comparisons)
 }
 
+/// The spread of each donor's log-share, from what donors say of the region's level (logarithms of level × share): where they disagree by
+/// more than `spread` explains, the region is taken to be one more draw of what they were drawn from. A mixture of n kernels at the
+/// donors has the variance of a new draw, d²·(1 + 1/n), when each kernel has 2·d²/n of it.
+pub(crate) fn spread_of_donors(spread: f64, log_levels: &[f64]) -> f64 {
+    let n = log_levels.len() as f64;
+    if n < 2.0 {
+        return spread;
+    }
+    let mean = log_levels.iter().sum::<f64>() / n;
+    let variance = log_levels.iter().map(|l| (l - mean).powi(2)).sum::<f64>() / (n - 1.0);
+    (spread.powi(2) + 2.0 * (variance - spread.powi(2)).max(0.0) / n).sqrt()
+}
+
 /// The share after `pairs` of hours (own, what the share foretold for it) were seen.
 pub(crate) fn update(prior: LogShare, pairs: &[(f64, f64)]) -> LogShare {
     let ratios: Vec<f64> = pairs
@@ -242,6 +255,32 @@ mod tests {
         let agree = Mixer::new().mix(&[(flat(100.0), share), (flat(100.0), share)]);
         let disagree = Mixer::new().mix(&[(flat(50.0), share), (flat(200.0), share)]);
         assert!(disagree[10] / disagree[2] > 2.0 * agree[10] / agree[2]);
+    }
+
+    #[test]
+    fn a_region_beside_donors_that_differ_is_one_more_of_them() {
+        // Donors of sizes drawn from a log-normal: a new one lies between the 0.1 and the 0.9 quantile in four cases of five.
+        use foremesh_model::random::{mix, uniform};
+        let normal = Normal::standard();
+        let draw =
+            |case: u64, i: u64| normal.inverse_cdf(uniform(mix(case, i)).clamp(1e-9, 1.0 - 1e-9));
+        let cases = 2000;
+        let inside = (0..cases)
+            .filter(|case| {
+                let logs: Vec<f64> = (0..4).map(|i| draw(*case, i)).collect();
+                let spread = spread_of_donors(0.1, &logs);
+                let share = LogShare { mean: 0.0, spread };
+                let donors: Vec<(Levels, LogShare)> =
+                    logs.iter().map(|log| (flat(log.exp()), share)).collect();
+                let levels = Mixer::new().mix(&donors);
+                (levels[2]..=levels[10]).contains(&draw(*case, 9).exp())
+            })
+            .count();
+        let covered = inside as f64 / cases as f64;
+        assert!((0.7..0.85).contains(&covered), "{covered}");
+        // Donors that agree as well as their shares are known stay as they were.
+        assert_eq!(spread_of_donors(0.3, &[1.0, 1.1]), 0.3);
+        assert_eq!(spread_of_donors(0.3, &[1.0]), 0.3);
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod linear;
 mod methods;
 pub mod neural;
 mod notes;
+mod opening;
 mod quantiles;
 mod region;
 mod scale;

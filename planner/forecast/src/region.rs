@@ -22,6 +22,7 @@ use crate::{
     hourly::{Calendar, hour_of, same_local_hour, start_of},
     neural::Forecaster,
     notes::Notes,
+    opening::{Opened, Opening},
     quantiles::{LEVEL_50, LEVEL_90, Levels},
     source::Source,
 };
@@ -36,6 +37,9 @@ const TWO_WEEKS: usize = 336;
 const NORMAL_90: f64 = 1.2816;
 /// Share of the variance of a log-share that all entries have in common.
 const COMMON_SHARE: f64 = 0.5;
+
+/// The net's weight in a cold start: of the level of a region that nobody has seen, the mixture of donors knows as much.
+const OPENING_WEIGHT: f64 = 0.25;
 
 /// What a region's forecast is made from.
 #[derive(Debug, Clone, Copy)]
@@ -415,13 +419,13 @@ impl Context<'_> {
             (None, true) => Err(self.unknown(entry)),
             (Some((index, _)), true) => Ok(part(self.own(index), index, 0.0)),
             (None, false) => {
-                let (levels, share) = self.mixed(&donors, None);
+                let (levels, share) = self.mixed(&donors, None)?;
                 let mut part = part(levels, donors[0].0, share.spread.powi(2));
                 part.error_variance = (part.error_variance - part.share_variance).max(0.0);
                 Ok(part)
             }
             (Some((index, source)), false) => {
-                let (mixed, share) = self.mixed(&donors, Some(source));
+                let (mixed, share) = self.mixed(&donors, Some(source))?;
                 let weight = (own_hours.saturating_sub(FEWEST_HOURS) as f64
                     / (ENOUGH_HOURS - FEWEST_HOURS) as f64)
                     .min(1.0);
@@ -482,11 +486,16 @@ impl Context<'_> {
         self.quantiles(index)
     }
 
-    /// Donors in local time × their shares, and the widest of the shares.
-    fn mixed(&self, donors: &[(usize, f64)], own: Option<&Source<'_>>) -> (Vec<Levels>, LogShare) {
+    /// Donors in local time × their shares, with what the net makes of them, and the widest of the shares.
+    fn mixed(
+        &self,
+        donors: &[(usize, f64)],
+        own: Option<&Source<'_>>,
+    ) -> Result<(Vec<Levels>, LogShare), ForecastError> {
+        let opened = self.opened(donors, own)?;
         let prior = LogShare {
             mean: 0.0,
-            spread: self.spread,
+            spread: self.share_spread(donors),
         };
         let parts: Vec<(Vec<Levels>, i64, f64, LogShare, &RegionName)> = donors
             .iter()
@@ -524,7 +533,11 @@ impl Context<'_> {
                         Some((levels.map(|value| value * share), *posterior))
                     })
                     .collect();
-                mixer.mix(&of_hour)
+                let mixed = mixer.mix(&of_hour);
+                match opened.as_ref().and_then(|opened| opened.at(*hour)) {
+                    Some(net) => between(&mixed, net, OPENING_WEIGHT),
+                    None => mixed,
+                }
             })
             .collect();
         let widest = parts
@@ -532,7 +545,47 @@ impl Context<'_> {
             .map(|part| part.3)
             .max_by(|a, b| a.spread.total_cmp(&b.spread))
             .unwrap_or(prior);
-        (levels, widest)
+        Ok((levels, widest))
+    }
+
+    /// How far off donors' shares may be: as the request says, else as regions differ, and these donors.
+    fn share_spread(&self, donors: &[(usize, f64)]) -> f64 {
+        if self.input.request.share_uncertainty.is_some() {
+            return self.spread;
+        }
+        let levels: Vec<f64> = donors
+            .iter()
+            .filter(|(_, share)| *share > 0.0)
+            .filter_map(|(index, share)| {
+                Some((share * cold_start::level(&self.sources[*index].clean)?).ln())
+            })
+            .collect();
+        cold_start::spread_of_donors(self.spread, &levels)
+    }
+
+    /// What the net says with donors beside the region's own first hours.
+    fn opened(
+        &self,
+        donors: &[(usize, f64)],
+        own: Option<&Source<'_>>,
+    ) -> Result<Option<Opened>, ForecastError> {
+        let Some(forecaster) = self.input.forecaster else {
+            return Ok(None);
+        };
+        let opening = Opening {
+            own,
+            donors: donors
+                .iter()
+                .map(|(index, share)| {
+                    let donor = &self.sources[*index];
+                    (donor, self.zones.of(donor.region), *share)
+                })
+                .collect(),
+            here: &self.zones.here,
+            as_of: hour_of(self.input.request.as_of),
+            share_spread: self.spread,
+        };
+        Ok(opening.ask(forecaster)?)
     }
 }
 

@@ -32,7 +32,7 @@ pub struct SeriesForecast {
     pub methods: Vec<MethodQuantiles>,
 }
 
-/// What one method alone says, uncalibrated; the net no further than it sees.
+/// What one method alone says, uncalibrated.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MethodQuantiles {
     /// Its name.
