@@ -7,7 +7,7 @@
 
 use std::{collections::BTreeMap, error::Error, time::Instant};
 
-use foremesh_forecast::{ForecastInput, forecast_region};
+use foremesh_forecast::{DaysOff, ForecastInput, forecast_region};
 use foremesh_model::{
     History, RegionName, RegionRequest, Series, SeriesKey, ServiceName, Timestamp,
 };
@@ -57,6 +57,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         horizon_hours,
         donors: BTreeMap::new(),
         donor_timezones: BTreeMap::new(),
+        holidays: vec![],
+        donor_holidays: BTreeMap::new(),
         share_uncertainty: None,
         events: vec![],
         seed: 1,
@@ -67,6 +69,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         request: &request,
         entries: &entries,
         forecaster: None,
+        days_off: &DaysOff::default(),
     })?;
     let elapsed = started.elapsed().as_secs_f64();
     println!(

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use foremesh_forecast::{ForecastError, ForecastInput, RegionForecast, forecast_region};
+use foremesh_forecast::{DaysOff, ForecastError, ForecastInput, RegionForecast, forecast_region};
 use foremesh_model::{
     Event, History, RegionName, RegionRequest, Series, SeriesKey, ServiceName, Timestamp,
 };
@@ -66,6 +66,8 @@ fn request(name: &str) -> RegionRequest {
         horizon_hours: 72,
         donors: BTreeMap::new(),
         donor_timezones: BTreeMap::new(),
+        holidays: vec![],
+        donor_holidays: BTreeMap::new(),
         share_uncertainty: None,
         events: vec![],
         seed: 1,
@@ -83,6 +85,7 @@ fn forecast(
         request,
         entries: &entries,
         forecaster: None,
+        days_off: &DaysOff::default(),
     })
 }
 
@@ -193,6 +196,7 @@ fn event(name: &str, from: i64, to: i64, uplift: Option<f64>) -> Event {
         starts: hour(from),
         ends: hour(to),
         uplift,
+        known_since: None,
         services: vec![],
         regions: vec![],
     }

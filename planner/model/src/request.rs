@@ -116,6 +116,12 @@ pub struct RegionRequest {
     /// Time zones of donors where they differ from this region's, by region.
     #[serde(default)]
     pub donor_timezones: BTreeMap<RegionName, String>,
+    /// Public holidays of the region: iCalendar files (.ics) or addresses of such. Each whole day in them is a day off.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holidays: Vec<String>,
+    /// Public holidays of donors where they differ from this region's, by region; an empty list: a donor without any.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub donor_holidays: BTreeMap<RegionName, Vec<String>>,
     /// How far off the donors' shares may be, as the standard deviation of their logarithm: 0.1 says that two times in three they are
     /// within 10%. Default: what regions show among each other, and 0.3 where nothing shows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
