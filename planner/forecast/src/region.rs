@@ -108,6 +108,10 @@ pub fn forecast_region(input: &ForecastInput<'_>) -> Result<RegionForecast, Fore
     let blended = blend::blend(input.forecaster, &shapes, &known)?;
 
     let mut notes = Notes::default();
+    if input.forecaster.is_none() && *input.days_off != DaysOff::default() {
+        let text = "public holidays move nothing without a learned forecaster: give one, or list what a holiday does as an event";
+        notes.add(Severity::Note, "holidays_unused", &request.region, text);
+    }
     let (shown, comparisons) = cold_start::share_spread(&levels(&sources));
     let spread = request.share_uncertainty.unwrap_or(shown);
     let context = Context {
