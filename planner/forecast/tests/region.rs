@@ -239,6 +239,23 @@ fn events_multiply_and_are_learned() {
 }
 
 #[test]
+fn an_event_that_was_announced_later_moves_no_byte() {
+    let history = history(vec![("paris", "shop", series(60, 100.0, 0))]);
+    let with = |known_since: Option<i64>| {
+        let mut request = request("paris");
+        request.events = vec![Event {
+            known_since: known_since.map(hour),
+            ..event("sale", AS_OF_HOUR + 10, AS_OF_HOUR + 20, Some(3.0))
+        }];
+        forecast(&history, &request, &["shop"]).unwrap()
+    };
+    let none = forecast(&history, &request("paris"), &["shop"]).unwrap();
+    assert_eq!(with(Some(AS_OF_HOUR + 1)), none);
+    assert_eq!(with(Some(AS_OF_HOUR)), with(None));
+    assert_ne!(with(None), none);
+}
+
+#[test]
 fn nothing_after_as_of_and_no_thread_count_moves_a_byte() {
     let mut early = vec![];
     for i in 0..6 {

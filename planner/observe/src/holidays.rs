@@ -116,7 +116,7 @@ pub fn parse_holidays(
     if days.is_empty() {
         let found = match timed.len() {
             0 => "it holds no entry".to_owned(),
-            n => format!("none of its {} lasts whole days", entries_of(n)),
+            n => format!("no whole day in {}", entries_of(n)),
         };
         return Err(refuse(format!(
             "{found}: give a calendar of public holidays"
@@ -169,10 +169,12 @@ fn check_nesting(text: &str) -> Result<(), String> {
             return Err("its parts nest deeper than a calendar's: export it again".into());
         }
     }
-    if begun {
-        Ok(())
-    } else {
-        Err("it is no iCalendar text (BEGIN:VCALENDAR is missing): give an .ics file".into())
+    match (begun, depth) {
+        (true, 0) => Ok(()),
+        (true, _) => Err("it ends in the middle: export or download it again".into()),
+        (false, _) => {
+            Err("it is no iCalendar text (BEGIN:VCALENDAR is missing): give an .ics file".into())
+        }
     }
 }
 

@@ -200,3 +200,28 @@ fn in_order(mut warnings: Vec<Warning>) -> Vec<Warning> {
     warnings.dedup();
     warnings
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_requests_own_events_come_before_listed_ones() {
+        let event = |name: &str, starts: &str, uplift: f64| -> Event {
+            serde_json::from_value(serde_json::json!({
+                "name": name, "starts": starts, "ends": "2026-12-31T00:00:00Z", "uplift": uplift
+            }))
+            .unwrap()
+        };
+        let (first, second) = ("2026-11-27T00:00:00Z", "2026-11-28T00:00:00Z");
+        let own = [event("sale", first, 1.5)];
+        let listed = [
+            event("sale", "2026-11-27T01:00:00+01:00", 9.0),
+            event("sale", second, 2.0),
+            event("launch", first, 3.0),
+        ];
+        let uplifts: Vec<Option<f64>> = joined(&own, &listed).iter().map(|e| e.uplift).collect();
+        assert_eq!(uplifts, [Some(1.5), Some(2.0), Some(3.0)]);
+        assert_eq!(joined(&own, &[]), own);
+    }
+}

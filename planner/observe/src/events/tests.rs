@@ -123,7 +123,7 @@ async fn of_two_that_agree_the_first_counts() {
     let said = events.warnings[0]
         .text
         .replace(&server.port.to_string(), "PORT");
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @r#"http://127.0.0.1:PORT/ lists "sale" of 2026-11-27T00:00:00Z once more, with another end or uplift: the first one counts; keep one"#);
 }
 
 #[tokio::test]
@@ -158,7 +158,28 @@ async fn refusals_name_the_list_and_say_what_to_do() {
         let times = if status >= 429 { 3 } else { 1 };
         assert_eq!(server.asked().len(), times, "{status}");
     }
-    insta::assert_snapshot!(told, @"");
+    insta::assert_snapshot!(told, @r#"
+http://127.0.0.1:PORT/list (events[0]) answers 401: give bearer_token, or username and password, that the server knows
+http://127.0.0.1:PORT/list (events[0]) answers 403: this user may not read it: give another bearer_token or username
+http://127.0.0.1:PORT/list (events[0]) answers 404: nothing is there: check the address
+http://127.0.0.1:PORT/list (events[0]) answers 302: the server redirects: give the address that it names
+http://127.0.0.1:PORT/list (events[0]) answers 418: check the address
+http://127.0.0.1:PORT/list (events[0]) answers 429: the server limits requests: try again later, or give a file
+http://127.0.0.1:PORT/list (events[0]) answers 500: the server fails: look at its log, or try again later
+http://127.0.0.1:PORT/list: it is a web page (HTML) and not JSON: give the address of the list itself; a page is often what a server answers to who is not logged in
+http://127.0.0.1:PORT/list: it holds an object where a list of events is needed: [{"name": "sale", "starts": "2026-11-27T00:00:00Z", "ends": "2026-11-28T00:00:00Z"}]
+http://127.0.0.1:PORT/list: it holds a text where a list of events is needed: [{"name": "sale", "starts": "2026-11-27T00:00:00Z", "ends": "2026-11-28T00:00:00Z"}]
+http://127.0.0.1:PORT/list, line 1, column 0: not JSON: EOF while parsing a value; mend or export the file again
+http://127.0.0.1:PORT/list, line 2, column 9: not JSON: EOF while parsing a value; mend or export the file again
+http://127.0.0.1:PORT/list, entry 1: cannot be used: invalid type: integer `7`, expected struct Event
+http://127.0.0.1:PORT/list, entry 1 ("sale"): uplift cannot be used: invalid type: string "much", expected f64
+http://127.0.0.1:PORT/list, entry 1 ("sale"): uplift must be 0 or more and finite, for example 1.8 for 80% more
+http://127.0.0.1:PORT/list, entry 1 ("sale"): up_lift cannot be used: unknown field `up_lift`, expected one of `name`, `starts`, `ends`, `uplift`, `known_since`, `services`, `regions`
+http://127.0.0.1:PORT/list, entry 1 ("sale"): ends must lie after starts: swap or correct them
+http://127.0.0.1:PORT/list, entry 1 ("sale"): starts cannot be used: failed to parse four digit integer as year: invalid digit, expected 0-9 but got t
+http://127.0.0.1:PORT/list, entry 1: cannot be used: missing field `name`
+http://127.0.0.1:PORT/list, entry 1 ("sale"): services[1] cannot be used: a service name is empty: give it a name
+"#);
 }
 
 #[tokio::test]
@@ -195,14 +216,14 @@ async fn servers_that_fail_are_outside_and_named_without_secrets() {
     let asked = [source(format!("http://127.0.0.1:{port}/e"))];
     let down = read(&asked, Path::new("/")).await.unwrap_err();
     assert!(down.is_outside());
-    insta::assert_snapshot!(down.to_string().replace(&port.to_string(), "PORT"), @"");
+    insta::assert_snapshot!(down.to_string().replace(&port.to_string(), "PORT"), @"http://127.0.0.1:PORT/e (events[0]) cannot be reached after 3 attempts: Connection refused (os error 111); check the address, the network and that the server is up");
 }
 
 #[tokio::test]
 async fn too_much_is_not_read() {
     let server = Server::start(|_, _| Reply::Answer(200, " ".repeat((16 << 20) + 1))).await;
     let large = refused(source(server.url()), &server).await;
-    insta::assert_snapshot!(large, @"");
+    insta::assert_snapshot!(large, @"http://127.0.0.1:PORT/: it holds more than 16 MiB: give what concerns this plan alone");
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("e.json"), vec![b' '; (16 << 20) + 1]).unwrap();
     let large = read(&[source("e.json")], folder.path()).await.unwrap_err();
@@ -248,5 +269,14 @@ async fn descriptions_that_contradict_themselves_are_refused() {
         assert!(!said.contains(SECRET) && !error.is_outside(), "{said}");
         told += &format!("{error}\n");
     }
-    insta::assert_snapshot!(told, @"");
+    insta::assert_snapshot!(told, @r#"
+events[0]: it names nothing; give a file, or an address as https://promotions.example/events.json
+cannot read /no/such/no-such.json: No such file or directory (os error 2); check that it exists and that this user may read it
+events[0].source: empty host; write it as https://promotions.example/events.json
+events[0].bearer_token: it is for addresses, and "events.json" is a file; write an address as https://promotions.example/events.json
+events[0].bearer_token: bearer_token and username exclude each other: give one
+events[0].password: a password needs a username
+events[0].timeout_s: it must be at least 1
+events[0].ca_file: /no/such/no-such.pem: No such file or directory (os error 2); give the PEM file of the authority that signed the server's certificate
+"#);
 }

