@@ -9,7 +9,7 @@
 use std::{collections::BTreeMap, error::Error, fs, path::Path};
 
 use foremesh_forecast::{
-    ForecastInput, forecast_region,
+    DaysOff, ForecastInput, forecast_region,
     neural::{Forecaster, Layout, contract},
 };
 use foremesh_model::{
@@ -306,6 +306,8 @@ fn forecast(
         horizon_hours: HORIZON as u32,
         donors,
         donor_timezones: BTreeMap::new(),
+        holidays: vec![],
+        donor_holidays: BTreeMap::new(),
         share_uncertainty: None,
         events: vec![],
         seed: 1,
@@ -315,6 +317,7 @@ fn forecast(
         request: &request,
         entries: std::slice::from_ref(&entry),
         forecaster,
+        days_off: &DaysOff::default(),
     })?;
     let demand = forecast
         .demand

@@ -8,7 +8,7 @@
 use std::{collections::BTreeMap, error::Error, fs, path::Path, time::Instant};
 
 use foremesh_forecast::{
-    ForecastInput, forecast_region,
+    DaysOff, ForecastInput, forecast_region,
     neural::{Forecaster, Layout, contract},
 };
 use foremesh_model::{
@@ -77,6 +77,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         horizon_hours,
         donors: BTreeMap::new(),
         donor_timezones: BTreeMap::new(),
+        holidays: vec![],
+        donor_holidays: BTreeMap::new(),
         share_uncertainty: None,
         events: vec![],
         seed: 1,
@@ -89,6 +91,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         forecaster: model
             .as_ref()
             .map(|model| Forecaster::new(model, Layout::HOURLY)),
+        days_off: &DaysOff::default(),
     })?;
     let elapsed = started.elapsed().as_secs_f64();
     println!(

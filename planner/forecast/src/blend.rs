@@ -37,6 +37,8 @@ pub(crate) struct Known<'a> {
     pub values: &'a [f64],
     /// Local hour of the week of each hour of the history, and of at least one after it.
     pub hour_of_week: &'a [u16],
+    /// 1 on days off, from the first hour of the history to the net's horizon after it; empty: none is known.
+    pub day_off: &'a [u8],
 }
 
 /// Calibrated quantiles by hour in requests a second.
@@ -141,7 +143,7 @@ fn parts(
         windows.extend(origins(known).map(|origin| Window {
             history: &history[..origin],
             step_of_week: u32::from(known.hour_of_week[origin]),
-            day_off: &[],
+            day_off: known.day_off,
             event_log_uplift: &[],
             metrics: &[],
             donors: &[],

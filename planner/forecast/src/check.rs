@@ -140,23 +140,24 @@ fn zones(request: &RegionRequest) -> Result<Zones, ForecastError> {
 
 fn check_events(request: &RegionRequest) -> Result<(), ForecastError> {
     for (index, event) in request.events.iter().enumerate() {
-        if event.ends <= event.starts {
-            return Err(ForecastError::EventTimes {
-                index,
-                name: event.name.clone(),
-                starts: event.starts,
-                ends: event.ends,
-            });
-        }
-        if let Some(uplift) = event
-            .uplift
-            .filter(|uplift| !(uplift.is_finite() && *uplift >= 0.0))
-        {
-            return Err(ForecastError::EventUplift {
-                index,
-                name: event.name.clone(),
-                uplift: uplift.to_string(),
-            });
+        let name = event.name.clone();
+        match (event.fault(), event.uplift) {
+            (None, _) => {}
+            (Some(("uplift", _)), Some(uplift)) => {
+                return Err(ForecastError::EventUplift {
+                    index,
+                    name,
+                    uplift: uplift.to_string(),
+                });
+            }
+            (Some(_), _) => {
+                return Err(ForecastError::EventTimes {
+                    index,
+                    name,
+                    starts: event.starts,
+                    ends: event.ends,
+                });
+            }
         }
     }
     Ok(())

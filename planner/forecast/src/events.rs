@@ -181,6 +181,7 @@ mod tests {
             starts: start_of(first_hour),
             ends: start_of(last_hour),
             uplift,
+            known_since: None,
             services: vec![],
             regions: vec![],
         }

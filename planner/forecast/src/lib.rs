@@ -10,6 +10,7 @@ mod combine;
 mod dependence;
 mod error;
 mod events;
+mod holidays;
 mod hourly;
 mod linear;
 mod methods;
@@ -23,6 +24,7 @@ mod series;
 mod source;
 
 pub use error::{ForecastError, MOST_HORIZON_HOURS, MOST_LEAD_DAYS};
+pub use holidays::DaysOff;
 pub use region::{ForecastInput, RegionForecast, forecast_region};
 pub use series::{MethodQuantiles, SeriesForecast, forecast_series};
 

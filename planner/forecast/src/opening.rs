@@ -4,6 +4,7 @@ use jiff::tz::TimeZone;
 
 use crate::{
     blend::within_reach,
+    holidays::DaysOff,
     hourly::{Calendar, same_local_hour},
     neural::{Answer, Donor, Forecaster, NeuralError, Window},
     quantiles::Levels,
@@ -26,6 +27,8 @@ pub(crate) struct Opening<'a> {
     pub donors: Vec<(&'a Source<'a>, &'a TimeZone, f64)>,
     /// The region's clock.
     pub here: &'a TimeZone,
+    /// Public holidays.
+    pub days_off: &'a DaysOff,
     /// The hour (since 1970) from which nothing is known.
     pub as_of: i64,
     /// Standard deviation of the logarithm of how far off the shares may be.
@@ -66,7 +69,7 @@ impl Opening<'_> {
             .map(|(seen, donors)| Window {
                 history: &seen.history,
                 step_of_week: seen.step_of_week,
-                day_off: &[],
+                day_off: &seen.day_off,
                 event_log_uplift: &[],
                 metrics: &[],
                 donors,
@@ -119,6 +122,9 @@ impl Opening<'_> {
                 .copied()
                 .map_or(0, u32::from),
             of_donors: of_donors.collect(),
+            day_off: self
+                .days_off
+                .by_hour(None, self.here, hours.clone(), 0, origin),
         }
     }
 }
@@ -127,6 +133,7 @@ impl Opening<'_> {
 struct Seen {
     history: Vec<f32>,
     step_of_week: u32,
+    day_off: Vec<u8>,
     /// Demand and share of each donor.
     of_donors: Vec<(Vec<f32>, f64)>,
 }

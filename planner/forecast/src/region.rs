@@ -19,6 +19,7 @@ use crate::{
     dependence,
     error::ForecastError,
     events::{self, LogUplift, Occurrences},
+    holidays::DaysOff,
     hourly::{Calendar, hour_of, same_local_hour, start_of},
     neural::Forecaster,
     notes::Notes,
@@ -52,6 +53,8 @@ pub struct ForecastInput<'a> {
     pub entries: &'a [ServiceName],
     /// The net that joins the statistical methods; None: they forecast alone.
     pub forecaster: Option<Forecaster<'a>>,
+    /// Public holidays, which the net looks at.
+    pub days_off: &'a DaysOff,
 }
 
 /// The forecast of a region.
@@ -71,7 +74,11 @@ pub struct RegionForecast {
 /// [`ForecastError`], one variant for each cause.
 pub fn forecast_region(input: &ForecastInput<'_>) -> Result<RegionForecast, ForecastError> {
     let zones = check::check(input)?;
-    let request = input.request;
+    // What was announced later is not looked at.
+    let mut request = input.request.clone();
+    request.events.retain(|event| event.is_known(request.as_of));
+    let request = &request;
+    let input = &ForecastInput { request, ..*input };
     let starts = hour_of(request.go_live);
     let hours: Vec<i64> = (starts..starts + i64::from(request.horizon_hours)).collect();
     let mut entries = input.entries.to_vec();
@@ -87,16 +94,28 @@ pub fn forecast_region(input: &ForecastInput<'_>) -> Result<RegionForecast, Fore
         .map(|source| source.combine(calendars.get(source.region)?, &wanted(source.region)))
         .collect();
     let shapes = Shapes::learn(combined.iter().flatten());
+    let days_off: Vec<Vec<u8>> = sources
+        .iter()
+        .map(|source| {
+            let (region, zone) = (source.region, zones.of(source.region));
+            source.day_off(input.days_off, &request.region, zone, &wanted(region))
+        })
+        .collect();
     let known: Vec<Option<Known<'_>>> = sources
         .iter()
         .zip(&combined)
-        .map(|(source, combined)| {
-            Some(source.known(combined.as_ref()?, calendars.get(source.region)?))
+        .zip(&days_off)
+        .map(|((source, combined), day_off)| {
+            Some(source.known(combined.as_ref()?, calendars.get(source.region)?, day_off))
         })
         .collect();
     let blended = blend::blend(input.forecaster, &shapes, &known)?;
 
     let mut notes = Notes::default();
+    if input.forecaster.is_none() && *input.days_off != DaysOff::default() {
+        let text = "public holidays move nothing without a learned forecaster: give one, or list what a holiday does as an event";
+        notes.add(Severity::Note, "holidays_unused", &request.region, text);
+    }
     let (shown, comparisons) = cold_start::share_spread(&levels(&sources));
     let spread = request.share_uncertainty.unwrap_or(shown);
     let context = Context {
@@ -582,6 +601,7 @@ impl Context<'_> {
                 })
                 .collect(),
             here: &self.zones.here,
+            days_off: self.input.days_off,
             as_of: hour_of(self.input.request.as_of),
             share_spread: self.spread,
         };

@@ -113,6 +113,7 @@ pub fn forecast_series(
                 combined: &read.combined,
                 values: &read.hourly.values,
                 hour_of_week: hours_of_week(&read.calendar, &read.hourly, read.lead + horizon),
+                day_off: &[],
             })
         })
         .collect();

@@ -3,11 +3,13 @@
 use std::ops::Range;
 
 use foremesh_model::{Event, RegionName, Series, ServiceName, Timestamp};
+use jiff::tz::TimeZone;
 
 use crate::{
     blend::Known,
     combine::{self, Combined},
     events,
+    holidays::DaysOff,
     hourly::{Calendar, Hourly},
 };
 
@@ -59,12 +61,32 @@ impl<'a> Source<'a> {
         )
     }
 
+    /// By hour of the history and of what is asked after it: 1 on days off. `here` is the region that is planned.
+    pub fn day_off(
+        &self,
+        days: &DaysOff,
+        here: &RegionName,
+        zone: &TimeZone,
+        wanted: &Range<i64>,
+    ) -> Vec<u8> {
+        let history = self.hourly.first_hour..self.hourly.next_hour();
+        let lead = wanted.start - folded(history.end, wanted.start);
+        let donor = (self.region != here).then_some(self.region);
+        days.by_hour(donor, zone, history, lead.max(0), wanted.start)
+    }
+
     /// What [`Source::combine`] said, with the history that it was said of.
-    pub fn known<'b>(&'b self, combined: &'b Combined, calendar: &'b Calendar) -> Known<'b> {
+    pub fn known<'b>(
+        &'b self,
+        combined: &'b Combined,
+        calendar: &'b Calendar,
+        day_off: &'b [u8],
+    ) -> Known<'b> {
         Known {
             combined,
             values: &self.clean.values,
             hour_of_week: self.hours_of_week(calendar, combined.median.len()),
+            day_off,
         }
     }
 

@@ -5,7 +5,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use foremesh_forecast::{
-    ForecastInput, SeriesForecast, forecast_region, forecast_series,
+    DaysOff, ForecastInput, SeriesForecast, forecast_region, forecast_series,
     neural::{Forecaster, Layout, contract},
 };
 use foremesh_model::{
@@ -212,6 +212,8 @@ fn opening(donors: &[(&str, f64)], share_uncertainty: Option<f64>) -> RegionRequ
             .map(|(region, share)| (RegionName::new(*region).unwrap(), *share))
             .collect(),
         donor_timezones: BTreeMap::new(),
+        holidays: vec![],
+        donor_holidays: BTreeMap::new(),
         share_uncertainty,
         events: vec![],
         seed: 1,
@@ -232,6 +234,7 @@ fn an_opening_region_follows_its_donors_week_at_its_share() {
         request: &opening(&[("old", 0.25)], Some(0.2)),
         entries: std::slice::from_ref(&entry),
         forecaster: Some(Forecaster::new(&model, Layout::HOURLY)),
+        days_off: &DaysOff::default(),
     })
     .unwrap();
     assert!(

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use foremesh_forecast::{ForecastError, ForecastInput, RegionForecast, forecast_region};
+use foremesh_forecast::{DaysOff, ForecastError, ForecastInput, RegionForecast, forecast_region};
 use foremesh_model::{
     Event, History, RegionName, RegionRequest, Series, SeriesKey, ServiceName, Timestamp,
 };
@@ -66,6 +66,8 @@ fn request(name: &str) -> RegionRequest {
         horizon_hours: 72,
         donors: BTreeMap::new(),
         donor_timezones: BTreeMap::new(),
+        holidays: vec![],
+        donor_holidays: BTreeMap::new(),
         share_uncertainty: None,
         events: vec![],
         seed: 1,
@@ -83,6 +85,7 @@ fn forecast(
         request,
         entries: &entries,
         forecaster: None,
+        days_off: &DaysOff::default(),
     })
 }
 
@@ -193,6 +196,7 @@ fn event(name: &str, from: i64, to: i64, uplift: Option<f64>) -> Event {
         starts: hour(from),
         ends: hour(to),
         uplift,
+        known_since: None,
         services: vec![],
         regions: vec![],
     }
@@ -232,6 +236,23 @@ fn events_multiply_and_are_learned() {
     request.events = vec![event("launch", AS_OF_HOUR + 10, AS_OF_HOUR + 20, None)];
     let unknown = forecast(&history, &request, &["shop"]).unwrap();
     assert!(codes(&unknown).contains(&"event_unknown"));
+}
+
+#[test]
+fn an_event_that_was_announced_later_moves_no_byte() {
+    let history = history(vec![("paris", "shop", series(60, 100.0, 0))]);
+    let with = |known_since: Option<i64>| {
+        let mut request = request("paris");
+        request.events = vec![Event {
+            known_since: known_since.map(hour),
+            ..event("sale", AS_OF_HOUR + 10, AS_OF_HOUR + 20, Some(3.0))
+        }];
+        forecast(&history, &request, &["shop"]).unwrap()
+    };
+    let none = forecast(&history, &request("paris"), &["shop"]).unwrap();
+    assert_eq!(with(Some(AS_OF_HOUR + 1)), none);
+    assert_eq!(with(Some(AS_OF_HOUR)), with(None));
+    assert_ne!(with(None), none);
 }
 
 #[test]

@@ -48,7 +48,9 @@ pub use plan::{
 };
 pub use quantise::{quantise, quantise_up};
 pub use reason::{Executor, Reason};
-pub use request::{PolicyKind, ProfileRequest, Prometheus, RegionRequest, SourceRequest};
+pub use request::{
+    EventSource, PolicyKind, ProfileRequest, Prometheus, RegionRequest, SourceRequest,
+};
 pub use schedule::{Schedule, ScheduleError, ScheduleStep};
 pub use settings::{
     CallerLimits, ConnectionSettings, EdgeSettings, EntrySettings, LoadBalancing, LocalityWeight,

@@ -19,6 +19,9 @@ pub struct SourceRequest {
     pub prometheus: Option<Prometheus>,
     /// Files or folders with Kubernetes manifests, traces (Zipkin v2, OTLP or Jaeger JSON) or a graph file; all are merged.
     pub graph: Vec<String>,
+    /// Where further events are listed, beside those of the request. All are read; of two with one name and start the request's own counts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<EventSource>,
     /// Catalogue file (YAML) with the capacity and cost of services.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub catalogue: Option<String>,
@@ -69,16 +72,60 @@ pub struct Prometheus {
     pub timeout_s: Option<u32>,
 }
 
+/// A list of events: JSON, each entry with the fields of an event.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EventSource {
+    /// A file, or an address such as `https://promotions.example/events.json`.
+    pub source: String,
+    /// Bearer token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bearer_token: Option<String>,
+    /// User name for basic authentication.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// Password for basic authentication.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
+    /// PEM file of the authority that signed the server's certificate, where the system does not know it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<String>,
+    /// Seconds that the request may take. Default 30.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_s: Option<u32>,
+}
+
+fn hidden(secret: &Option<String>) -> Option<&'static str> {
+    secret.as_ref().map(|_| "(hidden)")
+}
+
+fn without_user(address: &str) -> String {
+    match address.split_once('@') {
+        Some((_, host)) => format!("(hidden)@{host}"),
+        None => address.into(),
+    }
+}
+
+/// Without the secrets, as [`Prometheus`]. What follows a `?` may be one.
+impl std::fmt::Debug for EventSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let source = without_user(&self.source);
+        f.debug_struct("EventSource")
+            .field("source", &source.split('?').next().unwrap_or_default())
+            .field("bearer_token", &hidden(&self.bearer_token))
+            .field("username", &hidden(&self.username))
+            .field("password", &hidden(&self.password))
+            .field("ca_file", &self.ca_file)
+            .field("timeout_s", &self.timeout_s)
+            .finish()
+    }
+}
+
 /// Without the secrets: what is logged must not hold them. An address may hold user and password.
 impl std::fmt::Debug for Prometheus {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let hidden = |secret: &Option<String>| secret.as_ref().map(|_| "(hidden)");
-        let address = match self.url.split_once('@') {
-            Some((_, host)) => format!("(hidden)@{host}"),
-            None => self.url.clone(),
-        };
         f.debug_struct("Prometheus")
-            .field("url", &address)
+            .field("url", &without_user(&self.url))
             .field("query", &self.query)
             .field("region_label", &self.region_label)
             .field("service_label", &self.service_label)
@@ -116,6 +163,12 @@ pub struct RegionRequest {
     /// Time zones of donors where they differ from this region's, by region.
     #[serde(default)]
     pub donor_timezones: BTreeMap<RegionName, String>,
+    /// Public holidays of the region: iCalendar files (.ics) or addresses of such. Each whole day in them is a day off.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holidays: Vec<String>,
+    /// Public holidays of donors where they differ from this region's, by region; an empty list: a donor without any.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub donor_holidays: BTreeMap<RegionName, Vec<String>>,
     /// How far off the donors' shares may be, as the standard deviation of their logarithm: 0.1 says that two times in three they are
     /// within 10%. Default: what regions show among each other, and 0.3 where nothing shows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -190,5 +243,14 @@ mod tests {
         };
         let logged = format!("{prometheus:?}");
         assert!(!logged.contains("hush") && logged.contains("prometheus.example"));
+        let events = EventSource {
+            source: "https://reader:hush@events.example/list?key=hush".into(),
+            bearer_token: Some("hush".into()),
+            username: Some("hush".into()),
+            password: Some("hush".into()),
+            ..EventSource::default()
+        };
+        let logged = format!("{events:?}");
+        assert!(!logged.contains("hush") && logged.contains("events.example/list"));
     }
 }

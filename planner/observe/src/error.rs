@@ -298,6 +298,86 @@ pub enum ObserveError {
         /// What is wrong and how to mend it.
         cause: String,
     },
+    /// The description of a list of events or a calendar cannot be used.
+    #[error("{field}: {cause}")]
+    FeedRequest {
+        /// The field, for example `events[0].bearer_token`.
+        field: String,
+        /// What is wrong and how to mend it.
+        cause: String,
+    },
+    /// The server of a list of events or a calendar cannot be reached.
+    #[error(
+        "{address} ({field}) cannot be reached after {attempts} attempts: {cause}; check the address, the network and that the server is up"
+    )]
+    FeedUnreachable {
+        /// The field that names it.
+        field: String,
+        /// Scheme, host, port and path.
+        address: String,
+        /// How often it was tried.
+        attempts: u32,
+        /// What the system says.
+        cause: String,
+    },
+    /// The server of a list of events or a calendar answers too slowly.
+    #[error(
+        "{address} ({field}) did not answer within {timeout_s} s, {attempts} times; look at the server, or give a file"
+    )]
+    FeedSlow {
+        /// The field that names it.
+        field: String,
+        /// Scheme, host, port and path.
+        address: String,
+        /// Seconds for one request.
+        timeout_s: u32,
+        /// How often it was tried.
+        attempts: u32,
+    },
+    /// The server of a list of events or a calendar refuses.
+    #[error("{address} ({field}) answers {status}: {cause}")]
+    FeedRefused {
+        /// The field that names it.
+        field: String,
+        /// Scheme, host, port and path.
+        address: String,
+        /// The HTTP status.
+        status: u16,
+        /// How to mend it.
+        cause: &'static str,
+    },
+    /// A list of events or a calendar that is no such thing.
+    #[error("{source_name}: {cause}")]
+    FeedFormat {
+        /// The file or address.
+        source_name: String,
+        /// What is wrong and how to mend it.
+        cause: String,
+    },
+    /// An entry of a list of events that cannot be used.
+    #[error("{source_name}, entry {index}{name}: {field}{cause}")]
+    EventEntry {
+        /// The file or address.
+        source_name: String,
+        /// Its place in the list, from 0.
+        index: usize,
+        /// Its name in quotes and brackets, where it has one.
+        name: String,
+        /// The field and a blank, where one is known.
+        field: String,
+        /// What is wrong and how to mend it.
+        cause: String,
+    },
+    /// An entry of a calendar that cannot be used.
+    #[error("{source_name}, entry {name:?}: {cause}")]
+    CalendarEntry {
+        /// The file or address.
+        source_name: String,
+        /// Its summary.
+        name: String,
+        /// What is wrong and how to mend it.
+        cause: String,
+    },
 }
 
 impl ObserveError {
@@ -306,8 +386,12 @@ impl ObserveError {
         match self {
             Self::PrometheusUnreachable { .. }
             | Self::PrometheusSlow { .. }
+            | Self::FeedUnreachable { .. }
+            | Self::FeedSlow { .. }
             | Self::PrometheusAnswer { .. } => true,
-            Self::PrometheusRefused { status, .. } => *status >= 500 || *status == 429,
+            Self::PrometheusRefused { status, .. } | Self::FeedRefused { status, .. } => {
+                *status >= 500 || *status == 429
+            }
             _ => false,
         }
     }

@@ -6,9 +6,13 @@
 
 mod catalogue;
 mod error;
+mod events;
+mod feed;
 mod files;
 pub mod graph;
 pub mod history;
+mod holidays;
+mod http;
 mod limits;
 mod manifests;
 mod measures;
@@ -20,8 +24,10 @@ mod yaml;
 
 pub use catalogue::{parse_catalogue, read_catalogue, with_catalogue};
 pub use error::ObserveError;
+pub use events::{parse_events, read_events};
 pub use graph::read_graph;
 pub use history::read_history;
+pub use holidays::{parse_holidays, read_holidays};
 pub use limits::{
     ExistingLimit, ExistingLimits, LimitField, LimitUnit, LimitValue, ScalingWindow, parse_limits,
     read_limits,

@@ -11,6 +11,7 @@ mod error;
 mod explain;
 mod folder;
 mod hindcast;
+mod holidays;
 mod inference;
 mod options;
 mod plan;
@@ -43,6 +44,7 @@ pub use hindcast::{
     Contestant, DonorsFrom, ForecastCheck, HardHour, Hindcast, HindcastError, HindcastRequest,
     HindcastRow, hindcast,
 };
+pub use holidays::days_off;
 pub use inference::{Models, inference, runtime_report};
 pub use options::{RequestOption, request_options};
 pub use plan::{compute_profile, entries, forecast_history, plan, predict_region, read_plan};

@@ -6,11 +6,11 @@ use std::{
 };
 
 use foremesh_forecast::{
-    ForecastInput, RegionForecast, SeriesForecast, forecast_region, forecast_series,
+    DaysOff, ForecastInput, RegionForecast, SeriesForecast, forecast_region, forecast_series,
 };
 use foremesh_model::{
-    Demand, History, PLAN_FORMAT_VERSION, PlanIdentity, PolicyKind, ProfileRequest, RegionPlan,
-    RegionRequest, SeriesKey, ServiceGraph, ServiceName, Timestamp, Warning,
+    Demand, Event, History, PLAN_FORMAT_VERSION, PlanIdentity, PolicyKind, ProfileRequest,
+    RegionPlan, RegionRequest, SeriesKey, ServiceGraph, ServiceName, Timestamp, Warning,
 };
 use foremesh_observe::Observed;
 use foremesh_policy::PolicyInput;
@@ -18,7 +18,7 @@ use foremesh_policy::PolicyInput;
 use foremesh_render::Target;
 
 use crate::{
-    Models, PipelineError, PlanRequest, Sources, clashes::clashes, request::check_profile,
+    Models, PipelineError, PlanRequest, Sources, clashes::clashes, days_off, request::check_profile,
 };
 
 /// The services where requests enter: those that the graph marks, else those with telemetry in the region or its donors
@@ -53,22 +53,42 @@ pub fn entries(
     }
 }
 
-/// Forecasts the demand of a region.
+/// Forecasts the demand of a region, with the events of the sources beside the request's own: of two with one name and start the request's
+/// counts. `days_off` are the region's public holidays, see [`crate::days_off`].
 ///
 /// # Errors
 /// [`PipelineError::Forecast`] when the history does not allow it, [`PipelineError::Inference`] for a model that cannot be had.
 pub fn predict_region(
     sources: &Sources,
     request: &RegionRequest,
+    days_off: &Observed<DaysOff>,
 ) -> Result<RegionForecast, PipelineError> {
     let history = sources.history.until(request.as_of);
     let entries = entries(&history, &sources.graph, request);
-    Ok(forecast_region(&ForecastInput {
+    let request = RegionRequest {
+        events: joined(&request.events, &sources.events),
+        ..request.clone()
+    };
+    let mut forecast = forecast_region(&ForecastInput {
         history: &history,
-        request,
+        request: &request,
         entries: &entries,
         forecaster: sources.models.forecaster()?,
-    })?)
+        days_off: &days_off.value,
+    })?;
+    forecast.warnings.extend(days_off.warnings.iter().cloned());
+    forecast.warnings = in_order(forecast.warnings);
+    Ok(forecast)
+}
+
+/// A request's own events, then those of the sources that it does not name itself.
+fn joined(own: &[Event], listed: &[Event]) -> Vec<Event> {
+    let is_own = |event: &&Event| {
+        own.iter()
+            .any(|o| (&o.name, o.starts) == (&event.name, event.starts))
+    };
+    let others = listed.iter().filter(|event| !is_own(event));
+    own.iter().chain(others).cloned().collect()
 }
 
 /// Forecasts every series of a history file, each from its own end or all from `as_of`.
@@ -139,7 +159,8 @@ pub fn compute_profile(
 pub async fn plan(request: &PlanRequest, base: &Path) -> Result<RegionPlan, PipelineError> {
     let region = &request.predictive_region;
     let sources = Sources::load(&request.provider, region.as_of, base).await?;
-    let forecast = predict_region(&sources, region)?;
+    let days_off = days_off(region, base).await?;
+    let forecast = predict_region(&sources, region, &days_off)?;
     let mut plan = compute_profile(&sources.graph, &forecast.demand, &request.mesh_profile)?;
     plan.warnings.extend(sources.warnings);
     plan.warnings.extend(forecast.warnings);
@@ -178,4 +199,29 @@ fn in_order(mut warnings: Vec<Warning>) -> Vec<Warning> {
     warnings.sort();
     warnings.dedup();
     warnings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_requests_own_events_come_before_listed_ones() {
+        let event = |name: &str, starts: &str, uplift: f64| -> Event {
+            serde_json::from_value(serde_json::json!({
+                "name": name, "starts": starts, "ends": "2026-12-31T00:00:00Z", "uplift": uplift
+            }))
+            .unwrap()
+        };
+        let (first, second) = ("2026-11-27T00:00:00Z", "2026-11-28T00:00:00Z");
+        let own = [event("sale", first, 1.5)];
+        let listed = [
+            event("sale", "2026-11-27T01:00:00+01:00", 9.0),
+            event("sale", second, 2.0),
+            event("launch", first, 3.0),
+        ];
+        let uplifts: Vec<Option<f64>> = joined(&own, &listed).iter().map(|e| e.uplift).collect();
+        assert_eq!(uplifts, [Some(1.5), Some(2.0), Some(3.0)]);
+        assert_eq!(joined(&own, &[]), own);
+    }
 }

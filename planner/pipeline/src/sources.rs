@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, path::Path};
 
 use foremesh_model::{
-    Catalogue, History, METRIC_REQUESTS_PER_SECOND, RegionName, Service, ServiceGraph, Severity,
-    SourceRequest, Timestamp, Warning,
+    Catalogue, Event, History, METRIC_REQUESTS_PER_SECOND, RegionName, Service, ServiceGraph,
+    Severity, SourceRequest, Timestamp, Warning,
 };
 use foremesh_observe as observe;
 
@@ -19,6 +19,8 @@ pub struct Sources {
     pub graph: ServiceGraph,
     /// The texts of the manifests among the sources of the graph, by path: what is rendered is held against them.
     pub manifests: BTreeMap<String, String>,
+    /// Events that files or servers list, as they had been announced at that instant.
+    pub events: Vec<Event>,
     /// The learned models that plans are computed with.
     pub models: Models,
     /// What to know about both: gaps, parts that could not be read, what was assumed.
@@ -79,6 +81,8 @@ impl Sources {
         if graph.is_empty() {
             return Err(PipelineError::NoServices);
         }
+        let mut events = observe::read_events(&request.events, as_of, base).await?;
+        warnings.append(&mut events.warnings);
         let source = request.history.as_deref().unwrap_or("prometheus");
         let mut measured = observe::with_history(&graph, &history, source)?;
         warnings.append(&mut measured.warnings);
@@ -87,6 +91,7 @@ impl Sources {
             history,
             graph,
             manifests: Self::manifests(request, base),
+            events: events.value,
             models: Models::of(&request.inference, base),
             warnings,
         })

@@ -1,7 +1,9 @@
 //! `foremesh_predictive_region`: the demand that a region will see, as quantiles by entry service and hour.
 
+use std::path::Path;
+
 use foremesh_model::{RegionRequest, Warning};
-use foremesh_pipeline::{condense, demand_summary, predict_region};
+use foremesh_pipeline::{condense, days_off, demand_summary, predict_region};
 use tfplugin::{
     Attribute, DataReadRequest, DataReadResponse, DataSource, Diagnostics, Schema, Type, Value,
     async_trait,
@@ -53,8 +55,11 @@ impl DataSource<Context> for PredictiveRegion {
             .sources(asked.as_of)
             .await
             .map_err(|e| diagnostics::error(&e))?;
+        let days_off = days_off(&asked, Path::new(""))
+            .await
+            .map_err(|e| diagnostics::error(&e))?;
         let (forecast, warnings) = compute(move || {
-            let forecast = predict_region(&sources, &asked)?;
+            let forecast = predict_region(&sources, &asked, &days_off)?;
             let mut warnings = [sources.warnings.clone(), forecast.warnings.clone()].concat();
             warnings.sort();
             Ok((forecast, condense(&warnings)))

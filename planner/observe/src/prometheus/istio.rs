@@ -10,16 +10,14 @@ use foremesh_model::{
     Prometheus, Protocol, ServiceGraph, ServiceName, SourceKind, Timestamp, Warning,
 };
 
-use super::{
-    answer::AnsweredSeries,
-    client::{Client, Patience},
-};
+use super::{answer::AnsweredSeries, client::Client};
 use crate::{
     ObserveError, Observed,
     graph::{
         facts::{Fragment, foreign_name},
         read_with_metrics,
     },
+    http::Patience,
     observed::{count, note},
     traces::rounded,
 };

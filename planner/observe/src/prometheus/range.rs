@@ -12,12 +12,13 @@ use foremesh_model::{
 
 use super::{
     answer::{Answer, parse, shortened},
-    client::{Client, Patience},
+    client::Client,
 };
 use crate::{
     ObserveError, Observed,
     graph::facts::foreign_name,
     history::gaps,
+    http::Patience,
     observed::{caution, count, note},
 };
 

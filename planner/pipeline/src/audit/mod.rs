@@ -13,11 +13,12 @@ mod yardstick;
 
 use std::path::{Path, PathBuf};
 
+use foremesh_forecast::DaysOff;
 use foremesh_model::{
     GraphError, History, ProfileRequest, RegionName, RegionRequest, ServiceGraph, ServiceName,
     Severity, SourceRequest, Timestamp, Warning,
 };
-use foremesh_observe::{ExistingLimit, read_limits};
+use foremesh_observe::{ExistingLimit, Observed, read_limits};
 use serde::Serialize;
 
 use crate::{PipelineError, Sources, compute_profile, predict_region};
@@ -184,10 +185,13 @@ pub async fn audit(request: &AuditRequest, base: &Path) -> Result<Audit, Pipelin
             horizon_hours: request.horizon_hours,
             donors: Default::default(),
             donor_timezones: Default::default(),
+            holidays: Vec::new(),
+            donor_holidays: Default::default(),
             share_uncertainty: None,
             events: Vec::new(),
             seed: 1,
         },
+        &Observed::clean(DaysOff::default()),
     )?;
     let profile = ProfileRequest::default();
     let plan = compute_profile(&sources.graph, &forecast.demand, &profile)?;

@@ -27,7 +27,7 @@ pub use error::HindcastError;
 
 use crate::{
     PipelineError, PlanRequest, Sources, audit::scale::Scale, compute_profile, day::check_minutes,
-    predict_region, simulate::is_planned, windows::DayReport,
+    days_off, predict_region, simulate::is_planned, windows::DayReport,
 };
 use contest::Contest;
 use replay::{Launch, Replay};
@@ -205,7 +205,8 @@ pub async fn hindcast(
     let sources =
         Sources::load_without(&asked.provider, as_of, base, Some(&request.region)).await?;
     let region_request = region_request(asked, request, &launch, as_of, &donors);
-    let forecast = predict_region(&sources, &region_request)?;
+    let days_off = days_off(&region_request, base).await?;
+    let forecast = predict_region(&sources, &region_request, &days_off)?;
     let mut profile = asked.mesh_profile.clone();
     profile.policy = request.policy.unwrap_or(profile.policy);
     let plan = compute_profile(&sources.graph, &forecast.demand, &profile)?;
@@ -333,6 +334,11 @@ fn region_request(
         .unwrap_or_else(|| here.timezone.clone());
     let mut donor_timezones = here.donor_timezones.clone();
     donor_timezones.remove(&request.region);
+    let mut donor_holidays = here.donor_holidays.clone();
+    let as_donor = donor_holidays.remove(&request.region);
+    let holidays = as_donor
+        .filter(|_| here.region != request.region)
+        .unwrap_or_else(|| here.holidays.clone());
     RegionRequest {
         region: request.region.clone(),
         timezone,
@@ -341,6 +347,8 @@ fn region_request(
         horizon_hours: launch.hours,
         donors: donors.shares.clone(),
         donor_timezones,
+        holidays,
+        donor_holidays,
         share_uncertainty: donors.uncertainty,
         events: here.events.clone(),
         seed: request.seed.unwrap_or(here.seed),

@@ -1,16 +1,22 @@
 //! History and graph from a server, sound and unsound: what is asked, what is made of the answers, and what an error says.
 
+mod answers;
 mod graphs;
 mod secrets;
-mod server;
 
 use std::{fmt::Write, path::Path, time::Duration};
 
 use foremesh_model::{History, Prometheus, SeriesKey, Timestamp, Warning};
 
-use super::{client::Patience, parse_prometheus_answer, range::query_with};
-use crate::{ObserveError, Observed};
-use server::{Asked, Reply, Server, Told, failure, matrix, success};
+use super::{parse_prometheus_answer, range::query_with};
+use crate::{
+    ObserveError, Observed,
+    http::{
+        Patience,
+        server::{Asked, Reply, Server},
+    },
+};
+use answers::{Told, failure, matrix, success};
 
 const AS_OF: &str = "2026-11-20T00:00:00Z";
 const CART: &[(&str, &str)] = &[("region", "eu"), ("service", "shop/cart")];
