@@ -4,6 +4,7 @@ mod average;
 mod checkpoint;
 mod curve;
 mod export;
+mod finetune;
 mod import;
 mod loss;
 mod model;
@@ -13,6 +14,7 @@ mod train;
 
 pub use curve::draw;
 pub use export::export;
+pub use finetune::{Comparison, SeriesScore, Tuned, Tuning, finetune, tuned_name};
 pub use foremesh_forecast::neural::Layout;
 pub use import::{Imported, import};
 pub use model::{Inputs, Mixer, Size};
