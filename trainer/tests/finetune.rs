@@ -168,7 +168,7 @@ fn nothing_of_the_tail_reaches_the_candidate() {
         let series: Vec<(&str, Vec<f64>)> = (0..)
             .zip(regions)
             .map(|(seed, region)| {
-                let mut values = daily(hours, seed);
+                let mut values = every_nine_hours(hours, seed);
                 for value in &mut values[56 * 24..] {
                     *value *= change;
                 }

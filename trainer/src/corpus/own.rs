@@ -301,8 +301,8 @@ mod tests {
         assert_eq!(own.days(own.spans[0], own.spans[1]), 80.0);
         let east = &own.series[0];
         assert_eq!((east.tail_from, east.trains_until), (80 * day, 64 * day));
-        // 14 November 2023, a Tuesday.
-        assert_eq!(east.track.first_step_of_week, 24);
+        // 15 November 2023, a Wednesday.
+        assert_eq!(east.track.first_step_of_week, 48);
         assert_eq!(east.track.donors.len(), 1);
         assert_eq!(east.track.donors[0].len(), 100 * day);
         assert!((east.track.donors[0][30] / east.track.demand[30] - 3.0).abs() < 1e-4);
