@@ -38,11 +38,12 @@ fn history(days: u64) -> String {
         .parse::<foremesh_model::Timestamp>()
         .unwrap();
     for hour in 0..days * 24 {
-        let at = foremesh_model::Timestamp::from_second(begin.as_second() + 3600 * hour as i64);
+        let at =
+            foremesh_model::Timestamp::from_second(begin.as_second() + 3600 * hour as i64).unwrap();
         for (region, late) in [("east", 0), ("west", 4)] {
             let jump = if (hour + late) % 9 < 2 { 200 } else { 0 };
             let rate = 60 + jump + hour * 7919 % 13;
-            writeln!(text, "{},{region},shop,{rate}", at.unwrap()).unwrap();
+            writeln!(text, "{},{region},shop,{rate}", at).unwrap();
         }
     }
     text

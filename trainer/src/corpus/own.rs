@@ -111,40 +111,43 @@ pub fn split(history: &History, step_s: u32) -> Result<OwnHistory, TrainError> {
             (Err(cause), _) => left_out.push(format!("{name}: {cause}")),
         }
     }
-    let begin = read.iter().map(|(_, steps)| steps.first).min();
-    let end = read.iter().map(|(_, steps)| end_of(steps)).max();
-    let (Some(begin), Some(end)) = (begin, end) else {
-        return Err(TrainError::NoSeries { step_s, left_out });
-    };
     let a_day = i64::from(DAY_S / step_s.max(1));
     let (of_hours, of_minutes) = LEAST_TAIL_DAYS;
     let test_days = if step_s < 3600 { of_minutes } else { of_hours };
     let least = i64::from(test_days) * a_day;
-    if end - begin < LEAST_TAILS * least {
-        return Err(TrainError::HistoryTooShort {
-            days: (end - begin) as f64 / a_day as f64,
-            least_days: LEAST_TAILS as f64 * f64::from(test_days),
-            test_days: f64::from(test_days),
-        });
-    }
-    let tail = end - ((end - begin) / TAIL).max(least);
-    let validation = tail - ((tail - begin) / VALIDATION).max(least / 2);
-
-    read.retain(|(key, steps)| {
-        let enough = known(steps, i64::MIN..validation) >= LEAST_DAYS * a_day;
-        if !enough {
-            let name = name(key);
-            left_out.push(format!(
-                "{name} has less than {LEAST_DAYS} days to learn from"
-            ));
+    // A series that is left out says nothing of when the history begins and ends.
+    let [begin, validation, tail, end] = loop {
+        let begin = read.iter().map(|(_, steps)| steps.first).min();
+        let end = read.iter().map(|(_, steps)| end_of(steps)).max();
+        let (Some(begin), Some(end)) = (begin, end) else {
+            return Err(TrainError::NoSeries { step_s, left_out });
+        };
+        if end - begin < LEAST_TAILS * least {
+            return Err(TrainError::HistoryTooShort {
+                days: (end - begin) as f64 / a_day as f64,
+                least_days: LEAST_TAILS as f64 * f64::from(test_days),
+                test_days: f64::from(test_days),
+            });
         }
-        enough
-    });
+        let tail = end - ((end - begin) / TAIL).max(least);
+        let validation = tail - ((tail - begin) / VALIDATION).max(least / 2);
+        let before = read.len();
+        read.retain(|(key, steps)| {
+            let enough = known(steps, i64::MIN..validation) >= LEAST_DAYS * a_day;
+            if !enough {
+                let name = name(key);
+                left_out.push(format!(
+                    "{name} has less than {LEAST_DAYS} days to learn from"
+                ));
+            }
+            enough
+        });
+        if read.len() == before {
+            break [begin, validation, tail, end];
+        }
+    };
     let series = together(&read, step_s, [validation, tail, end]);
     let spans = [begin, tail, end];
-    if series.is_empty() {
-        return Err(TrainError::NoSeries { step_s, left_out });
-    }
     if !series.iter().any(|series| series.tests) {
         let days = (end - tail) as f64 / a_day as f64;
         return Err(TrainError::NothingToTest { days, left_out });
@@ -314,6 +317,16 @@ mod tests {
             (80 * day, 64 * day)
         );
         assert_eq!(real.track.donors[0].len(), 80 * day);
+        // A region that opened yesterday does not move the tail of the others.
+        let mut later = history.clone();
+        let late = self::history(&[("new", "shop", 3600, waves(30 * day, 1.0))]);
+        for (key, mut series) in late.series {
+            series.start = Timestamp::from_second(1_700_006_400 + 99 * 86_400).unwrap();
+            later.series.insert(key, series);
+        }
+        let later = split(&later, 3600).unwrap();
+        assert_eq!(later.spans, own.spans);
+        assert_eq!(later.series.len(), 3);
         // Half of the tail is there.
         assert!(own.series.iter().all(|series| series.tests));
     }
