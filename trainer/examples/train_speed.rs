@@ -8,7 +8,7 @@ use burn::tensor::Device;
 use foremesh_forecast::neural::Layout;
 use foremesh_trainer::{
     corpus,
-    forecaster::{Diet, Job, Recipe, Source, checkpoint_folder, train},
+    forecaster::{Diet, Job, Point, Recipe, Source, checkpoint_folder, train},
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -43,6 +43,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         recipe,
         source: &source,
         validation: [&synthetic, &held_back],
+        start: None,
+        judge: Point::validation,
         folder: folder.map(|folder| checkpoint_folder(Path::new(folder), "forecaster")),
         time: None,
         device: Device::flex(),

@@ -37,6 +37,8 @@ fn trained(folder: &Path, recipe: Recipe, time: Option<Duration>) -> Result<Trai
         recipe,
         source: &source,
         validation: [&synthetic, &Samples::default()],
+        start: None,
+        judge: Point::validation,
         folder: Some(folder.to_owned()),
         time,
         device: Device::flex(),

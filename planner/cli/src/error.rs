@@ -19,7 +19,7 @@ impl CliError {
     pub fn is_outside(&self) -> bool {
         match self {
             Self::Pipeline(error) => error.is_outside(),
-            Self::Train(_) => false,
+            Self::Train(error) => matches!(error, TrainError::Write { .. }),
         }
     }
 }

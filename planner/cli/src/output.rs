@@ -26,7 +26,7 @@ pub enum Outcome {
     Done,
     /// The input is wrong.
     WrongInput,
-    /// The plan breaks its objective, or the lint found errors.
+    /// The plan breaks its objective, the lint found errors, or a fine-tuned model is no better.
     Broken,
     /// An outside system failed.
     OutsideFailed,

@@ -28,6 +28,7 @@
 
 mod builder;
 mod check;
+mod constants;
 mod contract;
 mod discovery;
 mod error;
@@ -41,6 +42,7 @@ mod tensor;
 
 pub use builder::{Attribute, BuildError, GraphBuilder, IR_VERSION, OPSET, Value};
 pub use check::{MOST_MODEL_BYTES, ModelFile, check};
+pub use constants::constants;
 pub use contract::{
     Contract, Dimension, KEY_CONTRACT, KEY_CONTRACT_VERSION, KEY_GRAPH_SHA256, Port,
 };

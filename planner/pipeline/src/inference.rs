@@ -15,6 +15,11 @@ const FORECASTER_NAME: &str = "the forecaster inside the program";
 /// The word for statistical methods alone.
 const NONE: &str = "none";
 
+/// The forecaster that is inside the program: what errors call it, and its file's bytes.
+pub fn shipped_forecaster() -> (&'static str, &'static [u8]) {
+    (FORECASTER_NAME, FORECASTER)
+}
+
 /// What models are loaded with. Nothing is looked for and nothing loaded before the first model.
 pub fn inference(settings: &InferenceSettings) -> Inference {
     Inference::discover(settings, Surroundings::of_process())

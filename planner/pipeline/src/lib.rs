@@ -33,10 +33,10 @@ pub use error::PipelineError;
 pub use explain::{ExplainedValue, Explanation, explain};
 pub use folder::{FileHashes, Folder, FolderError, OWNED_FILE, hash_files};
 pub use foremesh_forecast::SeriesForecast;
-pub use foremesh_observe::Observed;
+pub use foremesh_observe::{Observed, read_history};
 pub use foremesh_onnx::{
     CandidateReport, ChoiceReport, DeviceReport, EmbeddedReport, LibraryReport, RuntimeIdentity,
-    RuntimeReport,
+    RuntimeReport, read_model,
 };
 pub use foremesh_render::{Autoscaler, Finding, RenderError, RenderOptions, Target};
 pub use foremesh_simulate::{Estimate, Progress, Report};
@@ -45,7 +45,7 @@ pub use hindcast::{
     HindcastRow, hindcast,
 };
 pub use holidays::days_off;
-pub use inference::{Models, inference, runtime_report};
+pub use inference::{Models, inference, runtime_report, shipped_forecaster};
 pub use options::{RequestOption, request_options};
 pub use plan::{compute_profile, entries, forecast_history, plan, predict_region, read_plan};
 pub use request::{PlanRequest, RequestFormat};

@@ -6,6 +6,7 @@
 mod bench;
 mod error;
 mod files;
+pub mod own;
 mod read;
 mod siblings;
 mod steps;

@@ -231,10 +231,15 @@ fn is_sparse(source: &Source) -> bool {
     (busy as f64) < SPARSE * values.len() as f64
 }
 
+/// The step of the week, Monday 00:00 being 0, of a second since 1970 on the local clock.
+pub(super) fn step_of_week(local_s: i64, step_s: u32) -> u32 {
+    let of_week = (local_s + FIRST_WEEKDAY * DAY_S).rem_euclid(7 * DAY_S);
+    u32::try_from(of_week / i64::from(step_s.max(1))).unwrap_or(0)
+}
+
 fn track(source: &Source, cluster: String, donors: Vec<Vec<f32>>, step_s: u32) -> Track {
     let step = i64::from(step_s.max(1));
     let local_s = source.steps.first * step + source.local_s;
-    let of_week = (local_s + FIRST_WEEKDAY * DAY_S).rem_euclid(7 * DAY_S) / step;
     let count = source.steps.values.len();
     let day_off = (0..count as i64)
         .map(|place| {
@@ -246,7 +251,7 @@ fn track(source: &Source, cluster: String, donors: Vec<Vec<f32>>, step_s: u32) -
         family: source.name.clone(),
         cluster,
         step_s,
-        first_step_of_week: u32::try_from(of_week).unwrap_or(0),
+        first_step_of_week: step_of_week(local_s, step_s),
         calendar_known: source.calendar_known,
         demand: source.steps.values.clone(),
         day_off,

@@ -4,6 +4,8 @@ mod average;
 mod checkpoint;
 mod curve;
 mod export;
+mod finetune;
+mod import;
 mod loss;
 mod model;
 mod run;
@@ -12,7 +14,9 @@ mod train;
 
 pub use curve::draw;
 pub use export::export;
+pub use finetune::{Comparison, SeriesScore, Tuned, Tuning, finetune, tuned_name};
 pub use foremesh_forecast::neural::Layout;
+pub use import::{Imported, import};
 pub use model::{Inputs, Mixer, Size};
 pub use run::{Options, Report, model_name, run};
 pub use sample::{Diet, Samples, Source};

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use super::{
     curve::draw,
     export::export,
-    sample::{Diet, Source},
+    sample::{Diet, Samples, Source},
     train::{Ended, Job, Point, Recipe, Trained, checkpoint_folder, train},
 };
 use crate::{TrainError, corpus};
@@ -88,7 +88,7 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(&Point, u64)) -> Result<R
         None => Vec::new(),
     };
     let source = Source::new(*layout, &real, *diet, recipe.seed);
-    let synthetic = Source::new(*layout, &[], *diet, HELD_BACK_SEED).samples(0, HELD_BACK);
+    let synthetic = held_back_synthetic(*layout);
     let held_back = source.held_back(&real);
     let name = model_name(*layout);
     let trained = train(Job {
@@ -96,6 +96,8 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(&Point, u64)) -> Result<R
         recipe: recipe.clone(),
         source: &source,
         validation: [&synthetic, &held_back],
+        start: None,
+        judge: Point::validation,
         folder: Some(checkpoint_folder(&options.output, name)),
         time: options.time,
         device: options.device.clone(),
@@ -130,7 +132,12 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(&Point, u64)) -> Result<R
     })
 }
 
-fn write(path: &Path, content: &[u8]) -> Result<(), TrainError> {
+/// The synthetic windows that no training sees.
+pub(super) fn held_back_synthetic(layout: Layout) -> Samples {
+    Source::new(layout, &[], Diet::default(), HELD_BACK_SEED).samples(0, HELD_BACK)
+}
+
+pub(super) fn write(path: &Path, content: &[u8]) -> Result<(), TrainError> {
     let said = |cause: std::io::Error| TrainError::Write {
         path: path.to_owned(),
         cause: cause.to_string(),
@@ -151,10 +158,7 @@ fn told(loss: Option<f64>) -> String {
 fn card(options: &Options, trained: &Trained, best: Point, file: &[u8], series: usize) -> String {
     let Options { layout, recipe, .. } = options;
     let name = model_name(layout.to_owned());
-    let hash: String = Sha256::digest(file)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let hash = sha256(file);
     let days = |steps: usize| steps as f64 * f64::from(layout.step_s) / 86_400.0;
     let mut card = format!(
         "# {name}\n\nA forecaster of requests a second in steps of {} s: sees {:.0} days of a series, its donors, known events, holidays and \
@@ -215,15 +219,31 @@ fn card(options: &Options, trained: &Trained, best: Point, file: &[u8], series: 
             ),
         ),
     ];
-    card += "| | |\n|---|---|\n";
+    card += &facts(&rows);
+    card + &curve_table(name, &trained.curve)
+}
+
+/// SHA-256 in hexadecimal digits.
+pub(super) fn sha256(file: &[u8]) -> String {
+    let hash = Sha256::digest(file);
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A table of facts.
+pub(super) fn facts(rows: &[(&str, String)]) -> String {
+    let mut table = String::from("| | |\n|---|---|\n");
     for (what, value) in rows {
-        let _ = writeln!(card, "| {what} | {value} |");
+        let _ = writeln!(table, "| {what} | {value} |");
     }
-    let _ = writeln!(card, "\n![learning curve]({name}.svg)\n");
+    table
+}
+
+/// The curve's picture, and some of its points.
+pub(super) fn curve_table(name: &str, curve: &[Point]) -> String {
+    let mut card = format!("\n![learning curve]({name}.svg)\n\n");
     card += "| step | training | synthetic held back | real held back |\n|---:|---:|---:|---:|\n";
-    let every = trained.curve.len().div_ceil(16).max(1);
-    for point in trained
-        .curve
+    let every = curve.len().div_ceil(16).max(1);
+    for point in curve
         .iter()
         .rev()
         .step_by(every)

@@ -49,7 +49,7 @@ const GUESSED: f64 = 0.5;
 /// How much regions differ then: standard deviations of the logarithm of their size.
 const REGIONS_DIFFER: (f64, f64) = (0.05, 1.2);
 /// Steps of targets below which a window teaches nothing.
-const FEWEST_TARGETS: usize = 24;
+pub(super) const FEWEST_TARGETS: usize = 24;
 
 /// Windows with what came.
 #[derive(Debug, Clone, Default)]
@@ -166,13 +166,17 @@ impl Source {
     /// Windows of real series after what of them trains, one every twelve hours: those that the benchmark tests are left out, so that nothing is
     /// chosen on what is reported.
     pub fn held_back(&self, real: &[Real]) -> Samples {
+        self.held_back_every(real, (12 * 3600 / self.layout.step_s) as usize)
+    }
+
+    /// The same, one window every so many steps.
+    pub(super) fn held_back_every(&self, real: &[Real], steps: usize) -> Samples {
         let mut samples = Samples::default();
-        let every = (12 * 3600 / self.layout.step_s) as usize;
         let tested = real.iter().enumerate();
         for (i, series) in tested.filter(|(_, s)| !s.in_benchmark && s.trains_until > 0) {
             let targets = series.targets(Split::Validation);
             let last = targets.end.saturating_sub(FEWEST_TARGETS);
-            for origin in (targets.start..last).step_by(every) {
+            for origin in (targets.start..last).step_by(steps.max(1)) {
                 let key = Keyed(mix(
                     mix(self.seed, purpose::HELD_BACK + i as u64),
                     origin as u64,

@@ -94,6 +94,8 @@ pub struct Trained {
     pub net: Mixer,
     /// The learning curve.
     pub curve: Vec<Point>,
+    /// Losses of the net that training began with, where one was given. Where no later point was better, it is `net` as well.
+    pub start: Option<Point>,
     /// Why it ended.
     pub ended: Ended,
 }
@@ -119,6 +121,10 @@ pub struct Job<'a> {
     pub source: &'a Source,
     /// Windows that are never trained on: synthetic, real.
     pub validation: [&'a Samples; 2],
+    /// The net that training begins with, on a device with automatic differentiation; None: one that has learned nothing.
+    pub start: Option<Mixer>,
+    /// What decides which weights are kept, the least being best: [`Point::validation`], or what matters more.
+    pub judge: fn(&Point) -> f64,
     /// Where checkpoints are kept; None: nowhere.
     pub folder: Option<PathBuf>,
     /// The time it may take in this run; None: no limit.
@@ -174,7 +180,7 @@ fn learning_rate(recipe: &Recipe, step: u64) -> f64 {
     recipe.learning_rate * rising * falling.max(0.01)
 }
 
-/// Trains a net, from its checkpoint where there is one.
+/// Trains a net, from its checkpoint where there is one, else from the one that is given, else from nothing.
 ///
 /// # Errors
 /// [`TrainError`] when a checkpoint cannot be read or written, or belongs to another recipe.
@@ -185,7 +191,9 @@ pub fn train(job: Job<'_>) -> Result<Trained, TrainError> {
     let plain = job.device.clone();
     let device = job.device.clone().autodiff();
     plain.seed(recipe.seed);
-    let mut net = Mixer::new(layout, recipe.size, &device);
+    let given = job.start.is_some();
+    let blank = || Mixer::new(layout, recipe.size, &device);
+    let mut net = job.start.unwrap_or_else(blank);
     let mut optimiser = AdamWConfig::new()
         .with_weight_decay(recipe.weight_decay as f32)
         .with_grad_clipping(Some(GradientClippingConfig::Norm(1.0)))
@@ -201,6 +209,21 @@ pub fn train(job: Job<'_>) -> Result<Trained, TrainError> {
         average = Average::of(&found.average, found.state.step);
         best = found.best.valid();
         state = found.state;
+    }
+    let losses = |net: &Mixer| -> [f64; 2] {
+        job.validation
+            .map(|samples| evaluate(net, samples, layout, &plain))
+    };
+    let point = |step: u64, training: f64, [synthetic, real]: [f64; 2], seconds: f64| Point {
+        step,
+        training,
+        synthetic,
+        real: Some(real).filter(|loss| loss.is_finite()),
+        seconds,
+    };
+    let start = (given && state.step == 0).then(|| point(0, f64::NAN, losses(&best), 0.0));
+    if let Some(start) = &start {
+        state.best = (job.judge)(start);
     }
     let started = Instant::now();
     let before = state.seconds;
@@ -240,20 +263,11 @@ pub fn train(job: Job<'_>) -> Result<Trained, TrainError> {
         }
         state.seconds = before + started.elapsed().as_secs_f64();
         let averaged = average.net(net.valid());
-        let [synthetic, real] = job
-            .validation
-            .map(|samples| evaluate(&averaged, samples, layout, &plain));
-        let point = Point {
-            step: state.step,
-            training: sum / count,
-            synthetic,
-            real: Some(real).filter(|loss| loss.is_finite()),
-            seconds: state.seconds,
-        };
+        let point = point(state.step, sum / count, losses(&averaged), state.seconds);
         (sum, count) = (0.0, 0.0);
         state.curve.push(point);
-        if point.validation() < state.best {
-            state.best = point.validation();
+        if (job.judge)(&point) < state.best {
+            state.best = (job.judge)(&point);
             state.not_better = 0;
             best = averaged.clone();
         } else {
@@ -276,6 +290,7 @@ pub fn train(job: Job<'_>) -> Result<Trained, TrainError> {
     Ok(Trained {
         net: best,
         curve: state.curve,
+        start,
         ended,
     })
 }

@@ -1,11 +1,14 @@
 //! `foremesh train`: a forecaster of one's own, on a processor, in an hour or two.
 
+mod finetune;
+
 use std::time::Duration;
 
 use foremesh_pipeline::PipelineError;
 use foremesh_trainer::forecaster::{
-    Diet, Ended, Layout, Options, Point, Recipe, Report, run as train,
+    Diet, Ended, Layout, Options, Point, Recipe, Report, Tuning, run as train,
 };
+use indicatif::ProgressBar;
 use serde::Serialize;
 
 use crate::{
@@ -41,10 +44,18 @@ fn forecaster(args: &TrainForecaster, format: Format) -> Result<Outcome, CliErro
         let cause = "this build trains on the processor alone: use --device cpu";
         return Err(wrong("--device", cause).into());
     }
-    if !(0.0..=1.0).contains(&args.synthetic) {
+    let synthetic = args.synthetic.unwrap_or(if args.finetune.is_some() {
+        Tuning::SYNTHETIC
+    } else {
+        Diet::default().synthetic
+    });
+    if !(0.0..=1.0).contains(&synthetic) {
         return Err(wrong("--synthetic", "must lie between 0 and 1").into());
     }
-    if args.data.is_none() && args.synthetic < 1.0 {
+    if let Some(history) = &args.finetune {
+        return finetune::run(args, history, synthetic, format);
+    }
+    if args.data.is_none() && synthetic < 1.0 {
         let cause = "without --data there are synthetic windows only: give the folder of real series, or --synthetic 1";
         return Err(wrong("--data", cause).into());
     }
@@ -54,44 +65,26 @@ fn forecaster(args: &TrainForecaster, format: Format) -> Result<Outcome, CliErro
     if hours != args.hours {
         return Err(wrong("--hours", "must be 0 or more").into());
     }
-    let layout = match args.step {
-        Step::Hour => Layout::HOURLY,
-        Step::FiveMinutes => Layout::FIVE_MINUTES,
-    };
+    let layout = layout(args.step);
     let options = Options {
         layout,
         recipe: Recipe {
-            steps: args.steps,
+            steps: steps(args),
             seed: args.seed,
             ..Recipe::default()
         },
         diet: Diet {
-            synthetic: args.synthetic,
+            synthetic,
             ..Diet::default()
         },
         data: args.data.clone(),
         output: args.output.clone(),
         device: foremesh_trainer::cpu(),
         time: hours.map(|hours| Duration::from_secs_f64(hours * 3600.0)),
-        command: command(args),
+        command: command(args, synthetic),
     };
     let bar = output::progress("training the forecaster");
-    let report = train(&options, &mut |point, of| {
-        let real = point.real.map(|loss| format!(", real {loss:.4}"));
-        let line = format!(
-            "{} of {of}: training {:.4}, held back: synthetic {:.4}{}",
-            point.step,
-            point.training,
-            point.synthetic,
-            real.unwrap_or_default()
-        );
-        if bar.is_hidden() {
-            // Nobody watches: the lines are kept, for example in a file.
-            eprintln!("{line}");
-        } else {
-            bar.println(line);
-        }
-    });
+    let report = train(&options, &mut |point, of| say(&bar, point, of));
     bar.finish_and_clear();
     let report = report?;
     match format {
@@ -106,6 +99,47 @@ fn forecaster(args: &TrainForecaster, format: Format) -> Result<Outcome, CliErro
         _ => output::print(&text(&report)),
     }
     Ok(Outcome::Done)
+}
+
+fn layout(step: Step) -> Layout {
+    match step {
+        Step::Hour => Layout::HOURLY,
+        Step::FiveMinutes => Layout::FIVE_MINUTES,
+    }
+}
+
+fn step_word(step: Step) -> &'static str {
+    match step {
+        Step::Hour => "1h",
+        Step::FiveMinutes => "5m",
+    }
+}
+
+fn steps(args: &TrainForecaster) -> u64 {
+    let usual = if args.finetune.is_some() {
+        Tuning::STEPS
+    } else {
+        Recipe::default().steps
+    };
+    args.steps.unwrap_or(usual)
+}
+
+/// A line of progress.
+fn say(bar: &ProgressBar, point: &Point, of: u64) {
+    let real = point.real.map(|loss| format!(", real {loss:.4}"));
+    let line = format!(
+        "{} of {of}: training {:.4}, held back: synthetic {:.4}{}",
+        point.step,
+        point.training,
+        point.synthetic,
+        real.unwrap_or_default()
+    );
+    if bar.is_hidden() {
+        // Nobody watches: the lines are kept, for example in a file.
+        eprintln!("{line}");
+    } else {
+        bar.println(line);
+    }
 }
 
 fn word(ended: Ended) -> &'static str {
@@ -145,16 +179,13 @@ fn text(report: &Report) -> String {
 }
 
 /// The command that makes the same model again.
-fn command(args: &TrainForecaster) -> String {
+fn command(args: &TrainForecaster, synthetic: f64) -> String {
     let mut command = format!(
         "foremesh train forecaster --step {} --steps {} --seed {} --synthetic {}",
-        match args.step {
-            Step::Hour => "1h",
-            Step::FiveMinutes => "5m",
-        },
-        args.steps,
+        step_word(args.step),
+        steps(args),
         args.seed,
-        args.synthetic
+        synthetic
     );
     if args.data.is_some() {
         command += " --data DIR";
