@@ -5,6 +5,9 @@ SHELL := /usr/bin/env bash
 .DEFAULT_GOAL := help
 export PATH := $(CURDIR)/.cache/tools/bin:$(PATH)
 
+# An example is built with the workspace, so that what it stands on is compiled once for all commands: features are joined over what is built together.
+workspace-example = cargo build --release --workspace --example $(1) && $${CARGO_TARGET_DIR:-target}/release/examples/$(1)
+
 .PHONY: help
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | column -t -s '|'
@@ -47,11 +50,11 @@ lint: ## Formatting, clippy, licences
 
 .PHONY: docs
 docs: ## Write the registry's documentation and the modules' variables from the declarations
-	cargo run --release -p terraform-provider-foremesh --example generate_docs
+	$(call workspace-example,generate_docs)
 
 .PHONY: docs-check
 docs-check: ## Fail where what is generated is stale
-	cargo run --release -p terraform-provider-foremesh --example generate_docs -- --check
+	$(call workspace-example,generate_docs) --check
 
 .PHONY: release
 release: ## Build the binaries that are shipped, small and optimised as a whole, in target/dist
@@ -65,7 +68,7 @@ bench-plan: release ## Time `terraform plan`: trivial, and 500 entries × 90 day
 
 .PHONY: validate-simulator
 validate-simulator: tools ## Hold the simulator against a real Envoy, side by side (four minutes)
-	cargo run --release -p foremesh-acceptance-tests --example validate_simulator -- --write planner/simulate/validation/RESULTS.md
+	$(call workspace-example,validate_simulator) --write planner/simulate/validation/RESULTS.md
 
 .PHONY: bench-simulate-day
 bench-simulate-day: ## Time the verdict on a day of 50 services at 2,000 requests/s, on two threads

@@ -5,6 +5,12 @@ variable "as_of" {
   type        = string
 }
 
+variable "donor_holidays" {
+  description = "Public holidays of donors where they differ from this region's, by region; an empty list: a donor without any."
+  type        = map(list(string))
+  default     = null
+}
+
 variable "donor_timezones" {
   description = "Time zones of donors where they differ from this region's, by region."
   type        = map(string)
@@ -20,12 +26,13 @@ variable "donors" {
 variable "events" {
   description = "What will move demand, and what moved it in the past."
   type = list(object({
-    ends     = string
-    name     = string
-    regions  = optional(list(string))
-    services = optional(list(string))
-    starts   = string
-    uplift   = optional(number)
+    ends        = string
+    known_since = optional(string)
+    name        = string
+    regions     = optional(list(string))
+    services    = optional(list(string))
+    starts      = string
+    uplift      = optional(number)
   }))
   default = null
 }
@@ -33,6 +40,12 @@ variable "events" {
 variable "go_live" {
   description = "When the region takes its first request (RFC 3339); the plan starts at that hour. Not before `as_of`, at most 14 days after it."
   type        = string
+}
+
+variable "holidays" {
+  description = "Public holidays of the region: iCalendar files (.ics) or addresses of such. Each whole day in them is a day off."
+  type        = list(string)
+  default     = null
 }
 
 variable "horizon_hours" {

@@ -2,10 +2,12 @@
 
 data "foremesh_predictive_region" "this" {
   as_of             = var.as_of
+  donor_holidays    = var.donor_holidays
   donor_timezones   = var.donor_timezones
   donors            = var.donors
   events            = var.events
   go_live           = var.go_live
+  holidays          = var.holidays
   horizon_hours     = var.horizon_hours
   region            = var.region
   seed              = var.seed

@@ -113,9 +113,9 @@ fn a_pattern_that_the_shipped_model_cannot_know_is_learned() {
 }
 
 #[test]
-fn where_nothing_is_to_be_gained_the_shipped_model_stays() {
+fn what_has_learned_nothing_is_refused_and_nothing_is_written() {
     let folder = tempfile::tempdir().unwrap();
-    // What the shipped model was trained on.
+    // Six services of which the net learns nothing, because it takes no steps worth the name.
     let prior = Prior::new(4711, 3600);
     let names = ["a", "b", "c", "d", "e", "f"];
     let series: Vec<(&str, Vec<f64>)> = (0..)
@@ -128,11 +128,12 @@ fn where_nothing_is_to_be_gained_the_shipped_model_stays() {
     let recipe = Recipe {
         batch: 32,
         evaluate_every: 15,
+        learning_rate: 1e-12,
         ..Tuning::recipe(30, 1)
     };
     let tuned = tuned(&history(&series), &tuning(SHIPPED, folder.path(), recipe)).unwrap();
     assert!(tuned.files.is_none(), "{:?}", tuned.tail);
-    assert!((tuned.tail.ratio - 1.0).abs() < 0.1, "{:?}", tuned.tail);
+    assert!((tuned.tail.ratio - 1.0).abs() < 1e-3, "{:?}", tuned.tail);
     assert_eq!(folder.path().read_dir().unwrap().count(), 0);
 }
 

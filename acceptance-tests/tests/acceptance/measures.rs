@@ -50,7 +50,8 @@ fn error_rates_of_the_history_stand_where_no_trace_shows_any() {
         (service == "shop/cart").then_some(0.2)
     });
     let many = plan(&workspace, "many");
-    assert_eq!(rate(&many), Some(0.2), "{}", many["reasons"]);
+    let many_fail = rate(&many).unwrap();
+    assert!((many_fail - 0.2).abs() < 1e-9, "{many_fail}");
     assert!(rate(&few).unwrap() < 0.01);
     assert!(errors_in_a_row(&many, "shop/cart") > errors_in_a_row(&few, "shop/cart"));
     let noted = |plan: &Value| {
