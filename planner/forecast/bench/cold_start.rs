@@ -31,6 +31,9 @@ const OPENINGS: usize = 12;
 type Hours = BTreeMap<i64, f64>;
 type Sets = BTreeMap<String, BTreeMap<String, Hours>>;
 
+/// By set and target: the scores of each of its openings, by method.
+type Scores<'a> = BTreeMap<(&'a str, &'a str), Vec<Vec<(&'static str, Score)>>>;
+
 /// One opening: set, target, hour, donors with their shares.
 struct Opening<'a> {
     set: &'a str,
@@ -68,8 +71,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .as_ref()
         .map(|model| Forecaster::new(model, Layout::HOURLY));
     let mut raw = String::from("set,target,hour,method,relative_loss,covered_80,covered_99\n");
-    // By set and target: the scores of each of its openings, by method, relative to the baseline.
-    let mut scores: BTreeMap<(&str, &str), Vec<Vec<(&str, Score)>>> = BTreeMap::new();
+    let mut scores = Scores::new();
     for opening in openings(&sets) {
         let series = &sets[opening.set];
         let actual: Vec<f64> = (0..HORIZON as i64)
@@ -115,7 +117,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// Loss is the weighted quantile loss relative to the baseline's: geometric means over openings, over targets, over sets; coverage likewise in
 /// arithmetic means.
-fn report(scores: &BTreeMap<(&str, &str), Vec<Vec<(&str, Score)>>>) {
+fn report(scores: &Scores<'_>) {
     let count = scores.values().flatten().map(Vec::len).max().unwrap_or(0);
     println!(
         "{:12} {:12} {:20} {:>6} {:>6} {:>6}",
