@@ -9,15 +9,15 @@ use foremesh_model::{
     Settings, Timestamp,
 };
 use foremesh_observe::{
-    ObserveError, Observed, graph::parse_graph, history, parse_catalogue, parse_limits,
-    parse_prometheus_answer, with_catalogue,
+    ObserveError, Observed, graph::parse_graph, history, parse_catalogue, parse_events,
+    parse_holidays, parse_limits, parse_prometheus_answer, with_catalogue,
 };
 
 /// A target's name and what it does with bytes.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Each target with what it does; a folder of the corpus is named like its target.
-pub const OBSERVED: [Target; 11] = [
+pub const OBSERVED: [Target; 13] = [
     ("history_csv", history_csv),
     ("history_parquet", history_parquet),
     ("catalogue", catalogue),
@@ -29,6 +29,8 @@ pub const OBSERVED: [Target; 11] = [
     ("exposition", exposition),
     ("prometheus_answer", prometheus_answer),
     ("packed", packed),
+    ("events", events),
+    ("holidays", holidays),
 ];
 
 /// Whether cargo-fuzz compiles this.
@@ -107,6 +109,23 @@ pub fn catalogue(data: &[u8]) {
                 }
             }
         }
+    }
+}
+
+pub fn events(data: &[u8]) {
+    match parse_events(data, "events.json") {
+        Err(error) => check_error(&error),
+        Ok(events) => {
+            for event in events {
+                assert!(event.fault().is_none(), "{event:?}");
+            }
+        }
+    }
+}
+
+pub fn holidays(data: &[u8]) {
+    if let Err(error) = parse_holidays(data, "holidays.ics") {
+        check_error(&error);
     }
 }
 

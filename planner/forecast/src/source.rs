@@ -2,15 +2,16 @@
 
 use std::ops::Range;
 
-use foremesh_model::{Event, RegionName, Series, ServiceName, Timestamp};
+use foremesh_model::{Event, History, RegionName, Series, ServiceName, Timestamp};
 use jiff::tz::TimeZone;
 
 use crate::{
     blend::Known,
+    check::Zones,
     combine::{self, Combined},
     events,
     holidays::DaysOff,
-    hourly::{Calendar, Hourly},
+    hourly::{Calendar, Hourly, same_local_hour},
 };
 
 /// A forecast further ahead than this only repeats its weeks.
@@ -103,6 +104,25 @@ fn folded(next_hour: i64, wanted: i64) -> i64 {
     } else {
         next_hour
     }
+}
+
+/// The hours of a region's own clock at which this region's hours are met.
+pub(crate) fn wanted(hours: &[i64], zones: &Zones, region: &RegionName) -> Range<i64> {
+    let there = |hour: &i64| same_local_hour(*hour, &zones.here, zones.of(region));
+    let first = hours.iter().map(there).min().unwrap_or(0);
+    let last = hours.iter().map(there).max().unwrap_or(0);
+    first..last + 1
+}
+
+/// The series of a service in a region: by its full name, else by its name without namespace.
+pub(crate) fn find<'a>(
+    history: &'a History,
+    region: &RegionName,
+    service: &ServiceName,
+) -> Option<&'a Series> {
+    history
+        .requests(region, service)
+        .or_else(|| history.requests(region, &ServiceName::new(service.short()).ok()?))
 }
 
 #[cfg(test)]
