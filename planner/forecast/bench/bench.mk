@@ -13,7 +13,7 @@ bench-forecast: $(forecast_cache)/hourly.csv $(forecast_cache)/cold.csv $(PEERS)
 	cargo build --release --workspace --example accuracy --example cold_start --example forecast_speed
 	$(forecast_accuracy) --raw $(forecast_cache)/raw.csv $(if $(PEERS),--peers $(PEERS))
 	$(forecast_accuracy) --horizon 168 $(if $(PEERS),--peers $(PEERS))
-	for hours in 1 24 336; do echo "first $$hours hours"; $(forecast_accuracy) --horizon 336 --first $$hours | grep -E "^(method|neural|foremesh)"; done
+	for hours in 1 24 336; do echo "first $$hours hours"; $(forecast_accuracy) --horizon 336 --every 2 --first $$hours | grep -E "^(method|neural|foremesh)"; done
 	for days in 7 10 14; do echo "$$days days of history"; $(forecast_accuracy) --days $$days | grep -E "^(method|neural|foremesh)"; done
 	$(forecast_examples)/cold_start $(forecast_cache)/cold.csv --model $(forecaster)
 	$(forecast_examples)/forecast_speed
