@@ -45,12 +45,44 @@ pub async fn read_holidays(
             ..Access::default()
         };
         let field = format!("{field}[{index}]");
-        let text = feed::fetch(&access, &field, base, Patience::default()).await?;
+        if holds_credentials(calendar) {
+            // A request is kept where everybody who plans can read it, Terraform's state among them.
+            let cause = "a calendar's address may hold no user and no password: download the file and name that".into();
+            return Err(ObserveError::FeedRequest { field, cause });
+        }
+        let text = feed::fetch(&access, &field, base, Patience::default())
+            .await
+            .map_err(for_everybody)?;
         let mut read = parse_holidays(&text.bytes, &text.name)?;
         days.value.append(&mut read.value);
         days.warnings.append(&mut read.warnings);
     }
     Ok(days)
+}
+
+/// Whether an address names a user.
+fn holds_credentials(address: &str) -> bool {
+    let rest = address.split_once("://").map_or("", |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    authority.contains('@')
+}
+
+/// A calendar is read as everybody may read it: who is refused cannot log in, but can download.
+fn for_everybody(error: ObserveError) -> ObserveError {
+    match error {
+        ObserveError::FeedRefused {
+            field,
+            address,
+            status: status @ (401 | 403),
+            ..
+        } => ObserveError::FeedRefused {
+            field,
+            address,
+            status,
+            cause: "not everybody may read it: download the file and name that",
+        },
+        other => other,
+    }
 }
 
 /// Reads the days off of one calendar; `source_name` is what diagnostics call it.

@@ -172,3 +172,19 @@ async fn calendars_come_from_servers_and_files() {
         .replace(&server.port.to_string(), "PORT");
     insta::assert_snapshot!(said, @r##"http://127.0.0.1:PORT/us.ics (donor_holidays."us"[0]) answers 404: nothing is there: check the address"##);
 }
+
+#[tokio::test]
+async fn a_calendar_that_not_everybody_may_read_is_to_be_downloaded() {
+    let server = Server::start(|_, _| Reply::Answer(401, String::new())).await;
+    let asked = async |address: String| {
+        let read = read_holidays(&[address], "holidays", Path::new("")).await;
+        let said = read.unwrap_err().to_string();
+        assert!(!said.contains("hush"), "{said}");
+        said.replace(&server.port.to_string(), "PORT")
+    };
+    insta::assert_snapshot!(asked(format!("{}/own.ics", server.url())).await, @"http://127.0.0.1:PORT/own.ics (holidays[0]) answers 401: not everybody may read it: download the file and name that");
+    let before = server.asked().len();
+    let with_user = server.url().replace("http://", "http://reader:hush@");
+    insta::assert_snapshot!(asked(with_user).await, @"holidays[0]: a calendar's address may hold no user and no password: download the file and name that");
+    assert_eq!(server.asked().len(), before);
+}
