@@ -88,8 +88,12 @@ impl Constants<'_> {
         if blocks == 0 || tokens != layout.tokens() {
             return Err(self.other("it has no blocks over the tokens of this layout"));
         }
-        let [_, time_hidden] = self.shape("block0.time_in.weight")?;
-        let [_, feature_hidden] = self.shape("block0.features_in.weight")?;
+        let [from_tokens, time_hidden] = self.shape("block0.time_in.weight")?;
+        let [from_features, feature_hidden] = self.shape("block0.features_in.weight")?;
+        // A net is made of these before its constants are looked at: sizes that the file does not hold would ask for any amount of memory.
+        if from_tokens != tokens || from_features != width {
+            return Err(self.other("its first block does not fit its tokens and their width"));
+        }
         Ok(Size {
             width,
             time_hidden,
@@ -217,6 +221,27 @@ mod tests {
             said(b"", Layout::HOURLY),
             TrainError::Model(ModelError::Empty { .. })
         ));
+
+        // Its first constants tell of a net of terabytes.
+        let huge = |name: &str, shape: Vec<usize>| {
+            let values = vec![0.0; shape.iter().product()];
+            (
+                name.to_owned(),
+                foremesh_onnx::Tensor::f32(shape, values).unwrap(),
+            )
+        };
+        let device = cpu();
+        let constants = Constants {
+            origin: "huge.onnx",
+            device: &device,
+            found: BTreeMap::from([
+                huge("place", vec![1, Layout::HOURLY.tokens(), 1000]),
+                huge("block0.time_in.weight", vec![1, 1_000_000]),
+                huge("block0.features_in.weight", vec![1, 1_000_000]),
+            ]),
+        };
+        let refused = constants.size(Layout::HOURLY).unwrap_err();
+        assert!(matches!(refused, TrainError::OtherNet { .. }), "{refused}");
 
         // Keeps the contract, and is no net of ours.
         let contract = contract(Layout::HOURLY);
