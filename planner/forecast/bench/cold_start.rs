@@ -6,17 +6,20 @@
 
 #![allow(clippy::print_stdout)]
 
-use std::{collections::BTreeMap, error::Error, fs, path::Path};
+#[path = "net.rs"]
+mod net;
+
+use std::{collections::BTreeMap, error::Error, fs};
 
 use foremesh_forecast::{
     DaysOff, ForecastInput, forecast_region,
-    neural::{Forecaster, Layout, contract},
+    neural::{Forecaster, Layout},
+    pinball,
 };
 use foremesh_model::{
     History, InferenceSettings, QUANTILE_LEVELS, RegionName, RegionRequest, Series, SeriesKey,
     ServiceName, Timestamp,
 };
-use foremesh_onnx::{Inference, Model, Surroundings, read_model};
 
 const HORIZON: usize = 168;
 const WEEK: i64 = 168;
@@ -60,14 +63,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let sets = read(file)?;
     let model = option("--model")
-        .map(|path| -> Result<Model, Box<dyn Error>> {
-            let settings = InferenceSettings::default();
-            let inference = Inference::discover(&settings, Surroundings::of_process());
-            let bytes = read_model(Path::new(path))?;
-            Ok(inference.load(&bytes, path, &contract(Layout::HOURLY))?)
-        })
+        .map(|path| net::load(path, &InferenceSettings::default()))
         .transpose()?;
-    let net = model
+    let forecaster = model
         .as_ref()
         .map(|model| Forecaster::new(model, Layout::HOURLY));
     let mut raw = String::from("set,target,hour,method,relative_loss,covered_80,covered_99\n");
@@ -89,8 +87,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             "donors and share",
             relative(&forecast(series, &opening, None)?),
         )];
-        if net.is_some() {
-            methods.push(("with the net", relative(&forecast(series, &opening, net)?)));
+        if forecaster.is_some() {
+            methods.push((
+                "with the net",
+                relative(&forecast(series, &opening, forecaster)?),
+            ));
         }
         for (method, score) in &methods {
             raw += &format!(
@@ -336,11 +337,7 @@ fn score(actual: &[f64], quantiles: &[Vec<f64>]) -> Score {
     for (actual, levels) in actual.iter().zip(quantiles).filter(|(a, _)| !a.is_nan()) {
         count += 1.0;
         total += actual;
-        for (level, value) in QUANTILE_LEVELS.iter().zip(levels) {
-            let off = actual - value;
-            let weight = if off > 0.0 { *level } else { level - 1.0 };
-            score.loss += 2.0 * off * weight / QUANTILE_LEVELS.len() as f64;
-        }
+        score.loss += 2.0 * pinball(levels, *actual) / QUANTILE_LEVELS.len() as f64;
         score.covered_80 += f64::from(u8::from((levels[2]..=levels[10]).contains(actual)));
         score.covered_99 += f64::from(u8::from(*actual <= levels[12]));
     }

@@ -5,17 +5,19 @@
 
 #![allow(clippy::print_stdout)]
 
-use std::{collections::BTreeMap, error::Error, fs, path::Path, time::Instant};
+#[path = "net.rs"]
+mod net;
+
+use std::{collections::BTreeMap, error::Error, fs, time::Instant};
 
 use foremesh_forecast::{
     DaysOff, ForecastInput, forecast_region,
-    neural::{Forecaster, Layout, contract},
+    neural::{Forecaster, Layout},
 };
 use foremesh_model::{
     History, InferenceSettings, RegionName, RegionRequest, Series, SeriesKey, ServiceName,
     Timestamp,
 };
-use foremesh_onnx::{Inference, Model, Surroundings, read_model};
 use rand::{RngExt as _, SeedableRng as _};
 
 const HOURS: i64 = 90 * 24;
@@ -30,15 +32,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let horizon_hours = option("--horizon").map_or(Ok(48), |n| n.parse::<u32>())?;
     let count = option("--entries").map_or(Ok(1000), |n| n.parse::<usize>())?;
     let model = option("--model")
-        .map(|path| -> Result<Model, Box<dyn Error>> {
+        .map(|path| {
             let settings = InferenceSettings {
                 runtime: option("--runtime").map_or(Ok(Default::default()), |r| r.parse())?,
                 library: option("--library").cloned(),
                 ..InferenceSettings::default()
             };
-            let inference = Inference::discover(&settings, Surroundings::of_process());
-            let bytes = read_model(Path::new(path))?;
-            Ok(inference.load(&bytes, path, &contract(Layout::HOURLY))?)
+            net::load(path, &settings)
         })
         .transpose()?;
     let region = RegionName::new("paris")?;

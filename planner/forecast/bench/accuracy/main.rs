@@ -9,21 +9,22 @@
 #![allow(clippy::print_stdout)]
 
 mod data;
+#[path = "../net.rs"]
+mod net;
 mod report;
 mod score;
 
-use std::{collections::BTreeMap, error::Error, path::Path, time::Instant};
+use std::{collections::BTreeMap, error::Error, time::Instant};
 
 use data::{Data, Windows, read_peers, read_series, read_windows};
 
 use foremesh_forecast::{
     forecast_series,
-    neural::{Forecaster, Layout, contract},
+    neural::{Forecaster, Layout},
 };
 use foremesh_model::{
     History, InferenceSettings, RegionName, Series, SeriesKey, ServiceName, Timestamp,
 };
-use foremesh_onnx::{Inference, Model, Surroundings, read_model};
 use report::{BASELINE, ENSEMBLE, Scores, WITHOUT_NET, report, write_raw};
 use score::{Quantiles, Score, baseline, score};
 
@@ -54,12 +55,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .unwrap_or_default();
 
     let model = option("--model")
-        .map(|path| -> Result<Model, Box<dyn Error>> {
-            let settings = InferenceSettings::default();
-            let inference = Inference::discover(&settings, Surroundings::of_process());
-            let bytes = read_model(Path::new(path))?;
-            Ok(inference.load(&bytes, path, &contract(Layout::HOURLY))?)
-        })
+        .map(|path| net::load(path, &InferenceSettings::default()))
         .transpose()?;
     let forecaster = model
         .as_ref()
