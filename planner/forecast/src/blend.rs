@@ -5,14 +5,13 @@
 //! backtest's origins only, because a window costs more than all statistical methods of an origin; what so few say of the weight and of
 //! the width is shrunk, towards equal parts and towards what all series together say.
 
-use foremesh_model::QUANTILE_LEVELS;
 use rayon::prelude::*;
 
 use crate::{
     calibrate::Shapes,
     combine::Combined,
     neural::{Answer, Forecaster, NeuralError, Window},
-    quantiles::{self, LEVEL_10, LEVEL_50, LEVEL_90, Levels},
+    quantiles::{self, LEVEL_10, LEVEL_50, LEVEL_90, Levels, pinball},
 };
 
 /// The weight of the net where no backtest says more.
@@ -200,8 +199,8 @@ fn part(known: &Known<'_>, shapes: &Shapes, answers: &[Option<Answer>], reach: u
                 row.above[ahead],
             );
             let of_net = said(answer, ahead);
-            loss_statistical += loss(&of_methods.map(|z| combined.scale.back(z)), actual);
-            loss_net += loss(&of_net.map(|z| combined.scale.back(z)), actual);
+            loss_statistical += pinball(&of_methods.map(|z| combined.scale.back(z)), actual);
+            loss_net += pinball(&of_net.map(|z| combined.scale.back(z)), actual);
             seen.push((of_methods, of_net, combined.scale.forward(actual)));
         }
     }
@@ -253,16 +252,4 @@ fn weight(statistical: f64, net: f64, hours: f64) -> f64 {
     let odds = (PRIOR_WEIGHT / (1.0 - PRIOR_WEIGHT)).ln()
         - trust * (net / statistical).ln() / WEIGHT_WIDTH;
     1.0 / (1.0 + (-odds).exp())
-}
-
-/// The sum of the quantile losses of one hour.
-fn loss(levels: &Levels, actual: f64) -> f64 {
-    QUANTILE_LEVELS
-        .iter()
-        .zip(levels)
-        .map(|(level, value)| {
-            let off = actual - value;
-            off * if off > 0.0 { *level } else { level - 1.0 }
-        })
-        .sum()
 }

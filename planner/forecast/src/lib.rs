@@ -26,6 +26,7 @@ mod source;
 
 pub use error::{ForecastError, MOST_HORIZON_HOURS, MOST_LEAD_DAYS};
 pub use holidays::DaysOff;
+pub use quantiles::pinball;
 pub use region::{ForecastInput, RegionForecast, forecast_region};
 pub use series::{MethodQuantiles, SeriesForecast, forecast_series};
 

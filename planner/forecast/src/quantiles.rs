@@ -79,6 +79,18 @@ pub(crate) fn levels_with_tail(sorted: &[f64]) -> Levels {
     levels
 }
 
+/// The sum of the pinball losses of all levels.
+pub fn pinball(levels: &[f64], actual: f64) -> f64 {
+    QUANTILE_LEVELS
+        .iter()
+        .zip(levels)
+        .map(|(level, value)| {
+            let off = actual - value;
+            off * if off > 0.0 { *level } else { level - 1.0 }
+        })
+        .sum()
+}
+
 /// Makes levels rise: each at least the one below it, starting from the median outwards.
 pub(crate) fn make_rising(levels: &mut Levels) {
     for i in (0..LEVEL_50).rev() {

@@ -7,10 +7,11 @@ use std::{collections::BTreeMap, path::Path};
 use foremesh_forecast::{
     DaysOff, ForecastInput, SeriesForecast, forecast_region, forecast_series,
     neural::{Forecaster, Layout, contract},
+    pinball,
 };
 use foremesh_model::{
-    History, InferenceSettings, QUANTILE_LEVELS, RegionName, RegionRequest, Series, SeriesKey,
-    ServiceName, Timestamp,
+    History, InferenceSettings, RegionName, RegionRequest, Series, SeriesKey, ServiceName,
+    Timestamp,
     random::{mix, uniform},
 };
 use foremesh_onnx::{Inference, Model, Surroundings, read_model};
@@ -64,17 +65,7 @@ fn shop(hours: usize, seed: u64) -> Vec<f64> {
 
 fn loss(forecast: &SeriesForecast, actual: &[f64]) -> f64 {
     let hours = forecast.quantiles_rps.iter().zip(actual);
-    hours
-        .flat_map(|(levels, actual)| {
-            QUANTILE_LEVELS
-                .iter()
-                .zip(levels)
-                .map(move |(level, value)| {
-                    let off = actual - value;
-                    off * if off > 0.0 { *level } else { level - 1.0 }
-                })
-        })
-        .sum()
+    hours.map(|(levels, actual)| pinball(levels, *actual)).sum()
 }
 
 fn is_sound(forecast: &SeriesForecast, what: &str) {

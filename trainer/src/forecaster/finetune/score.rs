@@ -6,11 +6,11 @@
 //! from drawing stretches of time and clusters of series with replacement, each independently (the pigeonhole bootstrap; Owen 2007).
 
 use burn::tensor::Device;
-use foremesh_forecast::neural::{Batch, Frame, LEVELS, Layout, Window};
-use foremesh_model::{
-    QUANTILE_LEVELS,
-    random::{mix, uniform},
+use foremesh_forecast::{
+    neural::{Batch, Frame, LEVELS, Layout, Window},
+    pinball,
 };
+use foremesh_model::random::{mix, uniform};
 use serde::Serialize;
 
 use super::super::{
@@ -229,18 +229,6 @@ impl Asked {
             }
         }
     }
-}
-
-/// The sum of the pinball losses of all levels.
-fn pinball(levels: &[f64; LEVELS], actual: f64) -> f64 {
-    QUANTILE_LEVELS
-        .iter()
-        .zip(levels)
-        .map(|(level, value)| {
-            let off = actual - value;
-            off * if off > 0.0 { *level } else { level - 1.0 }
-        })
-        .sum()
 }
 
 /// The interval of the geometric mean of the ratios.
