@@ -114,12 +114,26 @@ pub struct EdgeKpi {
 pub struct Candidate {
     /// How it was made.
     pub name: String,
-    /// Cost of its instances over the horizon.
+    /// Cost of its instances over the horizon, standby included.
     pub instance_cost: f64,
-    /// Whether it keeps every objective.
+    /// Minutes in which demand is expected to be more than it keeps the objectives at.
+    #[serde(default)]
+    pub violation_minutes: f64,
+    /// Whether it keeps every objective at the 0.99 quantile of demand, by the formulas.
     pub holds: bool,
+    /// Whether it did so in simulation, or missed no objective by more than the floor does. Left out (null in Terraform) where it was not
+    /// simulated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_in_simulation: Option<bool>,
     /// Benefit less cost: higher is better.
     pub score: f64,
+}
+
+impl Candidate {
+    /// Whether it is to be preferred: worth more, and keeps the objectives if the other does.
+    pub fn beats(&self, other: &Self) -> bool {
+        self.score > other.score && (self.holds || !other.holds)
+    }
 }
 
 /// How much a warning matters.

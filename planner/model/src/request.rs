@@ -198,6 +198,8 @@ pub enum PolicyKind {
     Auto,
     /// Queueing theory alone.
     Analytic,
+    /// The cheapest instances that a search finds to keep the objectives, tried in simulation.
+    Search,
 }
 
 /// What is asked of the settings: the fields of the data source `foremesh_mesh_profile` beside `region` and `demand`.
@@ -212,6 +214,9 @@ pub struct ProfileRequest {
     pub cost: Cost,
     /// Who computes the settings. Default `auto`.
     pub policy: PolicyKind,
+    /// Windows that the search may simulate, each of at most 20000 requests. Default 8; 0: it relies on formulas alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub search_windows: Option<u32>,
     /// Zones of the region, as `region/zone`, with their share of its instances in percent; empty: zones are not known.
     pub localities: BTreeMap<String, u32>,
     /// Regions that take over when this one fails, in order.

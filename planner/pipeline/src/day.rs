@@ -223,7 +223,7 @@ fn loads(plan: &RegionPlan, level: f64) -> Vec<EntryLoad> {
                 arrivals: Arrivals::Poisson {
                     step_s: 3600.0,
                     rates_rps: (0..plan.settings.horizon_hours)
-                        .map(|hour| rate(plan, demand, hour, level))
+                        .map(|hour| plan.demand.peak_rps(demand, hour, level))
                         .collect(),
                     dispersion: demand.dispersion.max(1.0),
                 },

@@ -133,6 +133,7 @@ pub fn compute_profile(
     })?;
     let policy = match request.policy {
         PolicyKind::Auto | PolicyKind::Analytic => "analytic",
+        PolicyKind::Search => "search",
     };
     Ok(RegionPlan {
         format_version: PLAN_FORMAT_VERSION,

@@ -88,7 +88,7 @@ pub(crate) fn cuts(
 }
 
 /// Calls on an edge for each request of an entry.
-fn calls_for_each_request(ground: &Ground<'_>, entry: &Entry, edge: usize) -> f64 {
+fn calls_for_each_request(ground: &Ground<'_>, entry: &Entry<'_>, edge: usize) -> f64 {
     entry.visits[ground.edge_ends[edge].0] * ground.edges[edge].fan_out()
 }
 

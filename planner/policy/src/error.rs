@@ -1,6 +1,7 @@
 //! Why no settings could be computed at all. What can be planned around is a warning instead.
 
 use foremesh_model::{GraphError, station::CapacityFault};
+use foremesh_simulate::SimulateError;
 use thiserror::Error;
 
 /// Why no settings could be computed at all.
@@ -30,6 +31,9 @@ pub enum PolicyError {
         /// The services of the graph, the first few.
         known: String,
     },
+    /// A candidate could not be simulated.
+    #[error("the search cannot simulate what it found: {0}; `policy = \"analytic\"` plans without")]
+    Simulate(#[from] SimulateError),
     /// A capacity that no service can have.
     #[error(transparent)]
     Capacity(#[from] CapacityFault),

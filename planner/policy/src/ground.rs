@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use foremesh_model::{
-    Demand, EdgeName, LoadBalancing, ProfileRequest, Protocol, Service, ServiceGraph, ServiceName,
-    Severity, Slo, Warning,
+    Demand, EdgeName, EntryDemand, LoadBalancing, ProfileRequest, Protocol, Service, ServiceGraph,
+    ServiceName, Severity, Slo, Warning,
     graph::Visits,
     station::{Station, stations},
 };
@@ -13,12 +13,14 @@ use crate::{
     PolicyError,
     sampling::{BOUGHT, HourlyDemand, MEDIAN, Source, hourly_demand},
 };
-use foremesh_simulate::analytic::{CallerProxies, Calls, GammaQuantile, Workers};
+use foremesh_simulate::analytic::{CallerProxies, Callers, Calls, GammaQuantile, Workers};
 
 /// An entry with its objective.
 #[derive(Debug, Clone)]
-pub(crate) struct Entry {
+pub(crate) struct Entry<'a> {
     pub node: usize,
+    /// What is forecast under its names.
+    pub demands: Vec<&'a EntryDemand>,
     pub slo: Slo,
     pub quantile: GammaQuantile,
     /// Requests at every service for each request that enters here.
@@ -32,6 +34,7 @@ pub(crate) struct Ground<'a> {
     /// Node indices of caller and callee of each edge.
     pub edge_ends: Vec<(usize, usize)>,
     pub calls: Calls,
+    pub callers: Callers,
     pub stations: Vec<Station>,
     pub demand: HourlyDemand,
     /// Variance ÷ mean of the requests of one second, by service.
@@ -43,7 +46,7 @@ pub(crate) struct Ground<'a> {
     incoming: Vec<Vec<(usize, f64)>>,
     /// Proxies of the ingress gateway, fewest of the day.
     pub gateway_proxies: u32,
-    pub entries: Vec<Entry>,
+    pub entries: Vec<Entry<'a>>,
     pub reached: Vec<bool>,
     pub warnings: Vec<Warning>,
 }
@@ -117,6 +120,7 @@ impl<'a> Ground<'a> {
             edges,
             edge_names,
             edge_ends,
+            callers: Callers::of(&calls),
             calls,
             stations,
             demand: hourly,
@@ -345,14 +349,14 @@ fn balancing(service: &Service, station: &Station) -> LoadBalancing {
     }
 }
 
-fn entries(
+fn entries<'a>(
     graph: &ServiceGraph,
     request: &ProfileRequest,
-    sources: &[Source<'_>],
+    sources: &[Source<'a>],
     visits: &Visits,
     n: usize,
     warnings: &mut Vec<Warning>,
-) -> Vec<Entry> {
+) -> Vec<Entry<'a>> {
     let mut slos: BTreeMap<usize, Slo> = BTreeMap::new();
     for source in sources {
         slos.insert(source.node, request.slo);
@@ -380,8 +384,10 @@ fn entries(
         .map(|(node, slo)| {
             let mut external = vec![0.0; n];
             external[node] = 1.0;
+            let own = sources.iter().filter(|source| source.node == node);
             Entry {
                 node,
+                demands: own.map(|source| source.demand).collect(),
                 slo,
                 quantile: GammaQuantile::at(slo.percentile / 100.0),
                 visits: visits.rates(&external),

@@ -1,15 +1,13 @@
 //! What the settings are expected to do, and how other ways of sizing would have fared.
 
-use foremesh_model::{
-    Candidate, EdgeKpi, EntryKpi, Kpis, ProfileRequest, ServiceKpi, Settings, Severity, Warning,
-};
+use foremesh_model::{EdgeKpi, EntryKpi, Kpis, ServiceKpi, Settings, Severity, Warning};
 
 use crate::{
     cuts,
     ground::{Ground, warning},
     reasons::show,
-    sampling::{BOUGHT, LEVELS, MEDIAN},
-    size::{excess_probability, hardest_hour},
+    sampling::{BOUGHT, MEDIAN},
+    size::hardest_hour,
     sizing::Sizing,
 };
 use foremesh_simulate::analytic::{GammaQuantile, Wait};
@@ -141,103 +139,4 @@ fn hardest_of(sizing: &Sizing, entry: usize) -> (usize, f64) {
         (0, 0.0),
         |best, next| if next.1 > best.1 { next } else { best },
     )
-}
-
-/// The floor beside other ways of sizing. Each is scored by −(cost of its instances + cost of the minutes in which demand is
-/// expected to exceed what it holds); the floor comes first because capacity is bought at the 0.99 quantile.
-pub(crate) fn candidates(
-    ground: &Ground<'_>,
-    sizing: &Sizing,
-    request: &ProfileRequest,
-    kpis: &Kpis,
-) -> Vec<Candidate> {
-    let limits: Vec<f64> = sizing.services.iter().map(|s| s.limit_rps).collect();
-    let (needed, planned) = (ground.needed_target(&limits), ground.planned_target());
-    let at_level = |level: usize| {
-        let (_, plan) = ground.allocate_hours(level, &needed, &planned);
-        smoothed(ground, sizing, &plan)
-    };
-    let hours = sizing.by_hour.len();
-    let peak: Vec<u32> = (0..ground.services.len())
-        .map(|s| sizing.by_hour.iter().map(|row| row[s]).max().unwrap_or(1))
-        .collect();
-    let others = [
-        ("schedule at the 0.95 quantile", at_level(1)),
-        ("schedule at the 0.999 quantile", at_level(3)),
-        ("static at the highest hour", vec![peak; hours]),
-    ];
-    let mut candidates: Vec<Candidate> = others
-        .into_iter()
-        .map(|(name, by_hour)| weigh(ground, sizing, request, name, &by_hour))
-        .collect();
-    candidates.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.name.cmp(&b.name)));
-    let mut chosen = weigh(
-        ground,
-        sizing,
-        request,
-        "schedule at the 0.99 quantile",
-        &sizing.by_hour,
-    );
-    chosen.holds = kpis.holds;
-    candidates.insert(0, chosen);
-    candidates
-}
-
-fn smoothed(ground: &Ground<'_>, sizing: &Sizing, plan: &[Vec<u32>]) -> Vec<Vec<u32>> {
-    let columns: Vec<Vec<u32>> = (0..ground.services.len())
-        .map(|s| {
-            let column: Vec<u32> = plan.iter().map(|row| row[s]).collect();
-            crate::schedule::smooth(
-                &column,
-                sizing.services[s].ahead,
-                ground.stations[s].max_instances,
-            )
-        })
-        .collect();
-    (0..plan.len())
-        .map(|h| columns.iter().map(|column| column[h]).collect())
-        .collect()
-}
-
-fn weigh(
-    ground: &Ground<'_>,
-    sizing: &Sizing,
-    request: &ProfileRequest,
-    name: &str,
-    by_hour: &[Vec<u32>],
-) -> Candidate {
-    let instance_cost: f64 = by_hour
-        .iter()
-        .map(|row| {
-            row.iter()
-                .zip(&ground.stations)
-                .zip(&sizing.services)
-                .map(|((n, station), sized)| f64::from(n + sized.standby) * station.cost_per_hour)
-                .sum::<f64>()
-        })
-        .sum();
-    let mut highest: Vec<Option<usize>> = vec![None; by_hour.len()];
-    let mut holds = true;
-    for level in 0..LEVELS.len() {
-        let expected = ground.expected(level, by_hour);
-        for (hour, highest) in highest.iter_mut().enumerate() {
-            let kept = expected.holds(ground, hour);
-            if kept {
-                *highest = Some(level);
-            }
-            if level == BOUGHT {
-                holds &= kept;
-            }
-        }
-    }
-    let violation_minutes: f64 = highest
-        .into_iter()
-        .map(|h| 60.0 * excess_probability(h))
-        .sum();
-    Candidate {
-        name: name.into(),
-        instance_cost,
-        holds,
-        score: -(instance_cost + request.cost.violation_per_minute * violation_minutes),
-    }
 }

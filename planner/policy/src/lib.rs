@@ -5,6 +5,7 @@
 
 mod adopt;
 mod calls;
+mod candidates;
 mod cuts;
 mod draw;
 mod error;
@@ -18,6 +19,7 @@ mod reasons;
 mod require;
 mod sampling;
 mod schedule;
+mod search;
 mod settings;
 mod size;
 mod sizing;

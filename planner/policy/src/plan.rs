@@ -1,14 +1,21 @@
-//! The analytic floor: one function from graph, demand and objectives to settings with the reason of every value.
+//! One function from graph, demand and objectives to settings with the reason of every value.
 
 use std::collections::BTreeMap;
 
 use foremesh_model::{
-    Candidate, Demand, Kpis, ProfileRequest, Reason, ServiceGraph, Settings, Warning,
+    Candidate, Demand, Kpis, PolicyKind, ProfileRequest, Reason, ServiceGraph, Settings, Warning,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    PolicyError, calls::plan_calls, ground::Ground, kpis, reasons::Reasons, settings, sizing,
+    PolicyError,
+    calls::plan_calls,
+    candidates,
+    ground::Ground,
+    kpis,
+    reasons::Reasons,
+    search, settings,
+    sizing::{self, Sizing},
 };
 
 /// What a plan is made from.
@@ -37,37 +44,66 @@ pub struct PolicyOutput {
     pub warnings: Vec<Warning>,
 }
 
-/// Computes the settings of a region by queueing theory alone. Equal inputs give equal outputs, whatever the number of
-/// threads.
+/// Computes the settings of a region: by queueing theory alone, or with the search where the request asks for it. Equal inputs give equal
+/// outputs, whatever the number of threads.
 ///
 /// # Errors
 /// [`PolicyError`] when the graph is empty or feeds on itself, when there is no demand or none of its entries is in the
 /// graph, and when a capacity or an objective cannot be. Everything else is planned around and said in a warning.
 pub fn plan(input: &PolicyInput<'_>) -> Result<PolicyOutput, PolicyError> {
     let mut ground = Ground::of(input.graph, input.demand, input.request)?;
-    let mut warnings = std::mem::take(&mut ground.warnings);
-    let sizing = sizing::size(&ground, &mut warnings);
-    let worst = sizing.worst_latency(&ground);
-    let calls = plan_calls(&ground, &worst);
+    let warnings = std::mem::take(&mut ground.warnings);
+    let floor = sizing::size(&ground);
+    let compared = candidates::compared(&ground, input.request, &floor);
+    let mut weighed = match input.request.policy {
+        PolicyKind::Auto | PolicyKind::Analytic => vec![candidates::weigh(
+            &ground,
+            input.request,
+            candidates::FLOOR,
+            floor,
+        )],
+        PolicyKind::Search => search::choose(input, &ground, floor)?,
+    };
+    let Some(sizing) = weighed.first_mut().and_then(|first| first.sizing.take()) else {
+        return Err(PolicyError::NoDemand);
+    };
+    let mut output = settle(input, &ground, &sizing, warnings);
+    weighed.extend(compared);
+    let mut candidates: Vec<Candidate> = weighed.into_iter().map(|w| w.candidate).collect();
+    candidates[0].holds = output.kpis.holds;
+    candidates[1..].sort_by(|a, b| b.score.total_cmp(&a.score).then(a.name.cmp(&b.name)));
+    output.candidates = candidates;
+    Ok(output)
+}
+
+/// The settings that go with a sizing.
+pub(crate) fn settle(
+    input: &PolicyInput<'_>,
+    ground: &Ground<'_>,
+    sizing: &Sizing,
+    mut warnings: Vec<Warning>,
+) -> PolicyOutput {
+    sizing.warn(ground, &mut warnings);
+    let worst = sizing.worst_latency(ground);
+    let calls = plan_calls(ground, &worst);
     let mut reasons = Reasons::default();
     let settings = settings::assemble(
         input,
-        &ground,
-        &sizing,
+        ground,
+        sizing,
         &calls,
         &worst,
         &mut reasons,
         &mut warnings,
     );
-    let kpis = kpis::kpis(&ground, &sizing, &settings, &mut warnings);
-    let candidates = kpis::candidates(&ground, &sizing, input.request, &kpis);
+    let kpis = kpis::kpis(ground, sizing, &settings, &mut warnings);
     warnings.sort();
     warnings.dedup();
-    Ok(PolicyOutput {
+    PolicyOutput {
         settings,
         reasons: reasons.into_map(),
         kpis,
-        candidates,
+        candidates: Vec::new(),
         warnings,
-    })
+    }
 }

@@ -85,7 +85,8 @@ impl Requirements {
     ) -> Result<Self, PolicyError> {
         let mut ground = Ground::of(graph, demand, request)?;
         let mut warnings = std::mem::take(&mut ground.warnings);
-        let sizing = sizing::size(&ground, &mut warnings);
+        let sizing = sizing::size(&ground);
+        sizing.warn(&ground, &mut warnings);
         let hours = ground.demand.hours();
         let calls = |caller: usize, callee: usize, fan_out: f64| -> Vec<HourCalls> {
             (0..hours)

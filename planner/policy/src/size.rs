@@ -5,10 +5,7 @@
 use foremesh_model::Criticality;
 use rayon::prelude::*;
 
-use crate::{
-    ground::Ground,
-    sampling::{HourlyDemand, LEVELS},
-};
+use crate::{ground::Ground, sampling::HourlyDemand};
 use foremesh_simulate::analytic::{Moments, Wait};
 
 /// Share of an instance's saturation that its rate limit admits: above it waits grow without bound at a small excess.
@@ -76,7 +73,7 @@ impl Ground<'_> {
         }
     }
 
-    fn entry_targets(&self, share: f64) -> Vec<f64> {
+    pub(crate) fn entry_targets(&self, share: f64) -> Vec<f64> {
         self.entries
             .iter()
             .zip(self.bounds_ms())
@@ -126,7 +123,12 @@ impl Ground<'_> {
     }
 
     /// Instances for these rates, at least those of `start`.
-    fn allocate(&self, rates_rps: &[f64], target: &Target, start: Option<&[u32]>) -> Vec<u32> {
+    pub(crate) fn allocate(
+        &self,
+        rates_rps: &[f64],
+        target: &Target,
+        start: Option<&[u32]>,
+    ) -> Vec<u32> {
         let n = self.stations.len();
         let mut instances: Vec<u32> = (0..n)
             .map(|s| {
@@ -226,7 +228,7 @@ impl Ground<'_> {
     }
 
     /// The instances that just keep the objective and, at least as many, those that are planned, `[hour][service]`, for the
-    /// demand at one of [`LEVELS`].
+    /// demand at one of [`crate::sampling::LEVELS`].
     pub(crate) fn allocate_hours(
         &self,
         level: usize,
@@ -274,22 +276,12 @@ pub(crate) struct Expected {
 }
 
 impl Expected {
-    /// For each hour, the highest level of demand at which every entry keeps its objective; levels rising.
+    /// Whether every entry keeps its objective in an hour.
     pub(crate) fn holds(&self, ground: &Ground<'_>, hour: usize) -> bool {
         self.entry_ms[hour]
             .iter()
             .zip(&ground.entries)
             .all(|(latency, entry)| *latency <= entry.slo.latency_ms)
-    }
-}
-
-/// The chance that demand exceeds the highest level of [`LEVELS`] at which an hour holds.
-pub(crate) fn excess_probability(highest_held: Option<usize>) -> f64 {
-    match highest_held {
-        Some(level) if level + 1 == LEVELS.len() => 0.5 * (1.0 - LEVELS[level]),
-        // Somewhere between this level and the next, which does not hold.
-        Some(level) => 1.0 - 0.5 * (LEVELS[level] + LEVELS[level + 1]),
-        None => 1.0,
     }
 }
 

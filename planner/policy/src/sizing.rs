@@ -30,6 +30,9 @@ pub(crate) struct Sized {
     pub ahead: bool,
     /// Instances that the highest hour would need if there were no maximum.
     pub wanted: u32,
+    /// Whether the objectives are kept at the median demand of every hour when any one instance is lost; None where standby instances are
+    /// there for that.
+    pub bears_loss: Option<bool>,
 }
 
 impl Sized {
@@ -42,7 +45,18 @@ impl Sized {
     }
 }
 
+/// Who made a sizing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MadeBy {
+    /// Rules of thumb and greedy additions.
+    Floor,
+    /// The search.
+    Search,
+}
+
+#[derive(Debug, Clone)]
 pub(crate) struct Sizing {
+    pub made_by: MadeBy,
     pub services: Vec<Sized>,
     /// Scheduled instances, `[hour][service]`.
     pub by_hour: Vec<Vec<u32>>,
@@ -67,7 +81,8 @@ impl Sizing {
     }
 }
 
-pub(crate) fn size(ground: &Ground<'_>, warnings: &mut Vec<Warning>) -> Sizing {
+/// The floor.
+pub(crate) fn size(ground: &Ground<'_>) -> Sizing {
     let limits: Vec<f64> = ground.stations.iter().map(rate_limit_rps).collect();
     let (needed, planned) = (ground.needed_target(&limits), ground.planned_target());
     let (needs, plan) = ground.allocate_hours(BOUGHT, &needed, &planned);
@@ -86,67 +101,78 @@ pub(crate) fn size(ground: &Ground<'_>, warnings: &mut Vec<Warning>) -> Sizing {
             )
         })
         .collect();
-    for (s, sized) in services.iter().enumerate() {
-        let station = &ground.stations[s];
-        if station.stateful {
-            // What is to say of these stands with their settings.
-        } else if sized.wanted > station.max_instances {
-            warnings.push(warning(
-                Severity::Severe,
-                "max_instances_reached",
-                ground.name(s),
-                format!(
-                    "needs {} instances at the 0.99 quantile of its highest hour, max_instances is {}: requests beyond them are refused; raise max_instances or the capacity of one instance",
-                    sized.wanted, station.max_instances
-                ),
-            ));
-        } else if ground.reached[s]
-            && sized.most() >= station.max_instances
-            && sized.standby == 0
-            && station.max_instances > 1
-        {
-            warnings.push(warning(
-                Severity::Caution,
-                "no_standby",
-                ground.name(s),
-                format!("max_instances {} leaves no instance on standby: a lost instance is missed until another has started", station.max_instances),
-            ));
-        }
-        if !ground.reached[s] && !station.stateful {
-            warnings.push(warning(
-                Severity::Note,
-                "no_demand",
-                ground.name(s),
-                format!(
-                    "no demand reaches it: it keeps its fewest instances ({}); if it takes requests, add them to the history or add the calls to it to the graph or the catalogue",
-                    station.min_instances
-                ),
-            ));
+    Sizing::of(ground, MadeBy::Floor, services)
+}
+
+impl Sizing {
+    pub(crate) fn of(ground: &Ground<'_>, made_by: MadeBy, services: Vec<Sized>) -> Self {
+        let by_hour: Vec<Vec<u32>> = (0..ground.demand.hours())
+            .map(|h| services.iter().map(|sized| sized.schedule[h]).collect())
+            .collect();
+        let expected = ground.expected(BOUGHT, &by_hour);
+        Self {
+            made_by,
+            services,
+            by_hour,
+            expected,
+            bounds_ms: ground.bounds_ms(),
         }
     }
-    let by_hour: Vec<Vec<u32>> = (0..ground.demand.hours())
-        .map(|h| services.iter().map(|sized| sized.schedule[h]).collect())
-        .collect();
-    let expected = ground.expected(BOUGHT, &by_hour);
-    let bounds_ms = ground.bounds_ms();
-    for (e, entry) in ground.entries.iter().enumerate() {
-        if bounds_ms[e] >= entry.slo.latency_ms {
-            warnings.push(warning(
-                Severity::Severe,
-                "objective_below_service_time",
-                ground.name(entry.node),
-                format!(
-                    "the objective of {} ms at the {}th percentile lies below {} ms, which the services take with no wait at all: no number of instances keeps it; raise slo.latency_ms or make the services faster",
-                    show(entry.slo.latency_ms), show(entry.slo.percentile), show(bounds_ms[e])
-                ),
-            ));
+
+    /// What is to say of a sizing that is chosen.
+    pub(crate) fn warn(&self, ground: &Ground<'_>, warnings: &mut Vec<Warning>) {
+        for (s, sized) in self.services.iter().enumerate() {
+            let station = &ground.stations[s];
+            if station.stateful {
+                // What is to say of these stands with their settings.
+            } else if sized.wanted > station.max_instances {
+                warnings.push(warning(
+                    Severity::Severe,
+                    "max_instances_reached",
+                    ground.name(s),
+                    format!(
+                        "needs {} instances at the 0.99 quantile of its highest hour, max_instances is {}: requests beyond them are refused; raise max_instances or the capacity of one instance",
+                        sized.wanted, station.max_instances
+                    ),
+                ));
+            } else if ground.reached[s]
+                && sized.most() >= station.max_instances
+                && sized.standby == 0
+                && sized.bears_loss.is_none_or(|bears| !bears)
+                && station.max_instances > 1
+            {
+                warnings.push(warning(
+                    Severity::Caution,
+                    "no_standby",
+                    ground.name(s),
+                    format!("max_instances {} leaves no instance on standby: a lost instance is missed until another has started", station.max_instances),
+                ));
+            }
+            if !ground.reached[s] && !station.stateful {
+                warnings.push(warning(
+                    Severity::Note,
+                    "no_demand",
+                    ground.name(s),
+                    format!(
+                        "no demand reaches it: it keeps its fewest instances ({}); if it takes requests, add them to the history or add the calls to it to the graph or the catalogue",
+                        station.min_instances
+                    ),
+                ));
+            }
         }
-    }
-    Sizing {
-        services,
-        by_hour,
-        expected,
-        bounds_ms,
+        for (entry, bound_ms) in ground.entries.iter().zip(&self.bounds_ms) {
+            if *bound_ms >= entry.slo.latency_ms {
+                warnings.push(warning(
+                    Severity::Severe,
+                    "objective_below_service_time",
+                    ground.name(entry.node),
+                    format!(
+                        "the objective of {} ms at the {}th percentile lies below {} ms, which the services take with no wait at all: no number of instances keeps it; raise slo.latency_ms or make the services faster",
+                        show(entry.slo.latency_ms), show(entry.slo.percentile), show(*bound_ms)
+                    ),
+                ));
+            }
+        }
     }
 }
 
@@ -194,5 +220,6 @@ fn one(
         limit_rps,
         ahead,
         wanted,
+        bears_loss: None,
     }
 }

@@ -7,7 +7,7 @@ mod common;
 
 use common::*;
 use foremesh_model::{
-    Capacity, Criticality, Demand, Edge, EntryDemand, GraphError, ProfileRequest, Protocol,
+    Capacity, Criticality, Demand, Edge, EntryDemand, GraphError, PolicyKind, ProfileRequest, Protocol,
     Schedule, Service, ServiceGraph, Slo,
 };
 use foremesh_policy::{PolicyError, PolicyInput, PolicyOutput, guards, paths, plan};
@@ -138,10 +138,24 @@ fn requests() -> impl Strategy<Value = ProfileRequest> {
         proptest::collection::btree_map("[a-c]/z[0-9]", 0u32..100, 0..5),
         proptest::collection::vec(0u32..200, 0..4),
         proptest::option::of(0u32..50),
+        prop_oneof![
+            Just((PolicyKind::Analytic, None)),
+            Just((PolicyKind::Search, Some(0))),
+        ],
     )
         .prop_map(
-            |(latency_ms, percentile, availability, localities, ramp_percent, gateway_proxies)| {
+            |(
+                latency_ms,
+                percentile,
+                availability,
+                localities,
+                ramp_percent,
+                gateway_proxies,
+                (policy, search_windows),
+            )| {
                 ProfileRequest {
+                    policy,
+                    search_windows,
                     slo: Slo {
                         latency_ms,
                         percentile,
@@ -237,7 +251,9 @@ proptest! {
                 let needed = service.needs.instances.at(row.hour);
                 let admitted = f64::from(needed) * service.rate_limit.requests_per_second;
                 prop_assert!(admitted >= row.demand_p99_rps * (1.0 - 1e-9), "{} hour {}: {} admitted, {} asked", name, row.hour, admitted, row.demand_p99_rps);
-                prop_assert_eq!(needed, row.instances);
+                if case.request.policy == PolicyKind::Analytic {
+                    prop_assert_eq!(needed, row.instances);
+                }
             }
         }
         for (edge, connection) in &output.settings.connections {

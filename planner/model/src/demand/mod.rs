@@ -80,6 +80,16 @@ impl Demand {
         Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX)
     }
 
+    /// Requests a second of one of its entries in an hour after the start, at a quantile level (0 … 1): the highest step of the hour, at the
+    /// peak within it.
+    pub fn peak_rps(&self, entry: &EntryDemand, hour: u32, level: f64) -> f64 {
+        let step_s = self.step_s.max(1);
+        let steps_of_hour = (3600 / step_s).max(1) as usize;
+        let from = hour as usize * 3600 / step_s as usize;
+        let highest = (from..from + steps_of_hour).map(|step| entry.at_level(step, level));
+        highest.fold(0.0, f64::max) * entry.peak_to_mean.max(1.0)
+    }
+
     /// The same demand with every number on the grid that [`Demand::encode`] keeps (about 1% apart), so that encoding and
     /// decoding lose nothing. Everything that reads demand reads this form.
     #[must_use]

@@ -125,7 +125,7 @@ pub fn simulate_traced(
         .keys()
         .filter_map(|name| {
             let demand = plan.demand.entries.get(name)?;
-            let rps = rate(plan, demand, hour, request.level);
+            let rps = plan.demand.peak_rps(demand, hour, request.level);
             let arrivals = Arrivals::Poisson {
                 step_s: 3600.0,
                 rates_rps: vec![rps],
@@ -197,25 +197,12 @@ pub fn simulate_traced(
     Ok((simulation, traces))
 }
 
-/// Requests a second of an entry in an hour: the quantile, at the peak within the hour.
-pub(crate) fn rate(
-    plan: &RegionPlan,
-    demand: &foremesh_model::EntryDemand,
-    hour: u32,
-    level: f64,
-) -> f64 {
-    let steps_of_hour = (3600 / plan.demand.step_s.max(1)).max(1) as usize;
-    let from = hour as usize * 3600 / plan.demand.step_s.max(1) as usize;
-    let highest = (from..from + steps_of_hour).map(|step| demand.at_level(step, level));
-    highest.fold(0.0, f64::max) * demand.peak_to_mean.max(1.0)
-}
-
 fn hardest_hour(plan: &RegionPlan, level: f64) -> u32 {
     let all = |hour: u32| -> f64 {
         plan.demand
             .entries
             .values()
-            .map(|entry| rate(plan, entry, hour, level))
+            .map(|entry| plan.demand.peak_rps(entry, hour, level))
             .sum()
     };
     (0..plan.settings.horizon_hours)
@@ -230,7 +217,7 @@ pub(crate) fn flows(plan: &RegionPlan, hour: u32, level: f64) -> Result<Vec<f64>
         .services()
         .map(|service| {
             let demand = plan.demand.entries.get(&service.name);
-            demand.map_or(0.0, |demand| rate(plan, demand, hour, level))
+            demand.map_or(0.0, |demand| plan.demand.peak_rps(demand, hour, level))
         })
         .collect();
     Ok(Visits::of(&plan.graph)?.rates(&entering))

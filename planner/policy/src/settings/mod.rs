@@ -2,6 +2,7 @@
 
 mod edge;
 mod entry;
+mod instances;
 mod service;
 mod stateful;
 

@@ -1,11 +1,11 @@
 //! What is set at a service, on the side that is called.
 
 use foremesh_model::{
-    Criticality, Executor, LoadBalancing, Protocol, Reason, Schedule, ServiceNeeds,
-    ServiceSettings, Severity, WarmUp, Warning, quantise_up,
+    Criticality, LoadBalancing, Protocol, Reason, Schedule, ServiceNeeds, ServiceSettings,
+    Severity, WarmUp, Warning, quantise_up,
 };
 
-use super::Parts;
+use super::{Parts, instances};
 use crate::{
     ground::warning,
     limits::{
@@ -14,7 +14,7 @@ use crate::{
     },
     reasons::{Reasons, Under, show},
     sampling::{BOUGHT, MEDIAN},
-    size::{ADMITTED_UTILISATION, hardest_hour, planned_utilisation},
+    size::{ADMITTED_UTILISATION, hardest_hour},
 };
 use foremesh_simulate::analytic::{Wait, count_quantile};
 
@@ -53,7 +53,7 @@ pub(super) fn settings(
     let load = load(parts, s);
     assumptions(parts, s, warnings);
     let port = identity(parts, s, &mut why);
-    instances(parts, &load, &mut why);
+    instances::explain(parts, s, load.demand_rps, load.hour, &mut why);
 
     let needs_most = sized.needs.iter().copied().max().unwrap_or(1);
     let rate_limit = rate_limit(sized.limit_rps, load.dispersion);
@@ -286,70 +286,6 @@ pub(super) fn identity(parts: &Parts<'_>, s: usize, why: &mut Under<'_>) -> u16 
         ),
     );
     service.port.unwrap_or(ASSUMED_PORT)
-}
-
-fn instances(parts: &Parts<'_>, load: &Load, why: &mut Under<'_>) {
-    let s = load.service;
-    let (station, sized) = (&parts.ground.stations[s], &parts.sizing.services[s]);
-    let criticality = parts.ground.services[s].criticality;
-    let utilisation = planned_utilisation(criticality);
-    let (fewest, most) = (
-        sized.schedule.iter().copied().min().unwrap_or(0),
-        sized.schedule.iter().copied().max().unwrap_or(0),
-    );
-    let text = if !parts.ground.reached[s] {
-        format!(
-            "No demand reaches it; it keeps its fewest instances, {}.",
-            station.min_instances
-        )
-    } else {
-        format!(
-            "{} requests/s in hour {} at {} a second and instance ({}% of saturation) and the latency objective of its entries need {most}, the quietest hour {fewest}; {}fewer only where they suffice for three hours.",
-            show(load.demand_rps),
-            load.hour,
-            show(station.saturation_rps * utilisation),
-            show(utilisation * 100.0),
-            if sized.ahead {
-                "ordered an hour ahead because an instance takes long to be warm, "
-            } else {
-                ""
-            },
-        )
-    };
-    why.set(
-        "instances",
-        Reason::new(
-            "latency_per_cost",
-            text,
-            [
-                ("demand_p99_rps", load.demand_rps),
-                ("saturation_rps", station.saturation_rps),
-                ("planned_utilisation", utilisation),
-                ("min_instances", f64::from(station.min_instances)),
-                ("max_instances", f64::from(station.max_instances)),
-            ],
-        )
-        .by(Executor::Autoscaler),
-    );
-    why.set(
-        "standby_instances",
-        Reason::new(
-            "ramp_and_one_failure",
-            if parts.ground.reached[s] {
-                format!(
-                    "Demand may climb by {} requests/s in the {} s until a new instance is warm, {} of which the running ones take; one more for a lost instance where it matters.",
-                    show(sized.ramp_rps), show(station.lead_s()), show(sized.reserve_rps.min(sized.ramp_rps))
-                )
-            } else {
-                "No demand reaches it.".into()
-            },
-            [
-                ("ramp_rps", sized.ramp_rps),
-                ("reserve_rps", sized.reserve_rps),
-                ("lead_s", station.lead_s()),
-            ],
-        ),
-    );
 }
 
 fn ejection(

@@ -49,6 +49,16 @@ pub trait View {
     }
 }
 
+/// Callers see what their callees take.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Plain;
+
+impl View for Plain {
+    fn call(&mut self, _: &Call, callee: Moments) -> Moments {
+        callee
+    }
+}
+
 /// A function of the call and what the callee takes.
 struct Seen<F>(F);
 
@@ -152,7 +162,9 @@ impl Calls {
     /// Latency at each service with everything it calls, from each service's own time.
     #[must_use]
     pub fn compose(&self, own: &[Moments]) -> Vec<Moments> {
-        self.compose_as(own, |_, callee| callee)
+        let mut whole = Vec::new();
+        self.compose_into(own, &mut whole, &mut Scratch::default(), &mut Plain);
+        whole
     }
 
     /// The same, with what a caller sees of each call in place of what the callee takes.
@@ -176,28 +188,34 @@ impl Calls {
     ) {
         whole.clear();
         whole.resize(own.len(), Moments::default());
-        for (members, circle) in self.groups.iter().rev() {
-            if *circle {
-                for member in members {
-                    whole[*member] = own[*member];
-                }
-                // The gain around a circle is below 1, so the sweeps converge; a slow one is cut where it no longer matters.
-                for _ in 0..200 {
-                    let mut moved = 0.0f64;
-                    for member in members {
-                        let next = self.one(*member, own, whole, scratch, view);
-                        moved = moved
-                            .max((next.mean - whole[*member].mean).abs() / next.mean.max(1e-9));
-                        whole[*member] = next;
-                    }
-                    if moved < 1e-4 {
-                        break;
-                    }
-                }
-            } else {
-                for member in members {
-                    whole[*member] = self.one(*member, own, whole, scratch, view);
-                }
+        for group in (0..self.groups.len()).rev() {
+            for member in &self.groups[group].0 {
+                whole[*member] = own[*member];
+            }
+            self.compose_group(group, own, whole, scratch, view);
+        }
+    }
+
+    /// Latency at the members of a group, from that of those it calls; a circle goes on from what its members have.
+    pub(super) fn compose_group(
+        &self,
+        group: usize,
+        own: &[Moments],
+        whole: &mut [Moments],
+        scratch: &mut Scratch,
+        view: &mut impl View,
+    ) {
+        let (members, circle) = &self.groups[group];
+        // The gain around a circle is below 1, so the sweeps converge; a slow one is cut where it no longer matters.
+        for _ in 0..if *circle { 200 } else { 1 } {
+            let mut moved = 0.0f64;
+            for member in members {
+                let next = self.one(*member, own, whole, scratch, view);
+                moved = moved.max((next.mean - whole[*member].mean).abs() / next.mean.max(1e-9));
+                whole[*member] = next;
+            }
+            if moved < 1e-4 {
+                break;
             }
         }
     }

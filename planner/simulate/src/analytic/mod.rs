@@ -14,14 +14,16 @@ mod loss;
 mod moments;
 mod quantile;
 mod queue;
+mod recompose;
 mod slowest;
 mod steady;
 
 pub use balancers::Balancer;
-pub use calls::{Call, Calls, Scratch, View};
+pub use calls::{Call, Calls, Plain, Scratch, View};
 pub use counts::{consecutive_errors, count_quantile};
 pub use loss::{erlang_b, overflow, refused, throttled};
 pub use moments::Moments;
 pub use quantile::{GammaQuantile, normal_score};
 pub use queue::{CallerProxies, Wait, Workers, erlang_c};
+pub use recompose::Callers;
 pub use steady::{Answer, EdgeAnswer, EntryAnswer, Load, ServiceAnswer, SteadyState};

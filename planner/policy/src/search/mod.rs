@@ -1,0 +1,228 @@
+//! The search: the objectives of the floor for less.
+//!
+//! The floor plans by rules that are safe everywhere: 70 to 80% busy, a tenth of the objective in reserve, an instance on standby beside
+//! every service. The search keeps what the rules are for and drops the rules. For every hour it looks for the cheapest instances that
+//!
+//! - keep every objective at the demand that is bought, no instance busier than its rate limit admits;
+//! - keep them at the median demand when any one instance of a service is lost (of those that are not deferrable);
+//! - are worth it: demand above the 0.99 quantile is planned for where the minutes that it would violate cost more than the instances.
+
+mod choose;
+mod hour;
+mod level;
+mod trial;
+mod why;
+
+use foremesh_model::Criticality;
+use rayon::prelude::*;
+
+use self::hour::{Allocation, Asked};
+pub(crate) use self::{choose::choose, level::BOUGHT_SCORE, why::Bound};
+use crate::{
+    ground::Ground,
+    limits::rate_limit_rps,
+    schedule::smooth,
+    size::Target,
+    sizing::{MadeBy, Sized, Sizing},
+};
+
+/// Normal scores of the demand that an hour is planned for, as long as each is worth more than the one before: the quantiles 0.99, 0.998
+/// and 0.9995.
+const SCORES: [f64; 3] = [BOUGHT_SCORE, 2.878, 3.29];
+
+/// Changes of one service that exchanges may try in all hours together: a second or two of work on a processor.
+const CHANGES: usize = 200_000;
+
+/// What is asked of the search.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Options {
+    /// Share of the objective's latency that is planned with; the rest is for what the formulas do not know.
+    pub share_of_objective: f64,
+    /// What a violated minute costs.
+    pub violation_per_minute: f64,
+}
+
+/// Looks for cheaper instances than the floor's, in every hour.
+pub(crate) fn size(ground: &Ground<'_>, floor: &Sizing, options: &Options) -> Sizing {
+    let by_hour: Vec<Found> = (0..ground.demand.hours())
+        .into_par_iter()
+        .map(|hour| best_of_hour(ground, hour, options))
+        .collect();
+    let services = floor
+        .services
+        .iter()
+        .enumerate()
+        .map(|(s, sized)| {
+            let found: Vec<u32> = by_hour.iter().map(|found| found.instances[s]).collect();
+            Sized {
+                schedule: smooth(&found, sized.ahead, ground.stations[s].max_instances),
+                needs: by_hour.iter().map(|found| found.needs[s]).collect(),
+                standby: 0,
+                bears_loss: Some(by_hour.iter().all(|found| found.bears_loss[s])),
+                ..sized.clone()
+            }
+        })
+        .collect();
+    Sizing::of(ground, MadeBy::Search, services)
+}
+
+/// Instances of an hour.
+struct Found {
+    instances: Vec<u32>,
+    /// What is left of them where only the objectives at the demand that is bought count.
+    needs: Vec<u32>,
+    /// Whether they keep the objectives at the demand that was asked.
+    kept: bool,
+    /// Of each service, whether the objectives are kept without one of them.
+    bears_loss: Vec<bool>,
+}
+
+fn best_of_hour(ground: &Ground<'_>, hour: usize, options: &Options) -> Found {
+    let loss = Loss::of(ground, hour);
+    let worth = |found: &Found, score: f64| {
+        let kept = found.kept.then_some(score);
+        let violated = ground.violated_share(hour, &found.instances, kept);
+        ground.cost_of(&found.instances) + 60.0 * options.violation_per_minute * violated
+    };
+    let mut best = at_score(ground, hour, SCORES[0], &loss, options);
+    let mut best_worth = worth(&best, SCORES[0]);
+    for score in &SCORES[1..] {
+        let found = at_score(ground, hour, *score, &loss, options);
+        let found_worth = worth(&found, *score);
+        if found_worth >= best_worth {
+            break;
+        }
+        (best, best_worth) = (found, found_worth);
+    }
+    let asked = Asked::of(ground, hour, BOUGHT_SCORE, 1.0, |_, admitted| admitted);
+    let mut needs = Allocation::new(ground, &asked, best.instances.clone());
+    needs.shrink();
+    best.needs = needs.instances;
+    best
+}
+
+impl Ground<'_> {
+    /// The cost of instances for an hour.
+    pub(crate) fn cost_of(&self, instances: &[u32]) -> f64 {
+        let each = instances.iter().zip(&self.stations);
+        each.map(|(n, station)| f64::from(*n) * station.cost_per_hour)
+            .sum()
+    }
+
+    fn searched_target(&self, share_of_objective: f64) -> Target {
+        let limits: Vec<f64> = self.stations.iter().map(rate_limit_rps).collect();
+        Target {
+            entry_ms: self.entry_targets(share_of_objective),
+            ..self.needed_target(&limits)
+        }
+    }
+
+    /// Whether a service must do without any one of its instances.
+    pub(crate) fn must_bear_loss(&self, service: usize) -> bool {
+        self.reached[service]
+            && !self.stations[service].stateful
+            && self.services[service].criticality != Criticality::Deferrable
+    }
+}
+
+impl Asked {
+    /// What an hour asks at a normal score of its demand; `fewest` of a service and the instances that admit its requests.
+    fn of(
+        ground: &Ground<'_>,
+        hour: usize,
+        score: f64,
+        share_of_objective: f64,
+        fewest: impl Fn(usize, u32) -> u32,
+    ) -> Self {
+        let target = ground.searched_target(share_of_objective);
+        let rates_rps = ground.rates_at(hour, score);
+        let fewest = (0..rates_rps.len())
+            .map(|s| {
+                let station = &ground.stations[s];
+                fewest(s, ground.stable(s, rates_rps[s], &target))
+                    .max(station.min_instances)
+                    .min(station.max_instances)
+            })
+            .collect();
+        Self {
+            rates_rps,
+            entry_ms: target.entry_ms,
+            fewest,
+        }
+    }
+}
+
+/// The cheapest instances that keep every objective at a demand.
+fn at_score(ground: &Ground<'_>, hour: usize, score: f64, loss: &Loss, options: &Options) -> Found {
+    let target = ground.searched_target(options.share_of_objective);
+    let asked = Asked::of(
+        ground,
+        hour,
+        score,
+        options.share_of_objective,
+        |s, admitted| match ground.must_bear_loss(s) {
+            true => {
+                let left = ground.stable(s, loss.asked.rates_rps[s], &target);
+                admitted.max(left.max(1) + 1)
+            }
+            false => admitted,
+        },
+    );
+    let start = ground.allocate(&asked.rates_rps, &target, Some(&asked.fewest));
+    let mut allocation = Allocation::new(ground, &asked, start);
+    allocation.shrink();
+    allocation.left = CHANGES / ground.demand.hours().max(1);
+    allocation.exchange();
+    allocation.shrink();
+    let kept = allocation.holds();
+    Found {
+        kept: kept && ground.admits(&asked.rates_rps, &allocation.instances),
+        ..loss.bear(ground, allocation.instances)
+    }
+}
+
+/// The loss of an instance at an hour's median demand.
+struct Loss {
+    asked: Asked,
+}
+
+impl Loss {
+    fn of(ground: &Ground<'_>, hour: usize) -> Self {
+        Self {
+            asked: Asked {
+                rates_rps: ground.rates_at(hour, 0.0),
+                entry_ms: ground.entries.iter().map(|e| e.slo.latency_ms).collect(),
+                fewest: Vec::new(),
+            },
+        }
+    }
+
+    /// Adds instances where the loss of one would break an objective that is kept with all of them.
+    fn bear(&self, ground: &Ground<'_>, instances: Vec<u32>) -> Found {
+        let mut bears_loss = vec![false; instances.len()];
+        let mut all = Allocation::new(ground, &self.asked, instances);
+        let kept = all.holds();
+        for (s, bears) in bears_loss.iter_mut().enumerate() {
+            if !ground.must_bear_loss(s) {
+                continue;
+            }
+            loop {
+                let alive = all.instances[s] > 1 && (!kept || all.holds_with(s, -1));
+                *bears = alive;
+                if alive || all.instances[s] >= ground.stations[s].max_instances {
+                    break;
+                }
+                all.add(s);
+            }
+        }
+        Found {
+            instances: all.instances,
+            needs: Vec::new(),
+            kept: false,
+            bears_loss,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,102 @@
+//! What the search finds: as cheap as trying everything on small graphs, never less safe than the floor, and the same twice.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::*;
+use foremesh_model::{Candidate, Criticality, Demand, PolicyKind, ProfileRequest, ServiceGraph};
+use foremesh_policy::{PolicyInput, PolicyOutput, guards, plan};
+
+fn searched(graph: &ServiceGraph, demand: &Demand, request: &ProfileRequest) -> PolicyOutput {
+    let request = ProfileRequest {
+        policy: PolicyKind::Search,
+        ..request.clone()
+    };
+    plan(&PolicyInput {
+        graph,
+        demand,
+        request: &request,
+    })
+    .unwrap()
+}
+
+fn floor(output: &PolicyOutput) -> &Candidate {
+    let floor = "schedule at the 0.99 quantile";
+    output.candidates.iter().find(|c| c.name == floor).unwrap()
+}
+
+#[test]
+fn it_costs_less_and_keeps_the_objectives() {
+    let (graph, demand) = (shop(), shop_demand(1.0));
+    for latency_ms in [150.0, 250.0, 500.0] {
+        let mut request = request();
+        request.slo.latency_ms = latency_ms;
+        let output = searched(&graph, &demand, &request);
+        let (best, floor) = (&output.candidates[0], floor(&output));
+        assert!(
+            best.score > floor.score && best.instance_cost < 0.9 * floor.instance_cost,
+            "{latency_ms}: {best:?} {floor:?}"
+        );
+        assert_eq!(best.kept_in_simulation, Some(true));
+        assert!(output.kpis.holds, "{latency_ms}");
+        assert_eq!(guards::check(&output.settings), []);
+        for entry in output.kpis.entries.values() {
+            assert!(entry.latency_ms <= latency_ms);
+        }
+    }
+}
+
+#[test]
+fn a_lost_instance_is_borne_by_what_is_not_deferrable() {
+    let (demand, request) = (shop_demand(0.02), request());
+    let criticalities = [Criticality::Standard, Criticality::Deferrable];
+    let fewest = criticalities.map(|criticality| {
+        let mut services: Vec<_> = shop().services().cloned().collect();
+        for service in &mut services {
+            service.criticality = criticality;
+            service.capacity.min_instances = Some(1);
+        }
+        let graph = ServiceGraph::new(services, shop().edges().cloned().collect()).unwrap();
+        let output = searched(&graph, &demand, &request);
+        let services = output.settings.services.values();
+        services.map(|s| s.fewest_instances()).max().unwrap()
+    });
+    assert_eq!(fewest, [2, 1]);
+}
+
+#[test]
+fn formulas_alone_choose_where_nothing_may_be_simulated() {
+    let (graph, demand) = (shop(), shop_demand(1.0));
+    let mut request = request();
+    request.search_windows = Some(0);
+    let output = searched(&graph, &demand, &request);
+    assert!(output.candidates.iter().all(|c| c.kept_in_simulation.is_none()));
+    assert!(output.candidates[0].instance_cost < floor(&output).instance_cost);
+}
+
+#[test]
+fn an_objective_that_nothing_keeps_falls_back_on_the_floor() {
+    let (graph, demand) = (shop(), shop_demand(1.0));
+    let mut request = request();
+    request.slo.latency_ms = 5.0;
+    let output = searched(&graph, &demand, &request);
+    assert!(!output.kpis.holds);
+    let codes: Vec<&str> = output.warnings.iter().map(|w| w.code.as_str()).collect();
+    assert!(codes.contains(&"objective_below_service_time"), "{codes:?}");
+}
+
+#[test]
+fn reasons_say_what_one_less_would_break() {
+    let (graph, demand) = (shop(), shop_demand(1.0));
+    let mut request = request();
+    request.slo.latency_ms = 150.0;
+    let output = searched(&graph, &demand, &request);
+    let reasons: Vec<String> = output
+        .reasons
+        .iter()
+        .filter(|(path, _)| path.ends_with(".instances") && !path.contains("needs"))
+        .map(|(path, reason)| format!("{path}: {}", reason.text))
+        .collect();
+    insta::assert_snapshot!(reasons.join("\n"));
+}
