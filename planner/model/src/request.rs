@@ -214,7 +214,7 @@ pub struct ProfileRequest {
     pub cost: Cost,
     /// Who computes the settings. Default `auto`.
     pub policy: PolicyKind,
-    /// Windows that the search may simulate, each of at most 20000 requests. Default 8; 0: it relies on formulas alone.
+    /// Windows that the search may simulate, each of at most 100000 requests. Default 12; 0: it relies on formulas alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub search_windows: Option<u32>,
     /// Zones of the region, as `region/zone`, with their share of its instances in percent; empty: zones are not known.

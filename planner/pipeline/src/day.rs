@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::{
     PipelineError,
     simulate::{
-        SimulatedPolicy, controllers, cron_triggers, flows, is_planned, rate, target_utilisation,
+        SimulatedPolicy, controllers, cron_triggers, flows, is_planned, target_utilisation,
         with_policy,
     },
     windows::{

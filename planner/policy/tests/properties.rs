@@ -7,8 +7,8 @@ mod common;
 
 use common::*;
 use foremesh_model::{
-    Capacity, Criticality, Demand, Edge, EntryDemand, GraphError, PolicyKind, ProfileRequest, Protocol,
-    Schedule, Service, ServiceGraph, Slo,
+    Capacity, Criticality, Demand, Edge, EntryDemand, GraphError, PolicyKind, ProfileRequest,
+    Protocol, Schedule, Service, ServiceGraph, Slo,
 };
 use foremesh_policy::{PolicyError, PolicyInput, PolicyOutput, guards, paths, plan};
 use proptest::prelude::*;

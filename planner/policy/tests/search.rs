@@ -71,7 +71,12 @@ fn formulas_alone_choose_where_nothing_may_be_simulated() {
     let mut request = request();
     request.search_windows = Some(0);
     let output = searched(&graph, &demand, &request);
-    assert!(output.candidates.iter().all(|c| c.kept_in_simulation.is_none()));
+    assert!(
+        output
+            .candidates
+            .iter()
+            .all(|c| c.kept_in_simulation.is_none())
+    );
     assert!(output.candidates[0].instance_cost < floor(&output).instance_cost);
 }
 

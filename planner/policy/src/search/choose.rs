@@ -9,12 +9,12 @@ use crate::{
     sizing::Sizing,
 };
 
-/// Shares of an objective's latency that are planned with, the boldest first.
-const SHARES: [f64; 4] = [1.0, 0.95, 0.9, 0.85];
+/// Shares of objectives and limits that are planned with, the boldest first.
+const SHARES: [f64; 5] = [1.0, 0.95, 0.9, 0.85, 0.8];
 /// The share that is trusted where nothing may be simulated: the floor's.
 const TRUSTED_SHARE: f64 = 0.9;
 /// Windows that may be simulated where the request says nothing.
-const WINDOWS: u32 = 8;
+const WINDOWS: u32 = 12;
 
 /// The candidates, the one to take first: of those that the search finds and that pass their trial the boldest, else the floor.
 pub(crate) fn choose(
@@ -24,12 +24,12 @@ pub(crate) fn choose(
 ) -> Result<Vec<Weighed>, PolicyError> {
     let request = input.request;
     let tries = request.search_windows.unwrap_or(WINDOWS) as usize / trial::HOURS;
-    let find = |floor: &Sizing, share_of_objective: f64| {
+    let find = |floor: &Sizing, share: f64| {
         let options = Options {
-            share_of_objective,
+            share,
             violation_per_minute: request.cost.violation_per_minute,
         };
-        let name = format!("search, {share_of_objective} of the objective");
+        let name = format!("search with {share} of what is allowed");
         candidates::weigh(ground, request, &name, size(ground, floor, &options))
     };
     let tried = |sizing: &Sizing| {

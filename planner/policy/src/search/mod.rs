@@ -36,8 +36,9 @@ const CHANGES: usize = 200_000;
 /// What is asked of the search.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Options {
-    /// Share of the objective's latency that is planned with; the rest is for what the formulas do not know.
-    pub share_of_objective: f64,
+    /// Share of the objective's latency, and of what the rate limits admit, that is planned with; the rest is for what the formulas do
+    /// not know.
+    pub share: f64,
     /// What a violated minute costs.
     pub violation_per_minute: f64,
 }
@@ -109,11 +110,15 @@ impl Ground<'_> {
             .sum()
     }
 
-    fn searched_target(&self, share_of_objective: f64) -> Target {
+    fn searched_target(&self, share: f64) -> Target {
         let limits: Vec<f64> = self.stations.iter().map(rate_limit_rps).collect();
+        let mut target = self.needed_target(&limits);
+        for instance_rps in &mut target.instance_rps {
+            *instance_rps *= share;
+        }
         Target {
-            entry_ms: self.entry_targets(share_of_objective),
-            ..self.needed_target(&limits)
+            entry_ms: self.entry_targets(share),
+            ..target
         }
     }
 
@@ -131,10 +136,10 @@ impl Asked {
         ground: &Ground<'_>,
         hour: usize,
         score: f64,
-        share_of_objective: f64,
+        share: f64,
         fewest: impl Fn(usize, u32) -> u32,
     ) -> Self {
-        let target = ground.searched_target(share_of_objective);
+        let target = ground.searched_target(share);
         let rates_rps = ground.rates_at(hour, score);
         let fewest = (0..rates_rps.len())
             .map(|s| {
@@ -154,12 +159,12 @@ impl Asked {
 
 /// The cheapest instances that keep every objective at a demand.
 fn at_score(ground: &Ground<'_>, hour: usize, score: f64, loss: &Loss, options: &Options) -> Found {
-    let target = ground.searched_target(options.share_of_objective);
+    let target = ground.searched_target(options.share);
     let asked = Asked::of(
         ground,
         hour,
         score,
-        options.share_of_objective,
+        options.share,
         |s, admitted| match ground.must_bear_loss(s) {
             true => {
                 let left = ground.stable(s, loss.asked.rates_rps[s], &target);

@@ -1,5 +1,5 @@
-//! Settings tried in the simulation: a window at the demand that is bought, in the hours in which the formulas see the least left of an
-//! objective.
+//! Settings tried in the simulation at the demand that is bought, in the hour in which most requests come and in the one in which
+//! instances are busiest.
 //!
 //! Formulas and simulation differ by a tenth in a 99th percentile, now and then by more, and whoever looks for the cheapest that the
 //! formulas allow finds where they are too kind. What is chosen has therefore passed here, or did no worse than the floor.
@@ -11,12 +11,17 @@ use foremesh_simulate::{
 use rayon::prelude::*;
 
 use super::level::BOUGHT_SCORE;
-use crate::{PolicyInput, ground::Ground, sizing::Sizing};
+use crate::{
+    PolicyInput,
+    ground::Ground,
+    sampling::{BOUGHT, LEVELS},
+    sizing::Sizing,
+};
 
-/// Visits of services that a window simulates: a second of work, or less.
-const VISITS: f64 = 600_000.0;
+/// Visits of services that a window simulates: half a second of work.
+const VISITS: f64 = 1_000_000.0;
 /// Requests of a window, whatever their visits: fewer say nothing of a 99th percentile.
-const REQUESTS: [f64; 2] = [2_000.0, 20_000.0];
+const REQUESTS: [f64; 2] = [5_000.0, 100_000.0];
 /// Seconds of a window: an entry with little traffic is not simulated for a day.
 const SECONDS: [f64; 2] = [5.0, 1_800.0];
 /// Seconds before the measurement.
@@ -49,7 +54,7 @@ impl Trial {
         sizing: &Sizing,
         settings: &Settings,
     ) -> Result<Self, SimulateError> {
-        let shown = hardest_hours(ground, sizing)
+        let shown = hardest_hours(input, ground, sizing)
             .into_par_iter()
             .map(|hour| window(input, ground, settings, hour))
             .collect::<Result<_, _>>()?;
@@ -73,21 +78,27 @@ impl Trial {
     }
 }
 
-/// The hours in which the largest share of an objective is used, the worst first.
-fn hardest_hours(ground: &Ground<'_>, sizing: &Sizing) -> Vec<usize> {
-    let used = |hour: usize| {
-        let latencies = sizing.expected.entry_ms[hour].iter().zip(&ground.entries);
-        latencies
-            .map(|(latency, entry)| latency / entry.slo.latency_ms)
+/// The hour in which most requests come, and the one in which an instance has most to do.
+fn hardest_hours(input: &PolicyInput<'_>, ground: &Ground<'_>, sizing: &Sizing) -> Vec<usize> {
+    let hours = 0..sizing.by_hour.len();
+    let most = |of: &dyn Fn(usize) -> f64, but: Option<usize>| {
+        let hours = hours.clone().filter(|hour| Some(*hour) != but);
+        hours.max_by(|a, b| of(*a).total_cmp(&of(*b)).then(b.cmp(a)))
+    };
+    let requests = |hour: usize| entry_rates(input, ground, hour).iter().sum();
+    let busy = |hour: usize| {
+        let rates = ground.rates_at(hour, BOUGHT_SCORE);
+        let each = rates.iter().zip(&sizing.by_hour[hour]);
+        each.zip(ground.stations.iter().zip(&sizing.services))
+            .filter(|(_, (station, _))| !station.stateful)
+            .map(|((rate, n), (station, sized))| {
+                rate / (f64::from(n + sized.standby) * station.saturation_rps)
+            })
             .fold(0.0, f64::max)
     };
-    let mut hours: Vec<(f64, usize)> = (0..sizing.by_hour.len()).map(|h| (used(h), h)).collect();
-    hours.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-    hours
-        .into_iter()
-        .take(HOURS)
-        .map(|(_, hour)| hour)
-        .collect()
+    let first = most(&requests, None);
+    let second = most(&busy, first);
+    first.into_iter().chain(second).take(HOURS).collect()
 }
 
 fn window(
@@ -163,51 +174,15 @@ fn window(
         .collect())
 }
 
-/// Requests a second of every entry such that all of them together ask for as much work as is bought: each at the same level of its own
-/// demand.
+/// Requests a second of every entry: each at the quantile that is bought, all at once.
 fn entry_rates(input: &PolicyInput<'_>, ground: &Ground<'_>, hour: usize) -> Vec<f64> {
-    let work = |rates: &[f64]| -> f64 {
-        let holding = |s: usize| {
-            let station = &ground.stations[s];
-            if station.is_boundless() {
-                0.0
-            } else {
-                station.holding_ms
-            }
-        };
-        let each = ground.entries.iter().zip(rates);
-        each.map(|(entry, rps)| {
-            let visits = entry.visits.iter().enumerate();
-            rps * visits.map(|(s, v)| v * holding(s)).sum::<f64>()
+    let entries = ground.entries.iter();
+    entries
+        .map(|entry| {
+            let demands = entry.demands.iter();
+            demands
+                .map(|demand| input.demand.peak_rps(demand, hour as u32, LEVELS[BOUGHT]))
+                .sum()
         })
-        .sum()
-    };
-    let at = |level: f64| -> Vec<f64> {
-        let entries = ground.entries.iter();
-        entries
-            .map(|entry| {
-                let demands = entry.demands.iter();
-                demands
-                    .map(|demand| input.demand.peak_rps(demand, hour as u32, level))
-                    .sum()
-            })
-            .collect()
-    };
-    let bought: f64 = ground
-        .rates_at(hour, BOUGHT_SCORE)
-        .iter()
-        .zip(&ground.stations)
-        .filter(|(_, station)| !station.is_boundless())
-        .map(|(rate, station)| rate * station.holding_ms)
-        .sum();
-    let (mut low, mut high) = (0.5, 0.999);
-    for _ in 0..12 {
-        let middle = 0.5 * (low + high);
-        if work(&at(middle)) < bought {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    at(0.5 * (low + high))
+        .collect()
 }
