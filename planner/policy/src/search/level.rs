@@ -3,7 +3,7 @@
 use statrs::function::erf::erfc;
 
 use super::hour::{Allocation, Asked};
-use crate::{ground::Ground, sampling::LEVELS, size::ADMITTED_UTILISATION};
+use crate::{ground::Ground, sampling::LEVELS};
 
 /// The normal score of the level that is bought.
 pub(crate) const BOUGHT_SCORE: f64 = 2.326;
@@ -34,15 +34,6 @@ impl Ground<'_> {
             .zip(&self.demand.peak[hour])
             .map(|((low, high), peak)| (low + weight * (high - low)).max(0.0) * peak)
             .collect()
-    }
-
-    /// Whether no instance is given more than its rate limit admits.
-    pub(crate) fn admits(&self, rates_rps: &[f64], instances: &[u32]) -> bool {
-        let mut services = self.stations.iter().zip(rates_rps).zip(instances);
-        services.all(|((station, rate), n)| {
-            let most = f64::from(*n) * station.saturation_rps * ADMITTED_UTILISATION;
-            station.stateful || *rate <= most * (1.0 + 1e-9)
-        })
     }
 
     /// The share of an hour's time in which demand is expected to be more than its instances keep the objectives at: 1 where they do not

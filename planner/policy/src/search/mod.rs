@@ -7,6 +7,7 @@
 //! - keep them at the median demand when any one instance of a service is lost (of those that are not deferrable);
 //! - are worth it: demand above the 0.99 quantile is planned for where the minutes that it would violate cost more than the instances.
 
+mod admission;
 mod choose;
 mod hour;
 mod level;
@@ -141,10 +142,16 @@ impl Asked {
     ) -> Self {
         let target = ground.searched_target(share);
         let rates_rps = ground.rates_at(hour, score);
+        let refusable = ground.refusable();
         let fewest = (0..rates_rps.len())
             .map(|s| {
                 let station = &ground.stations[s];
-                fewest(s, ground.stable(s, rates_rps[s], &target))
+                let stable = ground.stable(s, rates_rps[s], &target);
+                let admitted = match station.stateful {
+                    true => stable,
+                    false => ground.admitting(s, rates_rps[s], refusable[s], stable),
+                };
+                fewest(s, admitted)
                     .max(station.min_instances)
                     .min(station.max_instances)
             })

@@ -51,7 +51,9 @@ impl Bound {
             Self::Loss
         } else {
             let utilisation = rate / (f64::from(less) * station.saturation_rps);
-            if utilisation > ADMITTED_UTILISATION {
+            let mut alone = vec![0.0; instances.len()];
+            alone[service] = rate;
+            if !ground.admits(&alone, &instances) {
                 Self::Admitted { utilisation }
             } else {
                 Self::among_entries(ground, hour, &instances)
@@ -105,7 +107,7 @@ impl Bound {
         match self {
             Self::Minimum { fewest } => format!("{fewest} are the fewest that are allowed"),
             Self::Admitted { utilisation } => format!(
-                "with one less each would be {}% busy, where {}% is admitted",
+                "with one less each would be {}% busy, and a rate limit at {}% would refuse bursts",
                 show(utilisation * 100.0),
                 show(ADMITTED_UTILISATION * 100.0)
             ),
