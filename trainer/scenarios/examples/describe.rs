@@ -30,21 +30,35 @@ fn main() {
         "draw ms",
         "plan ms"
     );
-    let mut instances = Vec::new();
-    let mut cost_by_size = [0.0; BINS.len()];
+    let mut by_size = Vec::new();
     let (mut held, mut count) = (0, 0);
-    for family in family.map_or(Family::ALL.to_vec(), |family| vec![family]) {
-        for services in services.map_or(vec![3, 10, 30, 100, 300], |n| vec![n]) {
+    let mut known = Vec::new();
+    for services in services.map_or(vec![3, 10, 30, 100, 300], |n| vec![n]) {
+        let mut instances = Vec::new();
+        let mut cost_by_size = [0.0; BINS.len()];
+        for family in family.map_or(Family::ALL.to_vec(), |family| vec![family]) {
             for seed in 0..seeds {
                 let started = Instant::now();
                 let drawn = scenario(family, services, seed).unwrap();
                 let draw_ms = started.elapsed().as_secs_f64() * 1e3;
+                known.extend(
+                    drawn
+                        .graph
+                        .services()
+                        .filter(|s| !s.is_stateful())
+                        .map(|s| s.capacity.clone()),
+                );
                 held += usize::from(line(&drawn, draw_ms, &mut instances, &mut cost_by_size));
                 count += 1;
             }
         }
+        by_size.push((services, instances, cost_by_size));
     }
-    summary(&mut instances, &cost_by_size);
+    for (services, mut instances, cost_by_size) in by_size {
+        println!("\n{services} services");
+        summary(&mut instances, &cost_by_size);
+    }
+    own_times(&known);
     println!("floor holds in {held} of {count}");
 }
 
@@ -133,11 +147,32 @@ fn line(
     output.kpis.holds
 }
 
+fn own_times(known: &[foremesh_model::Capacity]) {
+    println!("\nof the stateless services of which somebody knows it: 5%, 25%, 50%, 75%, 95%");
+    let row = |name: &str, of: fn(&foremesh_model::Capacity) -> Option<f64>| {
+        let mut values: Vec<f64> = known.iter().filter_map(of).collect();
+        values.sort_by(f64::total_cmp);
+        let at = |share: f64| values[(share * (values.len() - 1) as f64) as usize];
+        let row = [0.05, 0.25, 0.5, 0.75, 0.95].map(|share| format!("{:8.1}", at(share)));
+        println!("{name:24} {}", row.join(" "));
+    };
+    row("own time, ms", |c| c.service_time_mean_ms);
+    row("cv2", |c| c.service_time_cv2);
+    row("concurrency", |c| c.concurrency.map(f64::from));
+    row("saturation, requests/s", |c| {
+        c.service_time_mean_ms
+            .and(c.concurrency)
+            .map(|_| c.saturation_rps())
+    });
+    row("start-up, s", |c| c.startup_s);
+    row("cost of an hour", |c| c.instance_cost_per_hour);
+}
+
 fn summary(instances: &mut [u32], cost_by_size: &[f64; BINS.len()]) {
     instances.sort_unstable();
     let whole: f64 = cost_by_size.iter().sum();
     println!(
-        "\ninstances of a service in its highest hour, standby included: share of the services, share of the cost"
+        "instances of a service in its highest hour, standby included: share of the services, share of the cost"
     );
     let mut below = 0;
     for (bin, cost) in BINS.iter().zip(cost_by_size) {

@@ -93,6 +93,7 @@ pub(crate) fn build(
             let place = Place {
                 is_entry,
                 may_store: drawn && calls_none[i] && !is_entry,
+                visits: busiest_rps[i] / level.total_rps,
                 bought_rps: bought_rps[i],
             };
             landscape.fill(service, place, &mut random)

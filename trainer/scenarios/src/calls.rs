@@ -44,20 +44,21 @@ pub(crate) fn fill(
 ) -> Result<(), GraphError> {
     let mut flows = fan_outs(edges, ends, services, random);
     let components = Components::of(services, &flows);
-    components.damp(&mut flows, || random.between(0.1, 0.75));
+    components.damp(&mut flows, || random.log_between(0.02, 0.35));
     // A request touches some of what there is: more in a larger region, never all of it.
-    let most =
-        (MOST_VISITS * (services as f64 / 30.0).powf(0.4)).clamp(MOST_VISITS, 3.0 * MOST_VISITS);
-    components.bound(&mut flows, random.log_between(6.0, most));
+    let size = (services as f64 / 30.0).max(1.0);
+    let least = (6.0 * size.sqrt()).min(MOST_VISITS);
+    let most = (MOST_VISITS * size.powf(0.4)).min(3.0 * MOST_VISITS);
+    components.bound(&mut flows, random.log_between(least, most));
     limit_visits(&mut flows, entries, services)?;
 
     let manners: Vec<Manner> = (0..services)
         .map(|_| {
             random.of_weighted(
                 &[
-                    (Manner::OneByOne, 0.55),
-                    (Manner::Beside, 0.2),
-                    (Manner::Mixed, 0.25),
+                    (Manner::OneByOne, 0.4),
+                    (Manner::Beside, 0.3),
+                    (Manner::Mixed, 0.3),
                 ],
                 Manner::OneByOne,
             )

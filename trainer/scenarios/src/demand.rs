@@ -24,6 +24,9 @@ const REGIONS: [(&str, &str); 6] = [
     ("eu-central-1", "Europe/Berlin"),
 ];
 
+/// What the busiest region is asked, in requests a second.
+const MOST_RPS: f64 = 3_000.0;
+
 /// The level of the whole region and the share of each entry.
 pub(crate) struct Level {
     /// Requests a second that enter in the median of each entry's busiest hour, all entries together.
@@ -33,10 +36,10 @@ pub(crate) struct Level {
 }
 
 impl Level {
-    /// Log-uniform up to 3,000; a region of many services has some traffic at least.
+    /// Nearly log-uniform up to [`MOST_RPS`]; a region of many services has some traffic at least.
     pub fn drawn(services: usize, entries: usize, random: &mut Random) -> Self {
-        let least = (services as f64).sqrt().clamp(1.0, 40.0);
-        let total_rps = random.log_between(least, 3_000.0);
+        let least = (0.5 * (services as f64).powf(1.15)).clamp(1.0, 400.0);
+        let total_rps = least * (MOST_RPS / least).powf(random.unit().powf(0.75));
         let weights: Vec<f64> = (0..entries).map(|_| random.log_normal(1.0, 1.0)).collect();
         let sum: f64 = weights.iter().sum();
         Self {

@@ -73,7 +73,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             total_rps: None,
-            most_visits_rps: 20_000.0,
+            most_visits_rps: 60_000.0,
         }
     }
 }

@@ -4,11 +4,11 @@
 use std::{collections::BTreeMap, sync::LazyLock};
 
 use foremesh_model::{
-    Cost, ProfileRequest, ServiceGraph, Slo,
+    Cost, LoadBalancing, ProfileRequest, ServiceGraph, Slo,
     graph::Visits,
     station::{Station, stations},
 };
-use foremesh_simulate::analytic::{Calls, GammaQuantile, Moments};
+use foremesh_simulate::analytic::{Calls, GammaQuantile, Moments, Wait, Workers};
 use petgraph::graph::NodeIndex;
 
 use crate::{
@@ -18,6 +18,9 @@ use crate::{
 
 /// The share of scenarios of which one objective lies below what its services take with no wait at all.
 const INFEASIBLE: f64 = 0.04;
+
+/// Instances of a service where its latency was seen.
+const INSTANCES_SEEN: u32 = 4;
 
 /// Availabilities that people ask for, highest first, and those that a region of unreliable services has to be content with.
 const AVAILABILITIES: [f64; 9] = [0.9999, 0.9995, 0.999, 0.995, 0.99, 0.98, 0.95, 0.9, 0.75];
@@ -46,7 +49,19 @@ pub(crate) fn draw(
     let cost = cost(random);
     let stations = stations(graph, &cost)?;
     let own: Vec<Moments> = stations.iter().map(service_moments).collect();
-    let whole = Calls::of(graph, visits).compose(&own);
+    let calls = Calls::of(graph, visits);
+    let whole = calls.compose(&own);
+    // People ask for what they have seen, on instances that were as busy as theirs are; a few ask for what only idle ones do.
+    let busy = if random.chance(0.1) {
+        random.between(0.1, 0.3)
+    } else {
+        random.between(0.3, 0.65)
+    };
+    let seen: Vec<Moments> = stations
+        .iter()
+        .map(|station| service_moments(station).plus(wait_at(station, busy)))
+        .collect();
+    let seen = calls.compose(&seen);
     let infeasible = random.chance(INFEASIBLE);
     let hopeless = random.below(entries.len());
     let mut slos = BTreeMap::new();
@@ -54,14 +69,15 @@ pub(crate) fn draw(
         let percentile = random.of_weighted(&[(95.0, 0.2), (99.0, 0.65), (99.9, 0.15)], 99.0);
         let bound_ms = quantile(percentile).of(whole[*entry]);
         let slack = random.log_normal(1.9, 0.38).clamp(1.15, 4.0);
+        let seen_ms = quantile(percentile).of(seen[*entry]) * 1.15;
         let too_little = random.between(0.5, 0.9);
         let latency_ms = if infeasible && i == hopeless {
             significant(bound_ms * too_little, 2).min(bound_ms * 0.95)
         } else {
-            significant_up(bound_ms * slack, 2)
+            significant_up((bound_ms * slack).max(seen_ms).min(bound_ms * 4.0), 2)
         };
         let wanted = random.of_weighted(
-            &[(0usize, 0.07), (1, 0.1), (2, 0.48), (3, 0.2), (4, 0.15)],
+            &[(0usize, 0.03), (1, 0.07), (2, 0.4), (3, 0.25), (4, 0.25)],
             2,
         );
         let failing = failing(graph, visits, *entry);
@@ -101,6 +117,23 @@ pub(crate) fn draw(
 
 fn service_moments(station: &Station) -> Moments {
     Moments::gamma(station.service_ms, station.cv2)
+}
+
+/// The wait at a service of a few instances that are so busy.
+fn wait_at(station: &Station, busy: f64) -> Moments {
+    if station.is_boundless() {
+        return Moments::default();
+    }
+    let workers = Workers {
+        per_instance: station.workers,
+        holding_ms: station.holding_ms,
+        service_cv2: station.cv2,
+        arrival_cv2: 1.5,
+        balancing: LoadBalancing::LeastRequest,
+        caller_proxies: 4.0,
+    };
+    let rate_rps = busy * station.saturation_rps * f64::from(INSTANCES_SEEN);
+    Wait::of(&workers, INSTANCES_SEEN, rate_rps).moments()
 }
 
 /// The share of an entry's requests in which some call fails, as the observed errors of calls have it.

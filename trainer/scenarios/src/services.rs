@@ -21,6 +21,8 @@ pub(crate) struct Place {
     pub is_entry: bool,
     /// It may be made a store: it calls nobody, and nobody said what it is.
     pub may_store: bool,
+    /// Visits for each request that enters the region, on average.
+    pub visits: f64,
     /// Requests a second in the busiest hour that capacity is bought for.
     pub bought_rps: f64,
 }
@@ -52,7 +54,7 @@ impl Landscape {
             } else {
                 0.0
             },
-            work_ms: random.log_normal(2.2, 0.5),
+            work_ms: random.log_normal(1.8, 0.5),
         }
     }
 
@@ -104,32 +106,31 @@ impl Landscape {
             ],
             Runtime::Threads,
         );
-        let cores = random.of_weighted(
+        let cores: f64 = random.of_weighted(
             &[
-                (0.25, 0.2),
-                (0.5, 0.25),
-                (1.0, 0.35),
-                (2.0, 0.15),
+                (0.1, 0.05),
+                (0.25, 0.25),
+                (0.5, 0.3),
+                (1.0, 0.25),
+                (2.0, 0.1),
                 (4.0, 0.05),
             ],
-            1.0,
+            0.5,
         );
-        let work_ms = random.log_normal(self.work_ms, 1.25);
+        // What every request asks for was made fast, reports and the like were not; so was what would need instances without end.
+        let work_ms =
+            random.log_normal(self.work_ms, 0.9) / (5.0 * place.visits).max(1.0).powf(0.35);
+        let fleet = random.log_between(50.0, 300.0);
+        let work_ms = work_ms.min(fleet * 800.0 * cores / place.bought_rps.max(1e-9));
         // Time that a request waits for something outside the mesh, as a multiple of its work; what takes a start-up of a compiler
         // and caches takes longer to start.
-        let (waits, startup_s, cv2): (f64, f64, f64) = match runtime {
-            Runtime::Processes => (random.between(0.0, 1.5), random.log_normal(12.0, 0.8), 1.0),
-            Runtime::Threads => (
-                random.log_between(0.2, 6.0),
-                random.log_normal(45.0, 0.7),
-                1.0,
-            ),
-            Runtime::EventLoop => (
-                random.log_between(0.5, 20.0),
-                random.log_normal(6.0, 0.8),
-                0.8,
-            ),
+        let (waits, startup_s, cv2) = match runtime {
+            Runtime::Processes => ((0.3, 4.0), (12.0, 0.8), 1.0),
+            Runtime::Threads => ((0.5, 8.0), (45.0, 0.7), 1.0),
+            Runtime::EventLoop => ((2.0, 25.0), (6.0, 0.8), 0.8),
         };
+        let waits = random.log_between(waits.0, waits.1);
+        let startup_s = random.log_normal(startup_s.0, startup_s.1);
         let own_ms = significant(
             (work_ms * (1.0 / f64::min(cores, 1.0) + waits)).clamp(0.3, 300.0),
             3,
@@ -206,10 +207,10 @@ impl Landscape {
     ) -> (Option<u32>, Option<u32>) {
         let fewest = random.of_weighted(
             &[
-                (None, 0.4),
-                (Some(1), 0.35),
+                (None, 0.3),
+                (Some(1), 0.5),
                 (Some(2), 0.15),
-                (Some(3), 0.1),
+                (Some(3), 0.05),
             ],
             None,
         );

@@ -19,7 +19,7 @@ pub(super) fn shape(services: usize, random: &mut Random) -> Shape {
     let mut start = first + random.below(services.saturating_sub(first + 1) / 2 + 1);
     while left >= 2 && start + 1 < services {
         // Pairs and triples are what most circles are.
-        let size = if random.chance(0.6) {
+        let size = if random.chance(0.8) {
             2 + random.below(3)
         } else {
             random.log_between(2.0, largest) as usize

@@ -19,6 +19,8 @@ pub(super) fn shape(services: usize, random: &mut Random) -> Shape {
     let tail = random.between(1.1, 2.5);
     let leaf = random.between(0.1, 0.5);
     let deep = random.between(0.1, 0.8);
+    let deepest = 4 + (2.5 * (services as f64).ln()) as usize;
+    let mut depth = vec![0; services];
     let mut open: VecDeque<usize> = (0..roots).collect();
     let mut calls = Vec::with_capacity(services);
     let mut next = roots;
@@ -30,8 +32,11 @@ pub(super) fn shape(services: usize, random: &mut Random) -> Shape {
         } else {
             open.pop_front()
         };
-        // Where all are leaves the last one is none after all.
-        let caller = picked.unwrap_or(next - 1);
+        // Where all are leaves one is none after all.
+        let caller = picked.unwrap_or_else(|| random.below(next));
+        if depth[caller] >= deepest {
+            continue;
+        }
         let is_root = first > 0 && caller < roots;
         first = first.saturating_sub(usize::from(is_root));
         if !is_root && picked.is_some() && random.chance(leaf) {
@@ -40,6 +45,7 @@ pub(super) fn shape(services: usize, random: &mut Random) -> Shape {
         let children = random.unit().max(1e-9).powf(-1.0 / tail).min(MOST_CHILDREN) as usize;
         for _ in 0..children.max(1).min(services - next) {
             calls.push((caller, next));
+            depth[next] = depth[caller] + 1;
             open.push_back(next);
             next += 1;
         }
