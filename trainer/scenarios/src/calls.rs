@@ -131,7 +131,7 @@ fn fan_outs(
         .iter()
         .zip(ends)
         .map(|(edge, (caller, callee))| {
-            let always = (0.3 + 1.5 / f64::from(kinds[*caller].max(1))).min(0.8);
+            let always = (0.2 + 1.5 / f64::from(kinds[*caller].max(1))).min(0.8);
             let often = random.chance(0.04);
             let drawn = if often {
                 random.log_between(1.5, 5.0)

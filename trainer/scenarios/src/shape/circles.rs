@@ -10,7 +10,7 @@ use crate::random::Random;
 const MOST_IN_A_BLOCK: f64 = 100.0;
 
 pub(super) fn shape(services: usize, random: &mut Random) -> Shape {
-    let denser = random.log_between(0.1, 1.6);
+    let denser = random.log_between(0.2, 3.0);
     let mut shape = attachment::grown(services, denser, random);
     let first = shape.entries.len();
     let share = random.between(0.1, 0.5);

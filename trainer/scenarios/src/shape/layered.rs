@@ -7,7 +7,9 @@ pub(super) fn shape(services: usize, random: &mut Random) -> Shape {
     let entries = entry_count(services, random);
     let inner = services - entries;
     let most_layers = ((services as f64).log2() * 0.9).clamp(1.0, 7.0);
-    let layers = (random.between(1.0, most_layers + 1.0) as usize).clamp(1, inner);
+    let fewest_layers = 1 + usize::from(services > 25) + usize::from(services > 250);
+    let layers = random.between(1.0, most_layers + 1.0) as usize;
+    let layers = layers.max(fewest_layers).min(inner);
     let mut by_layer: Vec<Vec<usize>> = vec![Vec::new(); layers + 1];
     by_layer[0] = (0..entries).collect();
     // A middle as wide as it happens to be; every layer holds at least one.
