@@ -21,6 +21,13 @@ pub(crate) struct Weighed {
     pub sizing: Option<Sizing>,
 }
 
+impl Weighed {
+    /// Instances of the schedule, standby not included.
+    pub(crate) fn by_hour(&self) -> Option<&Vec<Vec<u32>>> {
+        self.sizing.as_ref().map(|sizing| &sizing.by_hour)
+    }
+}
+
 /// Weighs a sizing: standby instances serve like any other.
 pub(crate) fn weigh(
     ground: &Ground<'_>,
@@ -76,7 +83,8 @@ pub(crate) fn compared(
     .collect()
 }
 
-fn smoothed(ground: &Ground<'_>, floor: &Sizing, plan: &[Vec<u32>]) -> Vec<Vec<u32>> {
+/// Instances by hour as schedules that an autoscaler can follow.
+pub(crate) fn smoothed(ground: &Ground<'_>, floor: &Sizing, plan: &[Vec<u32>]) -> Vec<Vec<u32>> {
     let columns: Vec<Vec<u32>> = (0..ground.services.len())
         .map(|s| {
             let column: Vec<u32> = plan.iter().map(|row| row[s]).collect();
@@ -89,7 +97,8 @@ fn smoothed(ground: &Ground<'_>, floor: &Sizing, plan: &[Vec<u32>]) -> Vec<Vec<u
         .collect()
 }
 
-fn weigh_hours(
+/// Weighs instances by hour, standby included.
+pub(crate) fn weigh_hours(
     ground: &Ground<'_>,
     request: &ProfileRequest,
     name: &str,

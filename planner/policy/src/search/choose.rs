@@ -22,48 +22,39 @@ pub(crate) fn choose(
     ground: &Ground<'_>,
     floor: Sizing,
 ) -> Result<Vec<Weighed>, PolicyError> {
-    let request = input.request;
-    let tries = request.search_windows.unwrap_or(WINDOWS) as usize / trial::HOURS;
-    let find = |floor: &Sizing, share: f64| {
-        let options = Options {
-            share,
-            violation_per_minute: request.cost.violation_per_minute,
-        };
-        let name = format!("search with {share} of what is allowed");
-        candidates::weigh(ground, request, &name, size(ground, floor, &options))
-    };
-    let tried = |sizing: &Sizing| {
-        let settled = settle(input, ground, sizing, Vec::new());
-        trial::Trial::of(input, ground, sizing, &settled.settings)
-    };
-    let floor_candidate = |sizing| candidates::weigh(ground, request, candidates::FLOOR, sizing);
+    let contest = Contest { input, ground };
+    let tries = input.request.search_windows.unwrap_or(WINDOWS) as usize / trial::HOURS;
+    let mut rivals = Vec::new();
+    let mut chosen = None;
+    let mut floor_weighed = contest.weigh(candidates::FLOOR, floor.clone());
     // The floor's own trial is one of them.
     if tries < 2 {
-        let found = find(&floor, TRUSTED_SHARE);
-        let floor = floor_candidate(floor);
-        let mut all = vec![found, floor];
-        if !all[0].candidate.beats(&all[1].candidate) {
-            all.swap(0, 1);
+        let found = contest.find(&floor, TRUSTED_SHARE, &mut rivals);
+        if found.candidate.beats(&floor_weighed.candidate) {
+            chosen = Some(found);
+        } else {
+            rivals.push(found);
         }
-        return Ok(all);
+        return Ok(chosen
+            .into_iter()
+            .chain([floor_weighed])
+            .chain(rivals)
+            .collect());
     }
-    let yardstick = tried(&floor)?;
-    let mut rivals: Vec<Weighed> = Vec::new();
-    let mut chosen = None;
-    let floor_weighed = floor_candidate(floor.clone());
+    let yardstick = contest.tried(&floor)?;
+    floor_weighed.candidate.kept_in_simulation = Some(yardstick.passes(ground, None));
     for share in SHARES.into_iter().take(tries - 1) {
-        let mut found = find(&floor, share);
-        let known = |other: &Weighed| {
-            let schedule = |w: &Weighed| w.sizing.as_ref().map(|sizing| sizing.by_hour.clone());
-            schedule(other) == schedule(&found)
-        };
-        if rivals.iter().any(known) {
+        let mut found = contest.find(&floor, share, &mut rivals);
+        if rivals
+            .iter()
+            .any(|other| other.by_hour().is_some() && other.by_hour() == found.by_hour())
+        {
             continue;
         }
         if let Some(sizing) = &found.sizing
             && found.candidate.beats(&floor_weighed.candidate)
         {
-            let passes = tried(sizing)?.passes(ground, Some(&yardstick));
+            let passes = contest.tried(sizing)?.passes(ground, Some(&yardstick));
             found.candidate.kept_in_simulation = Some(passes);
             if passes {
                 chosen = Some(found);
@@ -72,7 +63,47 @@ pub(crate) fn choose(
         }
         rivals.push(found);
     }
-    let mut floor = floor_weighed;
-    floor.candidate.kept_in_simulation = Some(yardstick.passes(ground, None));
-    Ok(chosen.into_iter().chain([floor]).chain(rivals).collect())
+    Ok(chosen
+        .into_iter()
+        .chain([floor_weighed])
+        .chain(rivals)
+        .collect())
+}
+
+struct Contest<'a> {
+    input: &'a PolicyInput<'a>,
+    ground: &'a Ground<'a>,
+}
+
+impl Contest<'_> {
+    fn weigh(&self, name: &str, sizing: Sizing) -> Weighed {
+        candidates::weigh(self.ground, self.input.request, name, sizing)
+    }
+
+    /// What the search finds with a share of what is allowed; what greedy additions alone would be joins those it is compared with.
+    fn find(&self, floor: &Sizing, share: f64, rivals: &mut Vec<Weighed>) -> Weighed {
+        let request = self.input.request;
+        let options = Options {
+            share,
+            violation_per_minute: request.cost.violation_per_minute,
+        };
+        let searched = size(self.ground, floor, &options);
+        let greedy = format!("greedy additions with {share} of what is allowed");
+        rivals.push(Weighed {
+            candidate: candidates::weigh_hours(self.ground, request, &greedy, &searched.greedy),
+            sizing: None,
+        });
+        let name = format!("search with {share} of what is allowed");
+        self.weigh(&name, searched.sizing)
+    }
+
+    fn tried(&self, sizing: &Sizing) -> Result<trial::Trial, PolicyError> {
+        let settled = settle(self.input, self.ground, sizing, Vec::new());
+        Ok(trial::Trial::of(
+            self.input,
+            self.ground,
+            sizing,
+            &settled.settings,
+        )?)
+    }
 }

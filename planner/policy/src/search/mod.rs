@@ -20,6 +20,7 @@ use rayon::prelude::*;
 use self::hour::{Allocation, Asked};
 pub(crate) use self::{choose::choose, level::BOUGHT_SCORE, why::Bound};
 use crate::{
+    candidates::smoothed,
     ground::Ground,
     limits::rate_limit_rps,
     schedule::smooth,
@@ -44,8 +45,15 @@ pub(crate) struct Options {
     pub violation_per_minute: f64,
 }
 
+/// What the search found, and what greedy additions alone would have been.
+pub(crate) struct Searched {
+    pub sizing: Sizing,
+    /// Instances by hour, as a schedule that an autoscaler can follow.
+    pub greedy: Vec<Vec<u32>>,
+}
+
 /// Looks for cheaper instances than the floor's, in every hour.
-pub(crate) fn size(ground: &Ground<'_>, floor: &Sizing, options: &Options) -> Sizing {
+pub(crate) fn size(ground: &Ground<'_>, floor: &Sizing, options: &Options) -> Searched {
     let by_hour: Vec<Found> = (0..ground.demand.hours())
         .into_par_iter()
         .map(|hour| best_of_hour(ground, hour, options))
@@ -65,12 +73,18 @@ pub(crate) fn size(ground: &Ground<'_>, floor: &Sizing, options: &Options) -> Si
             }
         })
         .collect();
-    Sizing::of(ground, MadeBy::Search, services)
+    let greedy: Vec<Vec<u32>> = by_hour.into_iter().map(|found| found.greedy).collect();
+    Searched {
+        sizing: Sizing::of(ground, MadeBy::Search, services),
+        greedy: smoothed(ground, floor, &greedy),
+    }
 }
 
 /// Instances of an hour.
 struct Found {
     instances: Vec<u32>,
+    /// What greedy additions alone would have been.
+    greedy: Vec<u32>,
     /// What is left of them where only the objectives at the demand that is bought count.
     needs: Vec<u32>,
     /// Whether they keep the objectives at the demand that was asked.
@@ -181,6 +195,7 @@ fn at_score(ground: &Ground<'_>, hour: usize, score: f64, loss: &Loss, options: 
         },
     );
     let start = ground.allocate(&asked.rates_rps, &target, Some(&asked.fewest));
+    let greedy = loss.bear(ground, start.clone()).instances;
     let mut allocation = Allocation::new(ground, &asked, start);
     allocation.shrink();
     allocation.left = CHANGES / ground.demand.hours().max(1);
@@ -189,6 +204,7 @@ fn at_score(ground: &Ground<'_>, hour: usize, score: f64, loss: &Loss, options: 
     let kept = allocation.holds();
     Found {
         kept: kept && ground.admits(&asked.rates_rps, &allocation.instances),
+        greedy,
         ..loss.bear(ground, allocation.instances)
     }
 }
@@ -229,6 +245,7 @@ impl Loss {
         }
         Found {
             instances: all.instances,
+            greedy: Vec::new(),
             needs: Vec::new(),
             kept: false,
             bears_loss,
