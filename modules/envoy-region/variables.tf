@@ -128,6 +128,12 @@ variable "ramp_stage_minutes" {
   default     = null
 }
 
+variable "search_windows" {
+  description = "Windows that the search may simulate, each of at most 100000 requests. Default 12; 0: it relies on formulas alone."
+  type        = number
+  default     = null
+}
+
 variable "slo" {
   description = "The objective of every entry service that `slos` does not name. Default: 99% within 500 ms, 99.9% available."
   type = object({

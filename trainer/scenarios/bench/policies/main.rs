@@ -17,7 +17,7 @@ use foremesh_model::{
     station::stations,
 };
 use foremesh_policy::{PolicyInput, plan};
-use foremesh_scenarios::{Family, Options, Scenario, scenario_with};
+use foremesh_scenarios::{Family, Scenario, scenario};
 use foremesh_simulate::{
     Arrivals, EntryLoad, Mesh, PlanAssumptions,
     analytic::{Load, SteadyState},
@@ -232,11 +232,7 @@ fn main() {
         .map(|i| {
             let family = Family::HELD_OUT[(i % 2) as usize];
             let services = sizes[(i as usize / 2) % sizes.len()];
-            let options = Options {
-                most_visits_rps: 20_000.0,
-                ..Options::default()
-            };
-            scenario_with(family, services, 500 + i, &options).unwrap()
+            scenario(family, services, 500 + i).unwrap()
         })
         .collect();
     let all: Vec<BTreeMap<&str, Shown>> = scenarios.par_iter().map(run).collect();
