@@ -22,6 +22,9 @@ const INFEASIBLE: f64 = 0.04;
 /// Instances of a service where its latency was seen.
 const INSTANCES_SEEN: u32 = 4;
 
+/// The share of calls that timeouts cut short where they are set with care.
+const CUT: f64 = 5e-5;
+
 /// Availabilities that people ask for, highest first, and those that a region of unreliable services has to be content with.
 const AVAILABILITIES: [f64; 9] = [0.9999, 0.9995, 0.999, 0.995, 0.99, 0.98, 0.95, 0.9, 0.75];
 
@@ -68,7 +71,7 @@ pub(crate) fn draw(
     for (i, entry) in entries.iter().enumerate() {
         let percentile = random.of_weighted(&[(95.0, 0.2), (99.0, 0.65), (99.9, 0.15)], 99.0);
         let bound_ms = quantile(percentile).of(whole[*entry]);
-        let slack = random.log_normal(1.9, 0.38).clamp(1.15, 4.0);
+        let slack = random.log_normal(2.4, 0.38).clamp(1.15, 4.0);
         let seen_ms = quantile(percentile).of(seen[*entry]) * 1.15;
         let too_little = random.between(0.5, 0.9);
         let latency_ms = if infeasible && i == hopeless {
@@ -136,7 +139,7 @@ fn wait_at(station: &Station, busy: f64) -> Moments {
     Wait::of(&workers, INSTANCES_SEEN, rate_rps).moments()
 }
 
-/// The share of an entry's requests in which some call fails, as the observed errors of calls have it.
+/// The share of an entry's requests in which some call fails, as the observed errors of calls have it, or is cut short.
 fn failing(graph: &ServiceGraph, visits: &Visits, entry: usize) -> f64 {
     let mut external = vec![0.0; graph.len()];
     external[entry] = 1.0;
@@ -150,7 +153,7 @@ fn failing(graph: &ServiceGraph, visits: &Visits, entry: usize) -> f64 {
             visits[caller.index()] * edge.fan_out() * edge.error_rate.unwrap_or(0.0)
         })
         .sum();
-    1.0 - (-errors).exp()
+    1.0 - (-errors - CUT * visits.iter().sum::<f64>()).exp()
 }
 
 /// The defaults for most; else what an instance and a minute of violation cost in ratios from careless to strict.

@@ -215,8 +215,9 @@ fn small_and_large_regions_are_planned_too() {
             );
         }
         check(&scenario(family, 2_000, 3).unwrap(), 2_000);
+        assert_eq!(scenario(family, 20_000, 3).unwrap().graph.len(), 20_000);
     }
-    let large = scenario(Family::Circles, 2_000, 4).unwrap();
+    let large = scenario(Family::Layered, 2_000, 0).unwrap();
     assert_eq!(is_hopeless(&planned(&large)), large.infeasible);
 }
 

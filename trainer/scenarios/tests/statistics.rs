@@ -1,5 +1,5 @@
 //! The committed tables are those that the generators and the real graphs give.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod common;
 

@@ -13,13 +13,13 @@ pub(super) fn shape(services: usize, random: &mut Random) -> Shape {
     let denser = random.log_between(0.2, 3.0);
     let mut shape = attachment::grown(services, denser, random);
     let first = shape.entries.len();
-    let share = random.between(0.1, 0.5);
+    let share = random.log_between(0.04, 0.4);
     let largest = (services as f64 * 0.3).clamp(3.0, MOST_IN_A_BLOCK);
     let mut left = ((services as f64 * share) as usize).max(2);
     let mut start = first + random.below(services.saturating_sub(first + 1) / 2 + 1);
     while left >= 2 && start + 1 < services {
         // Pairs and triples are what most circles are.
-        let size = if random.chance(0.8) {
+        let size = if random.chance(0.88) {
             2 + random.below(3)
         } else {
             random.log_between(2.0, largest) as usize
