@@ -43,8 +43,8 @@ pub use names::{Criticality, EdgeName, NameError, Protocol, RegionName, ServiceN
 pub use objectives::{Cost, Slo};
 pub use packed::PackedError;
 pub use plan::{
-    Candidate, EdgeKpi, EntryKpi, Kpis, PLAN_FORMAT_VERSION, PlanIdentity, RegionPlan, ServiceKpi,
-    Severity, Warning,
+    Candidate, EdgeKpi, EntryKpi, FaultVerdict, Kpis, PLAN_FORMAT_VERSION, PlanIdentity,
+    RegionPlan, ServiceKpi, Severity, Warning,
 };
 pub use quantise::{quantise, quantise_up};
 pub use reason::{Executor, Reason};

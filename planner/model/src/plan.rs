@@ -25,6 +25,9 @@ pub struct RegionPlan {
     pub kpis: Kpis,
     /// What was compared; the first is the one chosen.
     pub candidates: Vec<Candidate>,
+    /// What it does under the faults that would hurt most, in simulation; empty where none were tried.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<FaultVerdict>,
     /// What to beware of, the worst first.
     pub warnings: Vec<Warning>,
     /// The demand that the plan answers.
@@ -127,6 +130,27 @@ pub struct Candidate {
     pub kept_in_simulation: Option<bool>,
     /// Benefit less cost: higher is better.
     pub score: f64,
+}
+
+/// What a plan does under a fault, in simulation, in its busiest hour at the median demand.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct FaultVerdict {
+    /// The kind, in the words of `foremesh simulate --fault`.
+    pub kind: String,
+    /// The service that it hits; empty: all.
+    pub service: String,
+    /// What it matters: share of the region's work × share of requests that pass × criticality × how often the kind is met.
+    pub weight: f64,
+    /// The hour of the plan.
+    pub hour: u32,
+    /// Seconds that it lasted.
+    pub seconds: f64,
+    /// Whether every objective was kept while it lasted.
+    pub kept: bool,
+    /// Whether every objective was kept again from as many seconds after its end on.
+    pub recovered: bool,
+    /// Largest share of an entry's requests that failed or came later than its objective while it lasted.
+    pub missed_share: f64,
 }
 
 impl Candidate {

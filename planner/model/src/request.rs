@@ -217,6 +217,9 @@ pub struct ProfileRequest {
     /// Windows that the search may simulate, each of at most 100000 requests. Default 12; 0: it relies on formulas alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub search_windows: Option<u32>,
+    /// Faults under which the plan is simulated, those first that would hurt this region most. Default 4 with `search`, else 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prove_faults: Option<u32>,
     /// Zones of the region, as `region/zone`, with their share of its instances in percent; empty: zones are not known.
     pub localities: BTreeMap<String, u32>,
     /// Regions that take over when this one fails, in order.

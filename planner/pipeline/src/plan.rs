@@ -147,6 +147,7 @@ pub fn compute_profile(
         reasons: output.reasons,
         kpis: output.kpis,
         candidates: output.candidates,
+        faults: output.faults,
         warnings: in_order(output.warnings),
         demand: demand.clone(),
         graph: graph.clone(),

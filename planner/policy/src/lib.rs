@@ -15,6 +15,7 @@ mod kpis;
 mod limits;
 mod paths;
 mod plan;
+mod proof;
 mod reasons;
 mod require;
 mod sampling;
@@ -23,6 +24,7 @@ mod search;
 mod settings;
 mod size;
 mod sizing;
+mod window;
 
 pub use adopt::{Adoption, adopt};
 pub use calls::MOST_AMPLIFICATION;

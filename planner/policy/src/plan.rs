@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use foremesh_model::{
-    Candidate, Demand, Kpis, PolicyKind, ProfileRequest, Reason, ServiceGraph, Settings, Warning,
+    Candidate, Demand, FaultVerdict, Kpis, PolicyKind, ProfileRequest, Reason, ServiceGraph,
+    Settings, Warning,
 };
 use serde::{Deserialize, Serialize};
 
@@ -12,11 +13,14 @@ use crate::{
     calls::plan_calls,
     candidates,
     ground::Ground,
-    kpis,
+    kpis, proof,
     reasons::Reasons,
     search, settings,
     sizing::{self, Sizing},
 };
+
+/// Faults that a searched plan is tried under where the request says nothing.
+const FAULTS: u32 = 4;
 
 /// What a plan is made from.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +44,8 @@ pub struct PolicyOutput {
     pub kpis: Kpis,
     /// What was compared; the first is the one chosen.
     pub candidates: Vec<Candidate>,
+    /// What the settings do under the faults that would hurt most.
+    pub faults: Vec<FaultVerdict>,
     /// What to beware of, the worst first.
     pub warnings: Vec<Warning>,
 }
@@ -73,6 +79,16 @@ pub fn plan(input: &PolicyInput<'_>) -> Result<PolicyOutput, PolicyError> {
     candidates[0].holds = output.kpis.holds;
     candidates[1..].sort_by(|a, b| b.score.total_cmp(&a.score).then(a.name.cmp(&b.name)));
     output.candidates = candidates;
+    let faults = input
+        .request
+        .prove_faults
+        .unwrap_or(match input.request.policy {
+            PolicyKind::Search => FAULTS,
+            PolicyKind::Auto | PolicyKind::Analytic => 0,
+        });
+    output.faults = proof::prove(input, &ground, &output.settings, faults as usize)?;
+    output.warnings.extend(proof::warnings(&output.faults));
+    output.warnings.sort();
     Ok(output)
 }
 
@@ -104,6 +120,7 @@ pub(crate) fn settle(
         reasons: reasons.into_map(),
         kpis,
         candidates: Vec::new(),
+        faults: Vec::new(),
         warnings,
     }
 }

@@ -156,6 +156,7 @@ fn requests() -> impl Strategy<Value = ProfileRequest> {
                 ProfileRequest {
                     policy,
                     search_windows,
+                    prove_faults: Some(0),
                     slo: Slo {
                         latency_ms,
                         percentile,

@@ -105,3 +105,49 @@ fn reasons_say_what_one_less_would_break() {
         .collect();
     insta::assert_snapshot!(reasons.join("\n"));
 }
+
+#[test]
+fn faults_are_tried_the_worst_first() {
+    let (graph, demand) = (shop(), shop_demand(1.0));
+    let mut request = request();
+    request.slo.latency_ms = 250.0;
+    request.prove_faults = Some(30);
+    let output = searched(&graph, &demand, &request);
+    assert!(
+        output
+            .faults
+            .windows(2)
+            .all(|pair| pair[0].weight >= pair[1].weight)
+    );
+    let verdict = |kind: &str, service: &str| {
+        let found = output
+            .faults
+            .iter()
+            .find(|v| v.kind == kind && v.service == service);
+        found.unwrap_or_else(|| panic!("{kind} {service}: {:?}", output.faults))
+    };
+    // A lost instance is there to be borne, more work than there is to do it is not.
+    let slow = verdict("slow_dependency", "shop/cart");
+    assert!(!slow.kept && slow.missed_share > 0.05, "{slow:?}");
+    let crash = verdict("crash", "shop/cart");
+    assert!(
+        crash.recovered && crash.missed_share < slow.missed_share,
+        "{crash:?} {slow:?}"
+    );
+    for verdict in output.faults.iter().filter(|v| !v.kept) {
+        let said = output
+            .warnings
+            .iter()
+            .any(|w| w.code.starts_with("fault_") && w.text.starts_with(&verdict.kind));
+        assert!(said, "{verdict:?}");
+    }
+    request.policy = PolicyKind::Analytic;
+    request.prove_faults = None;
+    let analytic = plan(&PolicyInput {
+        graph: &graph,
+        demand: &demand,
+        request: &request,
+    })
+    .unwrap();
+    assert!(analytic.faults.is_empty());
+}

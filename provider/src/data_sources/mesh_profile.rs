@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use foremesh_model::{Demand, PlanIdentity, ProfileRequest, Warning};
+use foremesh_model::{Candidate, Demand, FaultVerdict, PlanIdentity, ProfileRequest, Warning};
 use foremesh_pipeline::{
     PipelineError, compute_profile, condense, entry_line, explain, settings_summary,
 };
@@ -69,6 +69,14 @@ impl DataSource<Context> for MeshProfile {
             .attribute(
                 Attribute::computed("identity", schema::output::<PlanIdentity>())
                     .description("What made the settings: equal identities and inputs give equal bytes."),
+            )
+            .attribute(
+                Attribute::computed("candidates", schema::output::<Vec<Candidate>>())
+                    .description("What was weighed against each other; the first is the one chosen."),
+            )
+            .attribute(
+                Attribute::computed("faults", schema::output::<Vec<FaultVerdict>>())
+                    .description("What the plan does under the faults that would hurt most, in simulation; empty where none were tried (`prove_faults`)."),
             )
             .attribute(
                 Attribute::computed("warnings", schema::output::<Vec<Warning>>())
@@ -142,6 +150,14 @@ impl DataSource<Context> for MeshProfile {
             .with(
                 "identity",
                 Value::from_serialize(&plan.identity, &schema::output::<PlanIdentity>())?,
+            )
+            .with(
+                "candidates",
+                Value::from_serialize(&plan.candidates, &schema::output::<Vec<Candidate>>())?,
+            )
+            .with(
+                "faults",
+                Value::from_serialize(&plan.faults, &schema::output::<Vec<FaultVerdict>>())?,
             )
             .with(
                 "warnings",

@@ -1,6 +1,6 @@
 //! `foremesh show`: a plan on one screen, or a little more.
 
-use foremesh_model::RegionPlan;
+use foremesh_model::{Candidate, RegionPlan};
 use foremesh_pipeline::{PipelineError, demand_summary, read_plan};
 
 use crate::{
@@ -26,6 +26,58 @@ pub fn run(args: &Show, format: Format) -> Result<Outcome, PipelineError> {
     } else {
         Outcome::Broken
     })
+}
+
+/// What was weighed where a search chose, and what faults do; nothing where neither was asked for.
+fn weighed(plan: &RegionPlan) -> String {
+    let mut text = String::new();
+    let tried = |c: &Candidate| match c.kept_in_simulation {
+        Some(true) => "kept",
+        Some(false) => "missed",
+        None => "",
+    };
+    if plan.identity.policy != "analytic" {
+        let rows = plan.candidates.iter().map(|candidate| {
+            vec![
+                candidate.name.clone(),
+                number(candidate.instance_cost),
+                number(candidate.violation_minutes),
+                if candidate.holds { "yes" } else { "no" }.to_owned(),
+                tried(candidate).to_owned(),
+            ]
+        });
+        let header = [
+            "weighed, the first is taken",
+            "cost",
+            "violation min",
+            "holds",
+            "in simulation",
+        ];
+        text += &format!("\nCandidates\n{}", table(&header, rows.collect()));
+    }
+    if !plan.faults.is_empty() {
+        let word = |kept: bool| if kept { "kept" } else { "missed" }.to_owned();
+        let rows = plan.faults.iter().map(|verdict| {
+            let service = match verdict.service.as_str() {
+                "" => "every entry",
+                service => service,
+            };
+            vec![
+                format!("{} {service}", verdict.kind),
+                format!("{}%", number(100.0 * verdict.missed_share)),
+                word(verdict.kept),
+                word(verdict.recovered),
+            ]
+        });
+        let header = [
+            "fault, in simulation",
+            "failed or late",
+            "objectives",
+            "afterwards",
+        ];
+        text += &format!("\nFaults\n{}", table(&header, rows.collect()));
+    }
+    text
 }
 
 /// A plan as text: demand by hour, the profile, the objectives.
@@ -136,6 +188,7 @@ pub fn text(plan: &RegionPlan) -> String {
         );
     }
     text += &left_as_they_are(plan);
+    text += &weighed(plan);
     text += "\nObjectives\n";
     let rows = plan
         .kpis

@@ -5,9 +5,7 @@
 //! formulas allow finds where they are too kind. What is chosen has therefore passed here, or did no worse than the floor.
 
 use foremesh_model::{Settings, random::mix};
-use foremesh_simulate::{
-    Arrivals, EntryLoad, PlanAssumptions, RunOptions, SimulateError, from_plan, replicate,
-};
+use foremesh_simulate::SimulateError;
 use rayon::prelude::*;
 
 use super::level::BOUGHT_SCORE;
@@ -16,6 +14,7 @@ use crate::{
     ground::Ground,
     sampling::{BOUGHT, LEVELS},
     sizing::Sizing,
+    window::{Shown, Window, busiest_hour, entry_rates, simulate, visits_rps},
 };
 
 /// Visits of services that a window simulates: half a second of work.
@@ -23,22 +22,13 @@ const VISITS: f64 = 1_000_000.0;
 /// Requests of a window, whatever their visits: fewer say nothing of a 99th percentile.
 const REQUESTS: [f64; 2] = [5_000.0, 100_000.0];
 /// Seconds of a window: an entry with little traffic is not simulated for a day.
-const SECONDS: [f64; 2] = [5.0, 1_800.0];
-/// Seconds before the measurement.
+const SECONDS: [f64; 2] = [2.0, 1_800.0];
+/// Seconds before the measurement, at most.
 const WARM_UP_S: f64 = 5.0;
 /// Hours in which a candidate is tried.
 pub(crate) const HOURS: usize = 2;
 /// Sets the trials' random numbers apart from those of reports: what chose is not what judges.
 const PURPOSE: u64 = 0x0074_7269_616c;
-
-/// What an entry showed.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Shown {
-    /// Share of the answered requests that took longer than the objective.
-    pub slow: f64,
-    /// Share of requests that failed.
-    pub failed: f64,
-}
 
 /// What settings showed, `[hour tried][entry]`.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,7 +46,7 @@ impl Trial {
     ) -> Result<Self, SimulateError> {
         let shown = hardest_hours(input, ground, sizing)
             .into_par_iter()
-            .map(|hour| window(input, ground, settings, hour))
+            .map(|hour| simulate(input, ground, settings, &window(input, ground, hour)))
             .collect::<Result<_, _>>()?;
         Ok(Self { shown })
     }
@@ -80,12 +70,7 @@ impl Trial {
 
 /// The hour in which most requests come, and the one in which an instance has most to do.
 fn hardest_hours(input: &PolicyInput<'_>, ground: &Ground<'_>, sizing: &Sizing) -> Vec<usize> {
-    let hours = 0..sizing.by_hour.len();
-    let most = |of: &dyn Fn(usize) -> f64, but: Option<usize>| {
-        let hours = hours.clone().filter(|hour| Some(*hour) != but);
-        hours.max_by(|a, b| of(*a).total_cmp(&of(*b)).then(b.cmp(a)))
-    };
-    let requests = |hour: usize| entry_rates(input, ground, hour).iter().sum();
+    let first = busiest_hour(input, ground, LEVELS[BOUGHT]);
     let busy = |hour: usize| {
         let rates = ground.rates_at(hour, BOUGHT_SCORE);
         let each = rates.iter().zip(&sizing.by_hour[hour]);
@@ -96,93 +81,25 @@ fn hardest_hours(input: &PolicyInput<'_>, ground: &Ground<'_>, sizing: &Sizing) 
             })
             .fold(0.0, f64::max)
     };
-    let first = most(&requests, None);
-    let second = most(&busy, first);
-    first.into_iter().chain(second).take(HOURS).collect()
+    let others = (0..sizing.by_hour.len()).filter(|hour| *hour != first);
+    let second = others.max_by(|a, b| busy(*a).total_cmp(&busy(*b)).then(b.cmp(a)));
+    std::iter::once(first).chain(second).take(HOURS).collect()
 }
 
-fn window(
-    input: &PolicyInput<'_>,
-    ground: &Ground<'_>,
-    settings: &Settings,
-    hour: usize,
-) -> Result<Vec<Shown>, SimulateError> {
-    let rates = entry_rates(input, ground, hour);
-    let loads: Vec<EntryLoad> = ground
-        .entries
-        .iter()
-        .zip(&rates)
-        .map(|(entry, rps)| {
-            let name = ground.name(entry.node);
-            let dispersion = entry
-                .demands
-                .iter()
-                .map(|d| d.dispersion)
-                .fold(1.0, f64::max);
-            EntryLoad {
-                entry: name.clone(),
-                arrivals: Arrivals::Poisson {
-                    step_s: 3600.0,
-                    rates_rps: vec![*rps],
-                    dispersion,
-                },
-            }
-        })
-        .collect();
+/// A time that is long enough for the entries' 99th percentiles.
+fn window(input: &PolicyInput<'_>, ground: &Ground<'_>, hour: usize) -> Window {
+    let level = LEVELS[BOUGHT];
+    let rates = entry_rates(input, ground, hour, level);
     let all: f64 = rates.iter().sum();
-    let visits: f64 = ground
-        .entries
-        .iter()
-        .zip(&rates)
-        .map(|(entry, rps)| rps * entry.visits.iter().sum::<f64>())
-        .sum();
+    let visits = visits_rps(ground, &rates);
     let requests = (VISITS * all / visits.max(1e-9)).clamp(REQUESTS[0], REQUESTS[1]);
-    let options = RunOptions {
-        measured_s: (requests / all.max(1e-9)).clamp(SECONDS[0], SECONDS[1]),
-        warm_up_s: WARM_UP_S,
+    let measured_s = (requests / all.max(1e-9)).clamp(SECONDS[0], SECONDS[1]);
+    Window {
+        hour,
+        level,
+        faults: Vec::new(),
+        warm_up_s: measured_s.min(WARM_UP_S),
+        measured_s,
         seed: mix(input.demand.seed, PURPOSE),
-    };
-    let assumptions = PlanAssumptions {
-        cost: input.request.cost,
-        ..PlanAssumptions::default()
-    };
-    let mesh = from_plan(
-        input.graph,
-        settings,
-        &loads,
-        &[],
-        hour as u32,
-        &assumptions,
-    )?;
-    let report = replicate(&mesh, &options, 1)?;
-    Ok(ground
-        .entries
-        .iter()
-        .map(|entry| {
-            let seen = report.entries.get(ground.name(entry.node).as_str());
-            seen.map_or(
-                Shown {
-                    slow: 0.0,
-                    failed: 0.0,
-                },
-                |seen| Shown {
-                    slow: 1.0 - seen.good_rps.mean / seen.answered_rps.mean.max(1e-12),
-                    failed: 1.0 - seen.availability.mean,
-                },
-            )
-        })
-        .collect())
-}
-
-/// Requests a second of every entry: each at the quantile that is bought, all at once.
-fn entry_rates(input: &PolicyInput<'_>, ground: &Ground<'_>, hour: usize) -> Vec<f64> {
-    let entries = ground.entries.iter();
-    entries
-        .map(|entry| {
-            let demands = entry.demands.iter();
-            demands
-                .map(|demand| input.demand.peak_rps(demand, hour as u32, LEVELS[BOUGHT]))
-                .sum()
-        })
-        .collect()
+    }
 }
