@@ -53,7 +53,7 @@ pub struct Scenario {
     pub infeasible: bool,
     /// Services that no request reaches, in order of name.
     pub unreached: Vec<ServiceName>,
-    /// What may well go wrong, in order of nothing in particular: seconds count from the start of a simulation.
+    /// What may well go wrong; seconds count from the start of a simulation.
     pub faults: Vec<Fault>,
     /// How many times the forecast demand a surge brings.
     pub surge: f64,

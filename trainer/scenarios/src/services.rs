@@ -192,7 +192,11 @@ impl Landscape {
             ..self.known(drawn, random)
         });
         let at_least = random.of_weighted(&[(1u32, 0.4), (2, 0.2), (3, 0.4)], 1);
-        let needed = place.bought_rps / (service.capacity.saturation_rps() * busy);
+        // Where nobody says its own time, the plan takes the default or what callers saw; it bears what is asked either way.
+        let known = &service.capacity;
+        let slowest_ms = known.service_time_mean_ms().max(1.5 * own_ms);
+        let sustained = f64::from(known.concurrency()) * 1000.0 / slowest_ms;
+        let needed = place.bought_rps / (known.capacity_rps.unwrap_or(sustained) * busy);
         let there_are = (needed.ceil().clamp(1.0, 1e6) as u32).max(at_least);
         service.instances = service.instances.or(Some(there_are));
         Truth { own_ms, cv2 }
@@ -217,7 +221,7 @@ impl Landscape {
         let needed = place.bought_rps / (0.7 * capacity.saturation_rps());
         let ample = significant_up(5.0 + needed * random.between(2.0, 8.0), 1) as u32;
         let says_so = random.chance(0.35);
-        let tight = (needed * random.between(0.5, 1.1)).ceil().max(1.0) as u32;
+        let tight = (needed * random.between(0.8, 1.3)).ceil().max(1.0) as u32;
         let most = if random.chance(self.binding) && !place.is_entry {
             Some(tight)
         } else {
