@@ -23,6 +23,7 @@ data "foremesh_mesh_profile" "this" {
   gateway_proxies    = var.gateway_proxies
   localities         = var.localities
   policy             = var.policy
+  prove_faults       = var.prove_faults
   proxy_mode         = var.proxy_mode
   ramp_percent       = var.ramp_percent
   ramp_stage_minutes = var.ramp_stage_minutes

@@ -110,6 +110,12 @@ variable "policy" {
   default     = null
 }
 
+variable "prove_faults" {
+  description = "Faults under which the plan is simulated, those first that would hurt this region most. Default 4 with `search`, else 0."
+  type        = number
+  default     = null
+}
+
 variable "proxy_mode" {
   description = "Where traffic is handled. Default `sidecar`."
   type        = string
