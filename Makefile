@@ -78,6 +78,14 @@ bench-simulate-day: ## Time the verdict on a day of 50 services at 2,000 request
 bench-simulate-whole-day: ## Simulate every second of the same day, a quarter of an hour of one core
 	cargo run --release -p foremesh-pipeline --example simulate_day_speed -- --whole
 
+.PHONY: bench-policy
+bench-policy: ## Policies beside each other at equal attainment, on graphs that nothing was trained on
+	cargo run --release -p foremesh-scenarios --example policies -- 96
+
+.PHONY: docs-policy
+docs-policy: build ## Write the quickstart's searched plan into docs/guides/policy.md
+	scripts/docs-policy
+
 .PHONY: bench-hindcast
 bench-hindcast: ## Replay the launches of docs/guides/hindcast.md and write what came of them there
 	cargo build --release -p foremesh-cli -p foremesh-shop-telemetry
