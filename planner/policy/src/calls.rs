@@ -86,16 +86,21 @@ pub(crate) fn plan_calls(ground: &Ground<'_>, worst: &[Moments]) -> CallPlans {
         .map(|e| e.slo.availability)
         .fold(0.99, f64::max);
     let level = (1.0 - (1.0 - strictest) / 10.0).clamp(0.999, 0.999_99);
+    let quantile = GammaQuantile::at(level);
     let latency = Latency {
         worst,
-        quantile: GammaQuantile::at(level),
+        needed_ms: needed_ms(ground, worst, &quantile),
+        quantile,
         p99: GammaQuantile::at(0.99),
     };
-    let quantile = &latency.quantile;
     let entry_timeout_ms: Vec<u32> = ground
         .entries
         .iter()
-        .map(|e| round_ms_up((2.0 * e.slo.latency_ms).max(1.2 * quantile.of(worst[e.node]))))
+        .map(|e| {
+            let usual = 1.2 * latency.quantile.of(worst[e.node]);
+            let rare = latency.needed_ms[e.node];
+            round_ms_up((2.0 * e.slo.latency_ms).max(usual).max(rare))
+        })
         .collect();
     let mut retries = grant_retries(ground);
     // A second attempt that finds no time is given up, and the calls above need no time for it any more. Each round gives up at
@@ -207,9 +212,42 @@ fn plan_with(
 /// The worst latency of each service, and the levels at which it is looked at.
 struct Latency<'a> {
     worst: &'a [Moments],
+    /// See [`needed_ms`].
+    needed_ms: Vec<f64>,
     /// The level that timeouts are made for.
     quantile: GammaQuantile,
     p99: GammaQuantile,
+}
+
+/// What each service takes when its slowest call takes as long as that one may, in milliseconds: at least its own latency at the level of
+/// timeouts, and more where a call is so rare that this level does not see it. Whoever calls it must leave it that much, or the rare call
+/// would always be cut. Services that call each other in a circle share one budget, the shortest that anybody leaves any of them: each
+/// needs what the slowest of them takes.
+fn needed_ms(ground: &Ground<'_>, worst: &[Moments], quantile: &GammaQuantile) -> Vec<f64> {
+    let mut needed: Vec<f64> = worst.iter().map(|moments| quantile.of(*moments)).collect();
+    for (members, circle) in ground.calls.groups.iter().rev() {
+        let with_slowest = |member: usize| {
+            let calls = &ground.calls.by_caller[member];
+            let usual = |call: &Call| call.fan_out * worst[call.callee].mean;
+            let in_turn: f64 = calls.iter().filter(|call| call.sequential).map(usual).sum();
+            let outside = calls
+                .iter()
+                .filter(|call| !(*circle && members.contains(&call.callee)));
+            let longest = outside.map(|call| {
+                let own = if call.sequential { usual(call) } else { 0.0 };
+                needed[call.callee] + in_turn - own
+            });
+            longest
+                .map(|ms| ms + ground.stations[member].service_ms)
+                .fold(needed[member], f64::max)
+        };
+        let of_members: Vec<f64> = members.iter().map(|member| with_slowest(*member)).collect();
+        let slowest = of_members.iter().copied().fold(0.0, f64::max);
+        for (member, own) in members.iter().zip(of_members) {
+            needed[*member] = if *circle { slowest } else { own };
+        }
+    }
+    needed
 }
 
 /// What a call would be given if its caller had all the time.
@@ -247,7 +285,8 @@ impl Wish {
             .max(1.0);
         Self {
             usual,
-            wanted: TIMEOUT_MARGIN * usual + retrying_ms[call.callee],
+            wanted: TIMEOUT_MARGIN * usual.max(latency.needed_ms[call.callee])
+                + retrying_ms[call.callee],
             least: usual.max(LEAST_MARGIN_OVER_P99 * p99.max(observed)),
             backoff_ms: if attempts > 0 {
                 quantise(callee.mean.clamp(5.0, 250.0)).round() as u32
