@@ -134,7 +134,7 @@ pub struct Forecast {
     /// The instant (RFC 3339) after which nothing may be known; without it each series is forecast from its own end.
     #[arg(long, value_name = "TIME", value_parser = timestamp)]
     pub as_of: Option<foremesh_model::Timestamp>,
-    /// Seed of everything that is drawn.
+    /// Seed of everything that is drawn; today nothing is.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// Who computes the net, and where.

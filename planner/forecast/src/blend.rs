@@ -54,33 +54,39 @@ pub(crate) fn blend(
     shapes: &Shapes,
     series: &[Option<Known<'_>>],
 ) -> Result<Vec<Option<Blended>>, NeuralError> {
-    let Some(forecaster) = forecaster else {
-        let alone = |known: &Known<'_>| Blended {
-            levels: back(known.combined, &shapes.apply(known.combined)),
-            net: None,
-        };
-        return Ok(series
-            .par_iter()
-            .map(|known| known.as_ref().map(alone))
-            .collect());
-    };
-    let parts: Vec<Vec<Option<Part>>> = series
-        .par_chunks(SERIES_AT_ONCE)
-        .map(|chunk| parts(forecaster, shapes, chunk))
-        .collect::<Result<_, _>>()?;
-    let parts: Vec<Option<Part>> = parts.into_iter().flatten().collect();
-    let mut all: Vec<f64> = parts
-        .iter()
-        .flatten()
-        .flat_map(|p| p.errors.clone())
-        .collect();
-    let of_all = stretch(&mut all, 1.0);
-    Ok(series
+    let parts = parts(forecaster, shapes, series)?;
+    let width = Width::learn(parts.iter().flatten());
+    Ok(finish(series, parts, &width))
+}
+
+/// What the backtests of many series together say of the width.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Width {
+    stretch: f64,
+}
+
+impl Width {
+    /// Learns from series that were forecast together.
+    pub fn learn<'a>(parts: impl Iterator<Item = &'a Part>) -> Self {
+        let mut all: Vec<f64> = parts.flat_map(|part| part.errors.iter().copied()).collect();
+        Self {
+            stretch: stretch(&mut all, 1.0),
+        }
+    }
+}
+
+/// Calibrates the width of each series. An entry that is `None` stays so.
+pub(crate) fn finish(
+    series: &[Option<Known<'_>>],
+    parts: Vec<Option<Part>>,
+    width: &Width,
+) -> Vec<Option<Blended>> {
+    series
         .par_iter()
         .zip(parts)
         .map(|(known, part)| {
             let (known, mut part) = (known.as_ref()?, part?);
-            let stretch = stretch(&mut part.errors, of_all);
+            let stretch = stretch(&mut part.errors, width.stretch);
             for levels in &mut part.levels {
                 let median = levels[LEVEL_50];
                 *levels = levels.map(|level| median + stretch * (level - median));
@@ -92,7 +98,7 @@ pub(crate) fn blend(
                     .map(|net| (back(known.combined, &net), part.weight)),
             })
         })
-        .collect())
+        .collect()
 }
 
 fn back(combined: &Combined, levels: &[Levels]) -> Vec<Levels> {
@@ -116,15 +122,41 @@ fn stretch(errors: &mut [f64], prior: f64) -> f64 {
 }
 
 /// One series before its width is calibrated; quantiles on the forecasting scale.
-struct Part {
+#[derive(Debug, Clone)]
+pub(crate) struct Part {
     levels: Vec<Levels>,
     net: Option<Vec<Levels>>,
     weight: f64,
-    /// See [`stretch`].
+    /// See [`stretch`]; none without a net: the methods' own calibration is all there is.
     errors: Vec<f64>,
 }
 
-fn parts(
+/// Joins methods and net of each series. An entry that is `None` stays so.
+pub(crate) fn parts(
+    forecaster: Option<Forecaster<'_>>,
+    shapes: &Shapes,
+    series: &[Option<Known<'_>>],
+) -> Result<Vec<Option<Part>>, NeuralError> {
+    let Some(forecaster) = forecaster else {
+        let alone = |known: &Known<'_>| Part {
+            levels: shapes.apply(known.combined),
+            net: None,
+            weight: 0.0,
+            errors: Vec::new(),
+        };
+        return Ok(series
+            .par_iter()
+            .map(|known| known.as_ref().map(alone))
+            .collect());
+    };
+    let parts: Vec<Vec<Option<Part>>> = series
+        .par_chunks(SERIES_AT_ONCE)
+        .map(|chunk| parts_of(forecaster, shapes, chunk))
+        .collect::<Result<_, _>>()?;
+    Ok(parts.into_iter().flatten().collect())
+}
+
+fn parts_of(
     forecaster: Forecaster<'_>,
     shapes: &Shapes,
     chunk: &[Option<Known<'_>>],

@@ -28,7 +28,9 @@ pub use error::{ForecastError, MOST_HORIZON_HOURS, MOST_LEAD_DAYS};
 pub use holidays::DaysOff;
 pub use quantiles::pinball;
 pub use region::{ForecastInput, RegionForecast, forecast_region};
-pub use series::{MethodQuantiles, SeriesForecast, forecast_series};
+pub use series::{
+    MethodQuantiles, POOLED, SeriesForecast, SeriesInput, forecast_each, forecast_series,
+};
 
 /// Who made a demand without a net, for the record.
 pub const METHOD: &str = "median-anchored ensemble, version 1";

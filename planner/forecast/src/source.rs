@@ -97,7 +97,7 @@ impl<'a> Source<'a> {
 }
 
 /// `next_hour`, moved by whole weeks to within four weeks of the hour wanted.
-fn folded(next_hour: i64, wanted: i64) -> i64 {
+pub(crate) fn folded(next_hour: i64, wanted: i64) -> i64 {
     let lead = wanted - next_hour;
     if lead > MOST_LEAD_HOURS {
         next_hour + (lead - MOST_LEAD_HOURS + 167).div_euclid(168) * 168

@@ -47,7 +47,9 @@ pub use hindcast::{
 pub use holidays::days_off;
 pub use inference::{Models, inference, runtime_report, shipped_forecaster};
 pub use options::{RequestOption, request_options};
-pub use plan::{compute_profile, entries, forecast_history, plan, predict_region, read_plan};
+pub use plan::{
+    HistoryRequest, compute_profile, entries, forecast_history, plan, predict_region, read_plan,
+};
 pub use request::{PlanRequest, RequestFormat};
 pub use simulate::{
     SimulateRequest, SimulatedPolicy, Simulation, parse_fault, simulate_plan, simulate_traced,

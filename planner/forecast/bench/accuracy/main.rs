@@ -19,7 +19,7 @@ use std::{collections::BTreeMap, error::Error, time::Instant};
 use data::{Data, Windows, read_peers, read_series, read_windows};
 
 use foremesh_forecast::{
-    forecast_series,
+    SeriesInput, forecast_series,
     neural::{Forecaster, Layout},
 };
 use foremesh_model::{
@@ -167,7 +167,12 @@ fn forecast(
         );
     }
     let as_of = Timestamp::from_second(origin * 3600)?;
-    let mut forecasts = forecast_series(&history, Some(as_of), horizon as u32, 1, forecaster)?;
+    let mut forecasts = forecast_series(&SeriesInput {
+        history: &history,
+        as_of: Some(as_of),
+        horizon_hours: horizon as u32,
+        forecaster,
+    })?;
     let forecast = forecasts.remove(&key(name)?).ok_or("no forecast")?;
     let methods = forecast
         .methods
