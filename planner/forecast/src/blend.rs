@@ -3,13 +3,15 @@
 //! Two calibrated forecasts whose errors differ are best averaged by quantile (Vincentisation; Lichtendahl, Grushka-Cockayne & Winkler
 //! 2013): the average is as sharp as its parts, where a mixture of distributions would be wider than both. The net answers from a few of the
 //! backtest's origins only, because a window costs more than all statistical methods of an origin; what so few say of the weight and of
-//! the width is shrunk, towards equal parts and towards what all series together say.
+//! the width is shrunk, towards equal parts and towards what all series together say. They say it of the first two days, where one origin's window
+//! hardly overlaps the next one's; further ahead both hold as well, and the width grows with the distance ([`crate::distance`]).
 
 use rayon::prelude::*;
 
 use crate::{
     calibrate::Shapes,
     combine::Combined,
+    distance::{self, NEAR_HOURS},
     neural::{Answer, Forecaster, NeuralError, Window},
     quantiles::{self, LEVEL_10, LEVEL_50, LEVEL_90, Levels, pinball},
 };
@@ -91,6 +93,7 @@ pub(crate) fn finish(
                 let median = levels[LEVEL_50];
                 *levels = levels.map(|level| median + stretch * (level - median));
             }
+            distance::widen(&mut part.levels, known.values.len());
             Some(Blended {
                 levels: back(known.combined, &part.levels),
                 net: part
@@ -213,12 +216,12 @@ fn part(known: &Known<'_>, shapes: &Shapes, answers: &[Option<Answer>], reach: u
             .quantiles_rps(ahead)
             .map(|rate| combined.scale.forward(rate))
     };
-    // Loss of both, and both forecasts of each hour of the backtest with what came.
+    // Loss of both, and both forecasts of each hour of the backtest's first days with what came.
     let (mut loss_statistical, mut loss_net) = (0.0, 0.0);
     let mut seen: Vec<(Levels, Levels, f64)> = Vec::new();
     for (row, answer) in combined.backtest.iter().zip(answers) {
         let Some(answer) = answer else { continue };
-        for ahead in 0..row.median.len().min(reach) {
+        for ahead in 0..row.median.len().min(reach).min(NEAR_HOURS) {
             let actual = known.values[row.origin + ahead];
             if actual.is_nan() {
                 continue;

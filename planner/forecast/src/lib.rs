@@ -8,6 +8,7 @@ mod check;
 mod cold_start;
 mod combine;
 mod dependence;
+mod distance;
 mod entry;
 mod error;
 mod events;

@@ -90,6 +90,24 @@ fn main() -> Result<(), Box<dyn Error>> {
             let scored = score(past, actual, &quantiles, 0.0);
             of_window.push((method, Score { weight, ..scored }));
         }
+        if let Ok(path) = std::env::var("ACC_DUMP") {
+            use std::io::Write as _;
+            let mut f = std::fs::OpenOptions::new()
+                .create(true)
+                .append(true)
+                .open(path)?;
+            for (h, a) in actual.iter().enumerate() {
+                if a.is_nan() {
+                    continue;
+                }
+                let q = &forecast.0[h];
+                writeln!(
+                    f,
+                    "{name},{origin},{h},{a},{},{},{},{}",
+                    q[2], q[6], q[10], q[12]
+                )?;
+            }
+        }
         of_window.push((ENSEMBLE.to_owned(), score(past, actual, &forecast.0, ms)));
         if forecaster.is_some() {
             let started = Instant::now();

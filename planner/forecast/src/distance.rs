@@ -1,0 +1,82 @@
+//! How much wider hours far ahead are than backtests show.
+//!
+//! Errors two weeks ahead, from origins a day apart, are nearly the same errors again and again: five weeks of origins show two and a half independent
+//! ones. A spread estimated from n independent errors predicts with Student's distribution of n degrees of freedom, wider than the
+//! normal one by the ratio of their quantiles. What the calibration was measured at, two days ahead, is left as it is; what
+//! lies further is wider by the ratio of both.
+
+use crate::{
+    backtest,
+    quantiles::{LEVEL_10, LEVEL_50, LEVEL_90, Levels},
+};
+
+/// Hours ahead at which backtests show what they should.
+pub(crate) const NEAR_HOURS: usize = 48;
+/// Independent windows are at least so many: below, Student's distribution says little but that nothing is known.
+const FEWEST_WINDOWS: f64 = 2.0;
+/// Quantile 0.9 of the standard normal.
+const NORMAL_90: f64 = 1.2816;
+
+/// Student's 0.9 quantile: the expansion of Fisher and Cornish, Abramowitz & Stegun 26.7.5; off by 0.006 at two degrees of freedom, by less above.
+fn student_90(freedom: f64) -> f64 {
+    let x = NORMAL_90;
+    let first = (x.powi(3) + x) / 4.0;
+    let second = (5.0 * x.powi(5) + 16.0 * x.powi(3) + 3.0 * x) / 96.0;
+    let third = (3.0 * x.powi(7) + 19.0 * x.powi(5) + 17.0 * x.powi(3) - 15.0 * x) / 384.0;
+    x + first / freedom + second / freedom.powi(2) + third / freedom.powi(3)
+}
+
+/// What the 80% interval of an hour must be multiplied by, at least 1; the backtest's origins span so many hours.
+fn wider(ahead: usize, span_hours: f64) -> f64 {
+    let at = |hours: usize| student_90((span_hours / hours as f64).max(FEWEST_WINDOWS));
+    at((ahead + 1).max(NEAR_HOURS)) / at(NEAR_HOURS)
+}
+
+/// Widens quantiles of hours far ahead of a history of some hours; what lies beyond the 80% interval moves with its ends.
+pub(crate) fn widen(levels: &mut [Levels], known_hours: usize) {
+    let origins = backtest::origins(known_hours);
+    let span = match origins[..] {
+        [first, .., last] => (last - first) as f64,
+        _ => 0.0,
+    };
+    for (ahead, levels) in levels.iter_mut().enumerate().skip(NEAR_HOURS) {
+        let more = wider(ahead, span) - 1.0;
+        let [low, median, high] = [LEVEL_10, LEVEL_50, LEVEL_90].map(|level| levels[level]);
+        *levels = levels.map(|level| level + more * (level.clamp(low, high) - median));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_expansion_is_students_quantile() {
+        use statrs::distribution::{ContinuousCDF, StudentsT};
+        for freedom in [2.0, 2.5, 5.0, 17.5, 100.0] {
+            let exact = StudentsT::new(0.0, 1.0, freedom).unwrap().inverse_cdf(0.9);
+            assert!((student_90(freedom) - exact).abs() < 0.01, "{freedom}");
+        }
+    }
+
+    #[test]
+    fn near_hours_stay_and_far_ones_widen_without_a_jump() {
+        let before: Levels = std::array::from_fn(|level| level as f64);
+        let mut levels = vec![before; 336];
+        widen(&mut levels, 2160);
+        let width = |ahead: usize| levels[ahead][LEVEL_90] - levels[ahead][LEVEL_10];
+        assert_eq!(levels[NEAR_HOURS - 1], before);
+        for ahead in NEAR_HOURS..336 {
+            assert!(width(ahead) >= width(ahead - 1) && width(ahead) < 1.01 * width(ahead - 1));
+            assert!(levels[ahead].is_sorted());
+            assert_eq!(levels[ahead][LEVEL_50], before[LEVEL_50]);
+        }
+        assert!(width(335) > 1.25 * width(0) && width(335) < 1.4 * width(0));
+        let beyond = |ahead: usize| levels[ahead][13] - levels[ahead][LEVEL_90];
+        assert!((beyond(335) - beyond(0)).abs() < 1e-9);
+        // A history of two days has few windows even then.
+        let mut short = vec![before; 336];
+        widen(&mut short, 48);
+        assert!(short[335].iter().all(|level| level.is_finite()));
+    }
+}
