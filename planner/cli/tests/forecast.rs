@@ -157,3 +157,76 @@ fn json_is_one_array_and_text_one_table_for_each_series() {
     assert!(first[2].starts_with("2026-03-06T05:00:00Z"), "{first:?}");
     assert_eq!(tables.count(), SERVICES - 1);
 }
+
+#[test]
+fn steps_are_what_is_asked_and_no_finer_than_the_history() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let mut text = "timestamp,region,service,requests_per_second\n".to_owned();
+    for minute in 0..4 * 1440 {
+        let at = foremesh_model::Timestamp::from_second(1_772_409_600 + 60 * minute).unwrap();
+        writeln!(
+            text,
+            "{at},east,shop,{}",
+            50 + (minute / 60 % 24 - 12).abs() + minute % 7
+        )
+        .unwrap();
+    }
+    fs::write(folder.join("history.csv"), text).unwrap();
+    for (step, horizon, count, second) in [
+        ("5m", "30m", 6, "2026-03-06T00:05:00Z"),
+        ("1h", "2d", 48, "2026-03-06T01:00:00Z"),
+        ("1d", "14d", 14, "2026-03-07T00:00:00Z"),
+    ] {
+        let said = whole(
+            folder,
+            &["--step", step, "--horizon", horizon, "--format", "csv"],
+        );
+        let rows: Vec<&str> = said.lines().skip(1).collect();
+        assert_eq!(rows.len(), count);
+        assert!(
+            rows[1].starts_with(&format!("east,shop,{second},")),
+            "{}",
+            rows[1]
+        );
+    }
+    let refused = |arguments: &[&str]| {
+        let output = forecast(folder, arguments).wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let said = refused(&["--step", "5m", "--horizon", "3d"]);
+    assert!(said.contains("the horizon is 3d: with steps of 5m it must lie between 5m and 48h; steps of 1h reach further"), "{said}");
+    let said = refused(&["--step", "1d", "--horizon", "36h"]);
+    assert!(
+        said.contains("the horizon is 36h: with steps of 1d it must be a whole number"),
+        "{said}"
+    );
+    let said = refused(&["--step", "10m"]);
+    assert!(said.contains("write 5m, 1h or 1d"), "{said}");
+    let said = refused(&[
+        "--step",
+        "1d",
+        "--horizon",
+        "1d",
+        "--forecaster",
+        "net.onnx",
+    ]);
+    assert!(said.contains("cannot forecast days"), "{said}");
+    let hourly = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/forecaster-1h.onnx");
+    let said = refused(&[
+        "--step",
+        "5m",
+        "--horizon",
+        "1h",
+        "--forecaster",
+        hourly.to_str().unwrap(),
+    ]);
+    assert!(said.contains("foremesh.forecaster.300s"), "{said}");
+    history(folder, 48);
+    let said = refused(&["--step", "5m", "--horizon", "1h"]);
+    assert!(
+        said.contains("the history of shop-000 in region east has steps of 1h"),
+        "{said}"
+    );
+}

@@ -6,12 +6,12 @@
 //! lies further is wider by the ratio of both.
 
 use crate::{
-    backtest,
+    Step, backtest,
     quantiles::{LEVEL_10, LEVEL_50, LEVEL_90, Levels},
 };
 
 /// Hours ahead at which backtests show what they should.
-pub(crate) const NEAR_HOURS: usize = 48;
+const NEAR_HOURS: usize = 48;
 /// Independent windows are at least so many: below, Student's distribution says little but that nothing is known.
 const FEWEST_WINDOWS: f64 = 2.0;
 /// Quantile 0.9 of the standard normal.
@@ -26,21 +26,26 @@ fn student_90(freedom: f64) -> f64 {
     x + first / freedom + second / freedom.powi(2) + third / freedom.powi(3)
 }
 
-/// What the 80% interval of an hour must be multiplied by, at least 1; the backtest's origins span so many hours.
-fn wider(ahead: usize, span_hours: f64) -> f64 {
-    let at = |hours: usize| student_90((span_hours / hours as f64).max(FEWEST_WINDOWS));
-    at((ahead + 1).max(NEAR_HOURS)) / at(NEAR_HOURS)
+/// Steps ahead at which backtests show what they should.
+pub(crate) fn near(step: Step) -> usize {
+    step.hours(NEAR_HOURS)
 }
 
-/// Widens quantiles of hours far ahead of a history of some hours; what lies beyond the 80% interval moves with its ends.
-pub(crate) fn widen(levels: &mut [Levels], known_hours: usize) {
-    let origins = backtest::origins(known_hours);
+/// What the 80% interval of a step must be multiplied by, at least 1; the backtest's origins span so many steps.
+fn wider(step: Step, ahead: usize, span: f64) -> f64 {
+    let at = |steps: usize| student_90((span / steps as f64).max(FEWEST_WINDOWS));
+    at((ahead + 1).max(near(step))) / at(near(step))
+}
+
+/// Widens quantiles of steps far ahead of a history of some steps; what lies beyond the 80% interval moves with its ends.
+pub(crate) fn widen(step: Step, levels: &mut [Levels], known: usize) {
+    let origins = backtest::origins(step, known);
     let span = match origins[..] {
         [first, .., last] => (last - first) as f64,
         _ => 0.0,
     };
-    for (ahead, levels) in levels.iter_mut().enumerate().skip(NEAR_HOURS) {
-        let more = wider(ahead, span) - 1.0;
+    for (ahead, levels) in levels.iter_mut().enumerate().skip(near(step)) {
+        let more = wider(step, ahead, span) - 1.0;
         let [low, median, high] = [LEVEL_10, LEVEL_50, LEVEL_90].map(|level| levels[level]);
         *levels = levels.map(|level| level + more * (level.clamp(low, high) - median));
     }
@@ -63,7 +68,7 @@ mod tests {
     fn near_hours_stay_and_far_ones_widen_without_a_jump() {
         let before: Levels = std::array::from_fn(|level| level as f64);
         let mut levels = vec![before; 336];
-        widen(&mut levels, 2160);
+        widen(Step::Hour, &mut levels, 2160);
         let width = |ahead: usize| levels[ahead][LEVEL_90] - levels[ahead][LEVEL_10];
         assert_eq!(levels[NEAR_HOURS - 1], before);
         for ahead in NEAR_HOURS..336 {
@@ -76,7 +81,7 @@ mod tests {
         assert!((beyond(335) - beyond(0)).abs() < 1e-9);
         // A history of two days has few windows even then.
         let mut short = vec![before; 336];
-        widen(&mut short, 48);
+        widen(Step::Hour, &mut short, 48);
         assert!(short[335].iter().all(|level| level.is_finite()));
     }
 }

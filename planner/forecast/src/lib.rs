@@ -13,7 +13,6 @@ mod entry;
 mod error;
 mod events;
 mod holidays;
-mod hourly;
 mod linear;
 mod methods;
 pub mod neural;
@@ -24,6 +23,8 @@ mod region;
 mod scale;
 mod series;
 mod source;
+mod step;
+mod steps;
 
 pub use error::{ForecastError, MOST_HORIZON_HOURS, MOST_LEAD_DAYS};
 pub use holidays::DaysOff;
@@ -32,6 +33,7 @@ pub use region::{ForecastInput, RegionForecast, forecast_region};
 pub use series::{
     MethodQuantiles, POOLED, SeriesForecast, SeriesInput, forecast_each, forecast_series,
 };
+pub use step::{NoStep, Step};
 
 /// Who made a demand without a net, for the record.
 pub const METHOD: &str = "median-anchored ensemble, version 1";

@@ -13,11 +13,12 @@ use crate::{
     blend::{self, Blended, Known, Part, Width},
     calibrate::Shapes,
     combine::{self, Combined},
-    error::{ForecastError, MOST_HORIZON_HOURS},
-    hourly::{Calendar, Hourly, start_of},
+    error::ForecastError,
     neural::Forecaster,
     quantiles::Levels,
     source::folded,
+    step::Step,
+    steps::{Calendar, Steps},
 };
 
 /// Series that the calibration learns from; more would tell it little, and nothing can be handed over before they are done.
@@ -58,9 +59,11 @@ pub struct SeriesInput<'a> {
     pub history: &'a History,
     /// The instant after which nothing is looked at; None: each series' own end.
     pub as_of: Option<Timestamp>,
-    /// Hours ahead, 1 … [`MOST_HORIZON_HOURS`].
-    pub horizon_hours: u32,
-    /// The net that joins the statistical methods; None: they forecast alone.
+    /// The steps that are forecast; those of the history must be as fine.
+    pub step: Step,
+    /// Steps ahead, 1 … [`Step::most_horizon`].
+    pub horizon: u32,
+    /// The net that joins the statistical methods, of a layout with these steps; None: they forecast alone.
     pub forecaster: Option<Forecaster<'a>>,
 }
 
@@ -68,9 +71,9 @@ pub struct SeriesInput<'a> {
 struct Read<'a> {
     key: &'a SeriesKey,
     starts: i64,
-    /// Hours between the end of the history and the first that is asked for.
+    /// Steps between the end of the history and the first that is asked for.
     lead: usize,
-    hourly: Hourly,
+    steps: Steps,
     calendar: Calendar,
     combined: Combined,
 }
@@ -104,14 +107,12 @@ pub fn forecast_series(
 /// equal answers, whatever the number of threads.
 ///
 /// # Errors
-/// [`ForecastError::Horizon`], [`ForecastError::EmptyHistory`] and [`ForecastError::Neural`].
+/// [`ForecastError::SeriesHorizon`], [`ForecastError::Coarse`], [`ForecastError::NetStep`], [`ForecastError::EmptyHistory`] and [`ForecastError::Neural`].
 pub fn forecast_each(
     input: &SeriesInput<'_>,
     each: &mut dyn FnMut(&SeriesKey, SeriesForecast) -> ControlFlow<()>,
 ) -> Result<(), ForecastError> {
-    if !(1..=MOST_HORIZON_HOURS).contains(&input.horizon_hours) {
-        return Err(ForecastError::Horizon(u64::from(input.horizon_hours)));
-    }
+    input.check()?;
     let all: Vec<(&SeriesKey, &Series)> = input
         .history
         .series
@@ -132,9 +133,9 @@ pub fn forecast_each(
         .collect();
     let chosen: Vec<(&SeriesKey, &Series)> = pooled.iter().map(|place| all[*place]).collect();
     let read = input.read(&chosen);
-    let shapes = Shapes::learn(read.iter().flatten().map(|read| &read.combined));
+    let shapes = Shapes::learn(input.step, read.iter().flatten().map(|read| &read.combined));
     let parts = input.parts(&shapes, &read)?;
-    let width = Width::learn(parts.iter().flatten());
+    let width = Width::learn(input.step, parts.iter().flatten());
     let pool = Pool { shapes, width };
     let mut done: BTreeMap<usize, (Option<Read<'_>>, Option<Part>)> = pooled
         .into_iter()
@@ -159,7 +160,7 @@ pub fn forecast_each(
             let (Some(read), Some(blended)) = (read, blended) else {
                 continue;
             };
-            if each(read.key, read.answer(&blended)).is_break() {
+            if each(read.key, read.answer(input.step, &blended)).is_break() {
                 return Ok(());
             }
         }
@@ -168,41 +169,66 @@ pub fn forecast_each(
 }
 
 impl SeriesInput<'_> {
+    fn check(&self) -> Result<(), ForecastError> {
+        let step = self.step;
+        if !(1..=step.most_horizon()).contains(&self.horizon) {
+            return Err(ForecastError::SeriesHorizon {
+                horizon_s: step.seconds() * i64::from(self.horizon),
+                step,
+            });
+        }
+        if let Some(forecaster) = self.forecaster
+            && i64::from(forecaster.layout().step_s) != step.seconds()
+        {
+            return Err(ForecastError::NetStep {
+                of_net_s: i64::from(forecaster.layout().step_s),
+                step,
+            });
+        }
+        let coarse = self.history.series.iter().find(|(key, series)| {
+            key.metric == METRIC_REQUESTS_PER_SECOND && i64::from(series.step_s) > step.seconds()
+        });
+        coarse.map_or(Ok(()), |(key, series)| {
+            Err(ForecastError::Coarse {
+                region: key.region.clone(),
+                service: key.service.clone(),
+                step_s: i64::from(series.step_s),
+                step,
+            })
+        })
+    }
+
     fn known_until(&self, series: &Series) -> Timestamp {
         self.as_of.unwrap_or_else(|| series.end())
     }
 
     /// Whether anything is known of a series by then.
     fn is_known(&self, series: &Series) -> bool {
-        !Hourly::of(series, self.known_until(series))
-            .values
-            .is_empty()
+        let steps = Steps::of(self.step, series, self.known_until(series));
+        !steps.values.is_empty()
     }
 
     fn read<'a>(&self, series: &[(&'a SeriesKey, &Series)]) -> Vec<Option<Read<'a>>> {
-        let horizon = self.horizon_hours as usize;
+        let (step, horizon) = (self.step, self.horizon as usize);
         series
             .par_iter()
             .map(|(key, series)| {
-                let mut hourly = Hourly::of(series, self.known_until(series));
-                let starts = self.as_of.map_or(hourly.next_hour(), |at| {
-                    (at.as_second() + 3599).div_euclid(3600)
+                let mut steps = Steps::of(step, series, self.known_until(series));
+                let starts = self.as_of.map_or(steps.end(), |at| {
+                    (at.as_second() + step.seconds() - 1).div_euclid(step.seconds())
                 });
-                // A history that ended long ago is taken to have ended some weeks ago, at the same hour of the week.
-                hourly.first_hour += folded(hourly.next_hour(), starts) - hourly.next_hour();
-                let lead = usize::try_from(starts - hourly.next_hour()).unwrap_or(0);
-                let calendar = Calendar::new(
-                    &TimeZone::UTC,
-                    hourly.first_hour,
-                    hourly.next_hour() + (lead + horizon) as i64,
-                );
-                let hour_of_week = hours_of_week(&calendar, &hourly, lead + horizon);
-                let combined = combine::combine(&hourly.values, hour_of_week, lead + horizon)?;
+                // A history that ended long ago is taken to have ended lately, at the same step of the week.
+                steps.first += folded(step, steps.end(), starts) - steps.end();
+                let lead = usize::try_from(starts - steps.end()).unwrap_or(0);
+                let end = steps.end() + (lead + horizon) as i64;
+                let calendar = Calendar::new(step, &TimeZone::UTC, steps.first, end);
+                let of_week = steps_of_week(&calendar, &steps, lead + horizon);
+                let combined = combine::combine(step, &steps.values, of_week, lead + horizon)?;
                 Some(Read {
                     key,
                     starts,
                     lead,
-                    hourly,
+                    steps,
                     calendar,
                     combined,
                 })
@@ -211,11 +237,11 @@ impl SeriesInput<'_> {
     }
 
     fn known<'b>(&self, read: &'b [Option<Read<'_>>]) -> Vec<Option<Known<'b>>> {
-        let horizon = self.horizon_hours as usize;
+        let horizon = self.horizon as usize;
         let known = |read: &'b Read<'_>| Known {
             combined: &read.combined,
-            values: &read.hourly.values,
-            hour_of_week: hours_of_week(&read.calendar, &read.hourly, read.lead + horizon),
+            values: &read.steps.values,
+            step_of_week: steps_of_week(&read.calendar, &read.steps, read.lead + horizon),
             day_off: &[],
         };
         read.iter().map(|read| read.as_ref().map(known)).collect()
@@ -230,12 +256,12 @@ impl SeriesInput<'_> {
     }
 }
 
-fn hours_of_week<'a>(calendar: &'a Calendar, hourly: &Hourly, ahead: usize) -> &'a [u16] {
-    calendar.slice(hourly.first_hour, hourly.values.len() + ahead)
+fn steps_of_week<'a>(calendar: &'a Calendar, steps: &Steps, ahead: usize) -> &'a [u16] {
+    calendar.slice(steps.first, steps.values.len() + ahead)
 }
 
 impl Read<'_> {
-    fn answer(&self, blended: &Blended) -> SeriesForecast {
+    fn answer(&self, step: Step, blended: &Blended) -> SeriesForecast {
         let rows = |levels: &[Levels]| -> Vec<Vec<f64>> {
             let from = self.lead.min(levels.len());
             levels[from..]
@@ -262,8 +288,9 @@ impl Read<'_> {
             quantiles_rps: rows(levels),
         });
         SeriesForecast {
-            starts: start_of(self.starts),
-            step_s: 3600,
+            starts: Timestamp::from_second(self.starts.saturating_mul(step.seconds()))
+                .unwrap_or(Timestamp::MAX),
+            step_s: step.seconds() as u32,
             quantiles_rps: rows(&blended.levels),
             methods: statistical.chain(net).collect(),
         }

@@ -5,7 +5,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use foremesh_forecast::{
-    DaysOff, ForecastInput, SeriesForecast, SeriesInput, forecast_region, forecast_series,
+    DaysOff, ForecastInput, SeriesForecast, SeriesInput, Step, forecast_region, forecast_series,
     neural::{Forecaster, Layout, contract},
     pinball,
 };
@@ -49,7 +49,8 @@ fn forecast(values: Vec<f64>, horizon: u32, net: Option<Forecaster<'_>>) -> Seri
     let mut all = forecast_series(&SeriesInput {
         history: &history,
         as_of: None,
-        horizon_hours: horizon,
+        step: Step::Hour,
+        horizon: horizon,
         forecaster: net,
     })
     .unwrap();
@@ -167,7 +168,8 @@ fn beyond_the_nets_reach_its_last_week_is_repeated() {
     let all = forecast_series(&SeriesInput {
         history: &history,
         as_of: Some(as_of),
-        horizon_hours: 336,
+        step: Step::Hour,
+        horizon: 336,
         forecaster: net,
     })
     .unwrap();
@@ -201,7 +203,8 @@ fn threads_and_neighbours_do_not_move_a_byte() {
             forecast_series(&SeriesInput {
                 history: &history,
                 as_of: None,
-                horizon_hours: 48,
+                step: Step::Hour,
+                horizon: 48,
                 forecaster: net,
             })
             .unwrap()

@@ -32,7 +32,7 @@ pub use day::{DayOfPlan, DaySimulation, SimulateDayRequest, simulate_day};
 pub use error::PipelineError;
 pub use explain::{ExplainedValue, Explanation, explain};
 pub use folder::{FileHashes, Folder, FolderError, OWNED_FILE, hash_files};
-pub use foremesh_forecast::SeriesForecast;
+pub use foremesh_forecast::{SeriesForecast, Step};
 pub use foremesh_observe::{Observed, read_history};
 pub use foremesh_onnx::{
     CandidateReport, ChoiceReport, DeviceReport, EmbeddedReport, LibraryReport, RuntimeIdentity,

@@ -3,8 +3,8 @@
 use std::{collections::BTreeSet, ops::ControlFlow, path::Path};
 
 use foremesh_forecast::{
-    DaysOff, ForecastInput, RegionForecast, SeriesForecast, SeriesInput, forecast_each,
-    forecast_region,
+    DaysOff, ForecastError, ForecastInput, RegionForecast, SeriesForecast, SeriesInput, Step,
+    forecast_each, forecast_region,
 };
 use foremesh_model::{
     Demand, Event, History, PLAN_FORMAT_VERSION, PlanIdentity, PolicyKind, ProfileRequest,
@@ -96,9 +96,11 @@ pub struct HistoryRequest<'a> {
     pub file: &'a Path,
     /// The instant after which nothing is looked at; None: each series' own end.
     pub as_of: Option<Timestamp>,
-    /// Hours ahead.
-    pub horizon_hours: u32,
-    /// The learned models.
+    /// The steps that are forecast.
+    pub step: Step,
+    /// Seconds ahead.
+    pub horizon_s: i64,
+    /// The learned models, those of these steps: [`Models::of_step`].
     pub models: &'a Models,
 }
 
@@ -111,12 +113,19 @@ pub fn forecast_history(
     request: &HistoryRequest<'_>,
     each: &mut dyn FnMut(&SeriesKey, SeriesForecast) -> ControlFlow<()>,
 ) -> Result<Vec<Warning>, PipelineError> {
+    let HistoryRequest {
+        step, horizon_s, ..
+    } = *request;
+    if horizon_s % step.seconds() != 0 {
+        return Err(ForecastError::HorizonSteps { horizon_s, step }.into());
+    }
     let observed = foremesh_observe::read_history(request.file, request.as_of)?;
     forecast_each(
         &SeriesInput {
             history: &observed.value,
             as_of: request.as_of,
-            horizon_hours: request.horizon_hours,
+            step,
+            horizon: u32::try_from(horizon_s / step.seconds()).unwrap_or(0),
             forecaster: request.models.forecaster()?,
         },
         each,

@@ -22,11 +22,13 @@ const SHOWN: [f64; 4] = [0.1, 0.5, 0.9, 0.99];
 /// Forecasts and prints rows, those of each series as soon as they are known.
 pub fn run(args: &Forecast, format: Format) -> Result<Outcome, CliError> {
     let progress = output::progress("forecasting");
-    let models = Models::of(&InferenceSettings::from(&args.inference), Path::new(""));
+    let settings = InferenceSettings::from(&args.inference);
+    let models = Models::of_step(&settings, Path::new(""), args.step)?;
     let request = HistoryRequest {
         file: &args.history,
         as_of: args.as_of,
-        horizon_hours: args.horizon,
+        step: args.step,
+        horizon_s: args.horizon,
         models: &models,
     };
     let mut rows = Rows {
