@@ -28,6 +28,14 @@ const MOST_SCALED: f64 = 20.0;
 /// Neighbouring hours err together: this many hours count as one window.
 const HOURS_OF_A_WINDOW: usize = 12;
 
+/// Steps that count as one window; where a step is a day, the days of a week.
+fn window(step: Step) -> f64 {
+    match step {
+        Step::Day => step.week() as f64,
+        _ => step.hours(HOURS_OF_A_WINDOW) as f64,
+    }
+}
+
 /// The shape of scaled errors.
 #[derive(Debug, Clone)]
 pub(crate) struct Shapes {
@@ -55,7 +63,7 @@ impl Shapes {
         let errors = || series.clone().flat_map(|combined| &combined.errors);
         let clipped = |e: &ScaledError| e.error.clamp(-MOST_SCALED, MOST_SCALED);
         let mut all: Vec<f64> = errors().map(clipped).collect();
-        let windows = all.len() as f64 / step.hours(HOURS_OF_A_WINDOW) as f64;
+        let windows = all.len() as f64 / window(step);
         let all = shape(&mut all, windows, &STUDENT, PRIOR_WINDOWS);
         let count = errors()
             .map(|e| backtest::group(step, e.ahead) + 1)
@@ -84,7 +92,7 @@ impl Shapes {
     /// The shape of a series' own errors.
     pub fn of_series(&self, combined: &Combined) -> Levels {
         let mut own: Vec<f64> = combined.errors.iter().map(|e| e.error).collect();
-        let windows = own.len() as f64 / self.step.hours(HOURS_OF_A_WINDOW) as f64;
+        let windows = own.len() as f64 / window(self.step);
         shape(&mut own, windows, &self.all, SERIES_WINDOWS)
     }
 

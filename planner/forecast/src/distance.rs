@@ -69,16 +69,19 @@ mod tests {
         let before: Levels = std::array::from_fn(|level| level as f64);
         let mut levels = vec![before; 336];
         widen(Step::Hour, &mut levels, 2160);
-        let width = |ahead: usize| levels[ahead][LEVEL_90] - levels[ahead][LEVEL_10];
         assert_eq!(levels[NEAR_HOURS - 1], before);
-        for ahead in NEAR_HOURS..336 {
-            assert!(width(ahead) >= width(ahead - 1) && width(ahead) < 1.01 * width(ahead - 1));
-            assert!(levels[ahead].is_sorted());
-            assert_eq!(levels[ahead][LEVEL_50], before[LEVEL_50]);
+        let width = |levels: &Levels| levels[LEVEL_90] - levels[LEVEL_10];
+        for pair in levels[NEAR_HOURS - 1..].windows(2) {
+            let grown = width(&pair[1]) / width(&pair[0]);
+            assert!((1.0..1.01).contains(&grown), "{grown}");
+            assert!(pair[1].is_sorted());
+            assert_eq!(pair[1][LEVEL_50], before[LEVEL_50]);
         }
-        assert!(width(335) > 1.25 * width(0) && width(335) < 1.4 * width(0));
-        let beyond = |ahead: usize| levels[ahead][13] - levels[ahead][LEVEL_90];
-        assert!((beyond(335) - beyond(0)).abs() < 1e-9);
+        let furthest = &levels[335];
+        let grown = width(furthest) / width(&before);
+        assert!((1.25..1.4).contains(&grown), "{grown}");
+        let beyond = |levels: &Levels| levels[13] - levels[LEVEL_90];
+        assert!((beyond(furthest) - beyond(&before)).abs() < 1e-9);
         // A history of two days has few windows even then.
         let mut short = vec![before; 336];
         widen(Step::Hour, &mut short, 48);

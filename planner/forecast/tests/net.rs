@@ -50,7 +50,7 @@ fn forecast(values: Vec<f64>, horizon: u32, net: Option<Forecaster<'_>>) -> Seri
         history: &history,
         as_of: None,
         step: Step::Hour,
-        horizon: horizon,
+        horizon,
         forecaster: net,
     })
     .unwrap();
