@@ -12,7 +12,7 @@ use crate::{
     Step,
     calibrate::Shapes,
     combine::Combined,
-    distance,
+    distance, intermittent,
     neural::{Answer, Forecaster, NeuralError, Window},
     quantiles::{self, LEVEL_10, LEVEL_50, LEVEL_90, Levels, pinball},
 };
@@ -36,7 +36,7 @@ pub(crate) struct Known<'a> {
     pub combined: &'a Combined,
     /// Its history, requests a second; NaN is a gap.
     pub values: &'a [f64],
-    /// Local step of the week of each step of the history, and of at least one after it.
+    /// Local step of the week of each step of the history, and of those that are forecast after it.
     pub step_of_week: &'a [u16],
     /// 1 on days off, from the first step of the history to the net's horizon after it; empty: none is known.
     pub day_off: &'a [u8],
@@ -79,7 +79,7 @@ impl Width {
     }
 }
 
-/// Calibrates the width of each series. An entry that is `None` stays so.
+/// Calibrates the width of each series; one that mostly rests is forecast apart. An entry that is `None` stays so.
 pub(crate) fn finish(
     series: &[Option<Known<'_>>],
     parts: Vec<Option<Part>>,
@@ -96,8 +96,11 @@ pub(crate) fn finish(
                 *levels = levels.map(|level| median + stretch * (level - median));
             }
             distance::widen(width.step, &mut part.levels, known.values.len());
+            let horizon = part.levels.len();
+            let resting =
+                intermittent::levels(width.step, known.values, known.step_of_week, horizon);
             Some(Blended {
-                levels: back(known.combined, &part.levels),
+                levels: resting.unwrap_or_else(|| back(known.combined, &part.levels)),
                 net: part
                     .net
                     .map(|net| (back(known.combined, &net), part.weight)),

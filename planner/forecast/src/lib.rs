@@ -13,6 +13,7 @@ mod entry;
 mod error;
 mod events;
 mod holidays;
+mod intermittent;
 mod linear;
 mod methods;
 pub mod neural;
