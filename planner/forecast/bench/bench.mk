@@ -5,7 +5,8 @@ forecast_cache := .cache/forecast-bench
 forecast_data ?= ../shared/data
 PEERS ?= $(forecast_cache)/peers.csv
 forecaster ?= models/forecaster-1h.onnx
-forecaster_5m ?= models/forecaster-5m.onnx
+# A net of five minutes, where one was trained: `foremesh train forecaster --step 5m`.
+forecaster_5m ?=
 forecast_examples = $${CARGO_TARGET_DIR:-target}/release/examples
 forecast_accuracy = $(forecast_examples)/accuracy $(forecast_cache)/hourly.csv $(forecast_bench)/series.tsv --model $(forecaster)
 # Five minutes and days: every second origin of the list.
@@ -18,7 +19,7 @@ bench-forecast: $(forecast_cache)/hourly.csv $(forecast_cache)/steps-300.csv $(f
 	$(forecast_accuracy) --raw $(forecast_cache)/raw.csv $(if $(PEERS),--peers $(PEERS))
 	$(forecast_accuracy) --horizon 168 $(if $(PEERS),--peers $(PEERS))
 	$(forecast_accuracy) --horizon 336 --every 2 --first 1,24,48,168,336 | grep -E "^(first|method|seasonal|last|neural|foremesh)"
-	$(forecast_accuracy_5m) --model $(forecaster_5m) | grep -E "^(first|method|seasonal|last|neural|foremesh|WQL, with)"
+	$(forecast_accuracy_5m) $(if $(forecaster_5m),--model $(forecaster_5m)) | grep -E "^(first|method|seasonal|last|neural|foremesh|WQL, with)"
 	$(forecast_accuracy_1d) | grep -E "^(first|method|seasonal|last|foremesh)"
 	for days in 7 10 14; do echo "$$days days of history"; $(forecast_accuracy) --days $$days | grep -E "^(method|neural|foremesh)"; done
 	$(forecast_examples)/cold_start $(forecast_cache)/cold.csv --model $(forecaster)
