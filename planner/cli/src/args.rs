@@ -128,13 +128,16 @@ pub struct Forecast {
     /// History file, CSV or Parquet.
     #[arg(long, value_name = "FILE")]
     pub history: PathBuf,
-    /// How far ahead, for example 48h or 7d.
-    #[arg(long, default_value = "48h", value_parser = hours)]
-    pub horizon: u32,
+    /// The steps that are forecast: 5m, 1h or 1d. Those of the history must be as fine.
+    #[arg(long, default_value_t, value_name = "STEP")]
+    pub step: foremesh_pipeline::Step,
+    /// How far ahead, for example 30m, 48h or 7d: at most two days in steps of 5m, else two weeks.
+    #[arg(long, default_value = "48h", value_parser = seconds)]
+    pub horizon: i64,
     /// The instant (RFC 3339) after which nothing may be known; without it each series is forecast from its own end.
     #[arg(long, value_name = "TIME", value_parser = timestamp)]
     pub as_of: Option<foremesh_model::Timestamp>,
-    /// Seed of everything that is drawn.
+    /// Seed of everything that is drawn; today nothing is.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// Who computes the net, and where.
@@ -464,6 +467,20 @@ fn hours(text: &str) -> Result<u32, String> {
     }
 }
 
+/// Seconds of a time written as 30m, 48h or 7d; a bare number is hours.
+fn seconds(text: &str) -> Result<i64, String> {
+    let units = [('m', 60), ('h', 3600), ('d', 86_400)];
+    let unit = units.iter().find(|(unit, _)| text.ends_with(*unit));
+    let (number, factor) = match unit {
+        Some((unit, factor)) => (text.strip_suffix(*unit).unwrap_or(text), *factor),
+        None => (text, 3600),
+    };
+    let number = number.trim().parse::<u32>().ok().filter(|n| *n > 0);
+    number
+        .map(|n| i64::from(n) * factor)
+        .ok_or_else(|| "write minutes, hours or days: 30m, 48h, 7d".into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -473,6 +490,11 @@ mod tests {
         Cli::command().debug_assert();
         assert_eq!(hours("7d"), Ok(168));
         assert_eq!(hours("48h"), Ok(48));
+        assert_eq!(
+            ["30m", "48h", "7d", "5"].map(|text| seconds(text).unwrap_or(0)),
+            [1800, 172_800, 604_800, 18_000]
+        );
+        assert!(seconds("0m").is_err() && seconds("-1h").is_err() && seconds("soon").is_err());
         assert!(hours("0h").is_err() && hours("99d").is_err() && hours("soon").is_err());
     }
 }

@@ -12,6 +12,9 @@ pub enum CliError {
     /// A training failed.
     #[error(transparent)]
     Train(#[from] TrainError),
+    /// Standard output takes no more, for another reason than a reader that left.
+    #[error("standard output: {0}")]
+    Output(std::io::Error),
 }
 
 impl CliError {
@@ -20,6 +23,7 @@ impl CliError {
         match self {
             Self::Pipeline(error) => error.is_outside(),
             Self::Train(error) => matches!(error, TrainError::Write { .. }),
+            Self::Output(_) => true,
         }
     }
 }

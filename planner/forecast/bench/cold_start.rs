@@ -63,7 +63,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let sets = read(file)?;
     let model = option("--model")
-        .map(|path| net::load(path, &InferenceSettings::default()))
+        .map(|path| net::load(path, Layout::HOURLY, &InferenceSettings::default()))
         .transpose()?;
     let forecaster = model
         .as_ref()

@@ -38,7 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 library: option("--library").cloned(),
                 ..InferenceSettings::default()
             };
-            net::load(path, &settings)
+            net::load(path, Layout::HOURLY, &settings)
         })
         .transpose()?;
     let region = RegionName::new("paris")?;

@@ -1,10 +1,10 @@
-"""Turns the real series of ../shared/data into one hourly CSV that the benchmark and its Python peers both read.
+"""Turns the real series of ../shared/data into one CSV by the hour, by five minutes or by the day, that the benchmark and its Python peers read.
 
 Standard library only. Also prints the correlation of every pair of series (near-copies count as one) and, with
 `--write-list`, writes series.tsv: the series and origins of the benchmark. The list was committed before any method was
 tuned, and the benchmark reads it from there.
 
-    python3 prepare.py DATA_DIR OUT.csv [--write-list]
+    python3 prepare.py DATA_DIR OUT.csv [--write-list] [--step 300|3600|86400]
     python3 prepare.py DATA_DIR OUT.csv --cold     the series of the cold start: set, series, hour, requests a second
 """
 
@@ -20,20 +20,24 @@ import sys
 import tarfile
 
 HOUR = 3600
+# Seconds of the steps that are written.
+GRID = int(sys.argv[sys.argv.index("--step") + 1]) if "--step" in sys.argv else HOUR
 MIN_HISTORY_H = 21 * 24
 HORIZON_H = 48
 ORIGINS = 12
 UTC = dt.timezone.utc
 
 
-def hourly(points, step_s):
-    """(second, value) pairs -> {hour since 1970: mean}; an hour with fewer than half of its values is a gap."""
+def stepped(points, step_s):
+    """(second, value) pairs -> {step since 1970: mean}; a step with fewer than half of its values is a gap. Nothing of what is coarser."""
+    if step_s > GRID:
+        return {}
     sums, counts = {}, {}
     for second, value in points:
-        hour = second // HOUR
-        sums[hour] = sums.get(hour, 0.0) + value
-        counts[hour] = counts.get(hour, 0) + 1
-    return {h: sums[h] / counts[h] for h in sums if counts[h] * 2 * step_s >= HOUR}
+        step = second // GRID
+        sums[step] = sums.get(step, 0.0) + value
+        counts[step] = counts.get(step, 0) + 1
+    return {h: sums[h] / counts[h] for h in sums if counts[h] * 2 * step_s >= GRID}
 
 
 def parse(text):
@@ -44,7 +48,7 @@ def nab(data, name, step_s):
     """Values of NAB are requests in the step; requests a second here."""
     with open(f"{data}/nab/{name}.csv") as file:
         rows = list(csv.reader(file))[1:]
-    return hourly([(parse(at), float(value) / step_s) for at, value in rows], step_s)
+    return stepped([(parse(at), float(value) / step_s) for at, value in rows], step_s)
 
 
 def nasa(data):
@@ -57,7 +61,7 @@ def nasa(data):
     points += [(august + i, float(v)) for i, v in enumerate(values[cut:])]
     # 1 Aug 14:52 to 3 Aug 04:36 the server was down: what was asked is not known, so the zeros are a gap.
     down = (august + 14 * HOUR + 52 * 60, august + 2 * 86400 + 4 * HOUR + 36 * 60)
-    return hourly([p for p in points if not down[0] <= p[0] < down[1]], 1)
+    return stepped([p for p in points if not down[0] <= p[0] < down[1]], 1)
 
 
 def wsd(data, first, last):
@@ -67,7 +71,7 @@ def wsd(data, first, last):
             for row in list(csv.reader(file))[1:]:
                 if row[1] != "":
                     points.append((int(row[0]), float(row[1]) / 60))
-    return hourly(points, 60)
+    return stepped(points, 60)
 
 
 def load(data):
@@ -109,7 +113,7 @@ def origins(values):
 def pjm(data, zone):
     """Local time; the hour that clocks show twice is one, the one they skip a gap. Megawatts stand for requests a second."""
     with gzip.open(f"{data}/pjm-energy/{zone}_hourly.csv.gz", "rt") as file:
-        return hourly([(parse(at), float(value)) for at, value in list(csv.reader(file))[1:]], HOUR)
+        return stepped([(parse(at), float(value)) for at, value in list(csv.reader(file))[1:]], HOUR)
 
 
 def servegen(data, number):
@@ -118,7 +122,7 @@ def servegen(data, number):
     with gzip.open(f"{data}/servegen-m-small/chunk-{number}-trace.csv.gz", "rt") as file:
         rates = {int(float(row[0])) // 600: float(row[1]) for row in csv.reader(file)}
     begun = min(i for i, rate in rates.items() if rate > 0)
-    return hourly([(start + i * 600, rates.get(i, 0.0)) for i in range(begun, 2016)], 600)
+    return stepped([(start + i * 600, rates.get(i, 0.0)) for i in range(begun, 2016)], 600)
 
 
 def cold(data):
@@ -144,7 +148,7 @@ def main():
         return
     series = load(data)
     with open(out, "w") as file:
-        file.write("series,hour,requests_per_second\n")
+        file.write("series,step,requests_per_second\n")
         for name, values in series.items():
             for hour in sorted(values):
                 file.write(f"{name},{hour},{values[hour]!r}\n")

@@ -3,13 +3,16 @@
 //! Two calibrated forecasts whose errors differ are best averaged by quantile (Vincentisation; Lichtendahl, Grushka-Cockayne & Winkler
 //! 2013): the average is as sharp as its parts, where a mixture of distributions would be wider than both. The net answers from a few of the
 //! backtest's origins only, because a window costs more than all statistical methods of an origin; what so few say of the weight and of
-//! the width is shrunk, towards equal parts and towards what all series together say.
+//! the width is shrunk, towards equal parts and towards what all series together say. They say it of the first two days, where one origin's window
+//! hardly overlaps the next one's; further ahead both hold as well, and the width grows with the distance ([`crate::distance`]).
 
 use rayon::prelude::*;
 
 use crate::{
+    Step,
     calibrate::Shapes,
     combine::Combined,
+    distance, intermittent,
     neural::{Answer, Forecaster, NeuralError, Window},
     quantiles::{self, LEVEL_10, LEVEL_50, LEVEL_90, Levels, pinball},
 };
@@ -19,10 +22,9 @@ const PRIOR_WEIGHT: f64 = 0.5;
 /// A part whose loss is this much above the other's (logarithm) has 1/e of its odds.
 const WEIGHT_WIDTH: f64 = 0.2;
 /// Hours of backtest that weigh as much as the prior.
-const WEIGHT_PRIOR_HOURS: f64 = 96.0;
-const WEEK_HOURS: usize = 168;
+const WEIGHT_PRIOR_HOURS: usize = 96;
 /// Hours of backtest whose width weighs as much as what is known without: nothing for all series together, all for each of them.
-const WIDTH_PRIOR_HOURS: f64 = 480.0;
+const WIDTH_PRIOR_HOURS: usize = 480;
 /// Furthest that backtests may stretch or squeeze a forecast.
 const MOST_STRETCH: f64 = 2.0;
 /// Series that are answered at once: with their origins about what the net runs in one go.
@@ -34,9 +36,9 @@ pub(crate) struct Known<'a> {
     pub combined: &'a Combined,
     /// Its history, requests a second; NaN is a gap.
     pub values: &'a [f64],
-    /// Local hour of the week of each hour of the history, and of at least one after it.
-    pub hour_of_week: &'a [u16],
-    /// 1 on days off, from the first hour of the history to the net's horizon after it; empty: none is known.
+    /// Local step of the week of each step of the history, and of those that are forecast after it.
+    pub step_of_week: &'a [u16],
+    /// 1 on days off, from the first step of the history to the net's horizon after it; empty: none is known.
     pub day_off: &'a [u8],
 }
 
@@ -54,45 +56,57 @@ pub(crate) fn blend(
     shapes: &Shapes,
     series: &[Option<Known<'_>>],
 ) -> Result<Vec<Option<Blended>>, NeuralError> {
-    let Some(forecaster) = forecaster else {
-        let alone = |known: &Known<'_>| Blended {
-            levels: back(known.combined, &shapes.apply(known.combined)),
-            net: None,
-        };
-        return Ok(series
-            .par_iter()
-            .map(|known| known.as_ref().map(alone))
-            .collect());
-    };
-    let parts: Vec<Vec<Option<Part>>> = series
-        .par_chunks(SERIES_AT_ONCE)
-        .map(|chunk| parts(forecaster, shapes, chunk))
-        .collect::<Result<_, _>>()?;
-    let parts: Vec<Option<Part>> = parts.into_iter().flatten().collect();
-    let mut all: Vec<f64> = parts
-        .iter()
-        .flatten()
-        .flat_map(|p| p.errors.clone())
-        .collect();
-    let of_all = stretch(&mut all, 1.0);
-    Ok(series
+    let parts = parts(forecaster, shapes, series)?;
+    let width = Width::learn(shapes.step(), parts.iter().flatten());
+    Ok(finish(series, parts, &width))
+}
+
+/// What the backtests of many series together say of the width.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Width {
+    step: Step,
+    stretch: f64,
+}
+
+impl Width {
+    /// Learns from series that were forecast together.
+    pub fn learn<'a>(step: Step, parts: impl Iterator<Item = &'a Part>) -> Self {
+        let mut all: Vec<f64> = parts.flat_map(|part| part.errors.iter().copied()).collect();
+        Self {
+            step,
+            stretch: stretch(step, &mut all, 1.0),
+        }
+    }
+}
+
+/// Calibrates the width of each series; one that mostly rests is forecast apart. An entry that is `None` stays so.
+pub(crate) fn finish(
+    series: &[Option<Known<'_>>],
+    parts: Vec<Option<Part>>,
+    width: &Width,
+) -> Vec<Option<Blended>> {
+    series
         .par_iter()
         .zip(parts)
         .map(|(known, part)| {
             let (known, mut part) = (known.as_ref()?, part?);
-            let stretch = stretch(&mut part.errors, of_all);
+            let stretch = stretch(width.step, &mut part.errors, width.stretch);
             for levels in &mut part.levels {
                 let median = levels[LEVEL_50];
                 *levels = levels.map(|level| median + stretch * (level - median));
             }
+            distance::widen(width.step, &mut part.levels, known.values.len());
+            let horizon = part.levels.len();
+            let resting =
+                intermittent::levels(width.step, known.values, known.step_of_week, horizon);
             Some(Blended {
-                levels: back(known.combined, &part.levels),
+                levels: resting.unwrap_or_else(|| back(known.combined, &part.levels)),
                 net: part
                     .net
                     .map(|net| (back(known.combined, &net), part.weight)),
             })
         })
-        .collect())
+        .collect()
 }
 
 fn back(combined: &Combined, levels: &[Levels]) -> Vec<Levels> {
@@ -104,27 +118,53 @@ fn back(combined: &Combined, levels: &[Levels]) -> Vec<Levels> {
 
 /// What a series' width must be multiplied by so that four errors of five lie between the 0.1 and the 0.9 quantile, moved towards
 /// `prior`. `errors` are distances from the median in units of the distance to that quantile.
-fn stretch(errors: &mut [f64], prior: f64) -> f64 {
+fn stretch(step: Step, errors: &mut [f64], prior: f64) -> f64 {
     errors.sort_unstable_by(f64::total_cmp);
-    let hours = errors.len() as f64;
+    let count = errors.len() as f64;
     let seen = quantiles::of_sorted(errors, 0.8).clamp(1.0 / MOST_STRETCH, MOST_STRETCH);
     if errors.is_empty() {
         return prior;
     }
-    let own = hours / (hours + WIDTH_PRIOR_HOURS);
+    let own = count / (count + step.hours(WIDTH_PRIOR_HOURS) as f64);
     (own * seen.ln() + (1.0 - own) * prior.ln()).exp()
 }
 
 /// One series before its width is calibrated; quantiles on the forecasting scale.
-struct Part {
+#[derive(Debug, Clone)]
+pub(crate) struct Part {
     levels: Vec<Levels>,
     net: Option<Vec<Levels>>,
     weight: f64,
-    /// See [`stretch`].
+    /// See [`stretch`]; none without a net: the methods' own calibration is all there is.
     errors: Vec<f64>,
 }
 
-fn parts(
+/// Joins methods and net of each series. An entry that is `None` stays so.
+pub(crate) fn parts(
+    forecaster: Option<Forecaster<'_>>,
+    shapes: &Shapes,
+    series: &[Option<Known<'_>>],
+) -> Result<Vec<Option<Part>>, NeuralError> {
+    let Some(forecaster) = forecaster else {
+        let alone = |known: &Known<'_>| Part {
+            levels: shapes.apply(known.combined),
+            net: None,
+            weight: 0.0,
+            errors: Vec::new(),
+        };
+        return Ok(series
+            .par_iter()
+            .map(|known| known.as_ref().map(alone))
+            .collect());
+    };
+    let parts: Vec<Vec<Option<Part>>> = series
+        .par_chunks(SERIES_AT_ONCE)
+        .map(|chunk| parts_of(forecaster, shapes, chunk))
+        .collect::<Result<_, _>>()?;
+    Ok(parts.into_iter().flatten().collect())
+}
+
+fn parts_of(
     forecaster: Forecaster<'_>,
     shapes: &Shapes,
     chunk: &[Option<Known<'_>>],
@@ -141,7 +181,7 @@ fn parts(
         let Some(known) = known else { continue };
         windows.extend(origins(known).map(|origin| Window {
             history: &history[..origin],
-            step_of_week: u32::from(known.hour_of_week[origin]),
+            step_of_week: u32::from(known.step_of_week[origin]),
             day_off: known.day_off,
             event_log_uplift: &[],
             metrics: &[],
@@ -181,12 +221,13 @@ fn part(known: &Known<'_>, shapes: &Shapes, answers: &[Option<Answer>], reach: u
             .quantiles_rps(ahead)
             .map(|rate| combined.scale.forward(rate))
     };
-    // Loss of both, and both forecasts of each hour of the backtest with what came.
+    // Loss of both, and both forecasts of each hour of the backtest's first days with what came.
     let (mut loss_statistical, mut loss_net) = (0.0, 0.0);
     let mut seen: Vec<(Levels, Levels, f64)> = Vec::new();
+    let near = distance::near(combined.step);
     for (row, answer) in combined.backtest.iter().zip(answers) {
         let Some(answer) = answer else { continue };
-        for ahead in 0..row.median.len().min(reach) {
+        for ahead in 0..row.median.len().min(reach).min(near) {
             let actual = known.values[row.origin + ahead];
             if actual.is_nan() {
                 continue;
@@ -204,7 +245,9 @@ fn part(known: &Known<'_>, shapes: &Shapes, answers: &[Option<Answer>], reach: u
             seen.push((of_methods, of_net, combined.scale.forward(actual)));
         }
     }
-    let weight = weight(loss_statistical, loss_net, seen.len() as f64);
+    let (count, prior) = (seen.len(), combined.step.hours(WEIGHT_PRIOR_HOURS));
+    let trust = count as f64 / (count + prior) as f64;
+    let weight = weight(loss_statistical, loss_net, trust);
     let at = |a: &Levels, b: &Levels| -> Levels {
         std::array::from_fn(|level| (1.0 - weight) * a[level] + weight * b[level])
     };
@@ -218,7 +261,7 @@ fn part(known: &Known<'_>, shapes: &Shapes, answers: &[Option<Answer>], reach: u
     let errors = errors.collect();
     let net: Option<Vec<Levels>> = answers.last().and_then(Option::as_ref).map(|answer| {
         (0..statistical.len())
-            .map(|ahead| said(answer, within_reach(ahead, reach)))
+            .map(|ahead| said(answer, within_reach(combined.step, ahead, reach)))
             .collect()
     });
     let levels = match &net {
@@ -233,22 +276,26 @@ fn part(known: &Known<'_>, shapes: &Shapes, answers: &[Option<Answer>], reach: u
     }
 }
 
-/// The hour whose answer stands for one that may lie beyond the net's reach: that of its last week at the same hour of the week. A weight that fell
-/// towards the end instead would move every far hour a little with each day that passes.
-pub(crate) fn within_reach(ahead: usize, reach: usize) -> usize {
+/// The step whose answer stands for one that may lie beyond the net's reach: that of its last week at the same step of the week, or of its last day
+/// where it reaches no week. A weight that fell towards the end instead would move every far hour a little with each day that passes.
+pub(crate) fn within_reach(step: Step, ahead: usize, reach: usize) -> usize {
+    let period = if reach >= step.week() {
+        step.week()
+    } else {
+        step.day()
+    };
     if ahead < reach {
         ahead
     } else {
-        reach - WEEK_HOURS + (ahead - reach) % WEEK_HOURS
+        reach.saturating_sub(period) + (ahead - reach) % period
     }
 }
 
-/// The net's weight from the losses of both over some hours.
-fn weight(statistical: f64, net: f64, hours: f64) -> f64 {
+/// The net's weight from the losses of both; `trust` is what they count against the prior, 0 … 1.
+fn weight(statistical: f64, net: f64, trust: f64) -> f64 {
     if statistical <= 0.0 || net <= 0.0 {
         return PRIOR_WEIGHT;
     }
-    let trust = hours / (hours + WEIGHT_PRIOR_HOURS);
     let odds = (PRIOR_WEIGHT / (1.0 - PRIOR_WEIGHT)).ln()
         - trust * (net / statistical).ln() / WEIGHT_WIDTH;
     1.0 / (1.0 + (-odds).exp())

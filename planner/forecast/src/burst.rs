@@ -2,7 +2,7 @@
 
 use foremesh_model::{Series, Timestamp};
 
-use crate::{hourly::is_rate, quantiles};
+use crate::{quantiles, steps::is_rate};
 
 /// Stands where no history is finer than an hour: a quarter above the hour's mean.
 pub(crate) const ASSUMED_PEAK_TO_MEAN: f64 = 1.25;

@@ -1,11 +1,11 @@
 //! Makes quantiles mean what they say: the scaled backtest errors of all series together, by distance, shrunk for each series.
 //!
 //! Hours are not exchangeable and one series shows few independent ones, so the shape of the errors is learned from all series at
-//! once (by six-hour group of the horizon), with a Student shape as the start where even that is little, a generalised Pareto
+//! once (by group of the horizon, [`crate::backtest`]), with a Student shape as the start where even that is little, a generalised Pareto
 //! tail above 0.95, and each series' own shape as far as its errors are many.
 
 use crate::{
-    backtest,
+    Step, backtest,
     combine::{Combined, ScaledError},
     quantiles::{self, Levels},
 };
@@ -26,11 +26,20 @@ const WIDEN: f64 = 0.08;
 /// What one series teaches the others is cut here, so that one that rests and leaps does not widen all.
 const MOST_SCALED: f64 = 20.0;
 /// Neighbouring hours err together: this many hours count as one window.
-const HOURS_OF_A_WINDOW: f64 = 12.0;
+const HOURS_OF_A_WINDOW: usize = 12;
+
+/// Steps that count as one window; where a step is a day, the days of a week.
+fn window(step: Step) -> f64 {
+    match step {
+        Step::Day => step.week() as f64,
+        _ => step.hours(HOURS_OF_A_WINDOW) as f64,
+    }
+}
 
 /// The shape of scaled errors.
 #[derive(Debug, Clone)]
 pub(crate) struct Shapes {
+    step: Step,
     all: Levels,
     groups: Vec<Levels>,
 }
@@ -49,35 +58,41 @@ fn shape(errors: &mut [f64], windows: f64, towards: &Levels, prior: f64) -> Leve
 }
 
 impl Shapes {
-    /// Learns from all series that were forecast together.
-    pub fn learn<'a>(series: impl Iterator<Item = &'a Combined> + Clone) -> Self {
+    /// Learns from all series that were forecast together, on one grid.
+    pub fn learn<'a>(step: Step, series: impl Iterator<Item = &'a Combined> + Clone) -> Self {
         let errors = || series.clone().flat_map(|combined| &combined.errors);
         let clipped = |e: &ScaledError| e.error.clamp(-MOST_SCALED, MOST_SCALED);
         let mut all: Vec<f64> = errors().map(clipped).collect();
-        let windows = all.len() as f64 / HOURS_OF_A_WINDOW;
+        let windows = all.len() as f64 / window(step);
         let all = shape(&mut all, windows, &STUDENT, PRIOR_WINDOWS);
         let count = errors()
-            .map(|e| backtest::group(e.ahead) + 1)
+            .map(|e| backtest::group(step, e.ahead) + 1)
             .max()
             .unwrap_or(0);
         let mut groups: Vec<Vec<f64>> = vec![Vec::new(); count];
         for error in errors() {
-            groups[backtest::group(error.ahead)].push(clipped(error));
+            groups[backtest::group(step, error.ahead)].push(clipped(error));
         }
         let groups = groups
             .iter_mut()
-            .map(|errors| {
-                let windows = errors.len() as f64 / 6.0;
+            .enumerate()
+            .map(|(group, errors)| {
+                let windows = errors.len() as f64 / backtest::group_steps(step, group);
                 shape(errors, windows, &all, SERIES_WINDOWS)
             })
             .collect();
-        Self { all, groups }
+        Self { step, all, groups }
+    }
+
+    /// The grid that it was learned on.
+    pub fn step(&self) -> Step {
+        self.step
     }
 
     /// The shape of a series' own errors.
     pub fn of_series(&self, combined: &Combined) -> Levels {
         let mut own: Vec<f64> = combined.errors.iter().map(|e| e.error).collect();
-        let windows = own.len() as f64 / HOURS_OF_A_WINDOW;
+        let windows = own.len() as f64 / window(self.step);
         shape(&mut own, windows, &self.all, SERIES_WINDOWS)
     }
 
@@ -93,7 +108,7 @@ impl Shapes {
     ) -> Levels {
         let group = self
             .groups
-            .get(backtest::group(ahead))
+            .get(backtest::group(self.step, ahead))
             .or(self.groups.last())
             .unwrap_or(&self.all);
         let mut levels: Levels = std::array::from_fn(|level| {

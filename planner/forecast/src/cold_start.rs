@@ -12,8 +12,8 @@ use foremesh_model::{QUANTILE_LEVELS, RegionName, ServiceName};
 use statrs::distribution::{ContinuousCDF, Normal};
 
 use crate::{
-    hourly::Hourly,
     quantiles::{self, Levels},
+    steps::Steps,
 };
 
 /// Standard deviation of the logarithm of a share where nothing shows it: off by a third either way in two cases of three.
@@ -42,7 +42,7 @@ pub(crate) struct LogShare {
 }
 
 /// The level of a series: the mean of its last four weeks.
-pub(crate) fn level(hourly: &Hourly) -> Option<f64> {
+pub(crate) fn level(hourly: &Steps) -> Option<f64> {
     let recent = &hourly.values[hourly.values.len().saturating_sub(LEVEL_HOURS)..];
     let known: Vec<f64> = recent.iter().copied().filter(|v| !v.is_nan()).collect();
     (known.len() >= FEWEST_LEVEL_HOURS)

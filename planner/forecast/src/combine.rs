@@ -5,7 +5,7 @@
 //! average weighted by backtest. How good its spread is shows at each origin of the backtest with that origin's own errors left out.
 
 use crate::{
-    backtest,
+    Step, backtest,
     methods::{self, Method, Rows, SharedSeasons, Task},
     quantiles::{self, LEVEL_10, LEVEL_50, LEVEL_90, Levels},
     scale::LogScale,
@@ -13,12 +13,17 @@ use crate::{
 
 /// How far the combination goes from the median towards the weighted average.
 const TOWARDS_WEIGHTED: f64 = 0.5;
+/// The same within the first six hours of five-minute steps, which few of the methods know anything of: their median knows nothing.
+const TOWARDS_WEIGHTED_NEAR: f64 = 1.0;
 /// Methods whose error is this much above the best (ratio) have a weight of 1/e.
 const WEIGHT_WIDTH: f64 = 0.05;
+/// The same within the first six hours of five-minute steps: the backtest shows few of them.
+const WEIGHT_WIDTH_NEAR: f64 = 0.1;
 /// Origins whose errors in one group of the horizon weigh as much as the errors of all groups together: a group of 35 origins
 /// shows few independent errors, and a spread that wobbles from group to group is paid for in the tail.
 const GROUP_PRIOR_ORIGINS: f64 = 40.0;
-const HOURS_OF_A_GROUP: f64 = 6.0;
+/// The same for the size of what is minutes ahead.
+const SIZE_PRIOR_ORIGINS: f64 = 5.0;
 /// Errors that must be left without an origin's own to say how wide its forecast would have been.
 const FEWEST_ERRORS: usize = 12;
 /// A spread is at least this share of the root mean square error on its side: a series that rests nine days in ten has a 0.9
@@ -28,9 +33,9 @@ const LEAST_SPREAD: f64 = 0.25;
 /// A backtest error of the combination, in units of its own spread at that point.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ScaledError {
-    /// Index of the hour in the history.
-    pub hour: usize,
-    /// Hours ahead of the origin, from 0.
+    /// Index of the step in the history.
+    pub at: usize,
+    /// Steps ahead of the origin, from 0.
     pub ahead: usize,
     /// (actual − median) ÷ the distance from the median to the 0.9 quantile (errors above) or to the 0.1 quantile (below).
     pub error: f64,
@@ -42,13 +47,15 @@ pub(crate) struct MethodForecast {
     pub name: &'static str,
     /// Quantiles by hour, on the forecasting scale.
     pub levels: Vec<Levels>,
-    /// Its weight in the weighted average.
+    /// Its weight in the weighted average, at the furthest distances.
     pub weight: f64,
 }
 
 /// A series forecast, before calibration; all on the forecasting scale.
 #[derive(Debug, Clone)]
 pub(crate) struct Combined {
+    /// The grid that it is on.
+    pub step: Step,
     pub scale: LogScale,
     pub median: Vec<f64>,
     /// From the median down to the 0.1 quantile.
@@ -71,19 +78,25 @@ pub(crate) struct PastForecast {
     pub above: Vec<f64>,
 }
 
-/// Forecasts `horizon` hours after `values` (NaN is a gap); `hour_of_week` covers both. `None` where nothing is known.
-pub(crate) fn combine(values: &[f64], hour_of_week: &[u16], horizon: usize) -> Option<Combined> {
-    if hour_of_week.len() < values.len() + horizon || values.iter().all(|v| v.is_nan()) {
+/// Forecasts `horizon` steps after `values` (NaN is a gap); `step_of_week` covers both. `None` where nothing is known.
+pub(crate) fn combine(
+    step: Step,
+    values: &[f64],
+    step_of_week: &[u16],
+    horizon: usize,
+) -> Option<Combined> {
+    if step_of_week.len() < values.len() + horizon || values.iter().all(|v| v.is_nan()) {
         return None;
     }
     let scale = LogScale::of(values);
     let z: Vec<f64> = values.iter().map(|v| scale.forward(*v)).collect();
-    let origins = backtest::origins(z.len());
+    let origins = backtest::origins(step, z.len());
     let seasons = SharedSeasons::new();
     let task = Task {
+        step,
         seasons: &seasons,
         z: &z,
-        hour_of_week,
+        step_of_week,
         origins: &origins,
         horizon,
     };
@@ -102,19 +115,27 @@ pub(crate) fn combine(values: &[f64], hour_of_week: &[u16], horizon: usize) -> O
             .collect()
     };
     let offsets = offsets_without(None);
-    let weights = weights(&task, &fitted);
-    let mix = |levels: &mut Vec<f64>| -> f64 {
+    let parts = backtest::parts(step);
+    let weights: Vec<Vec<f64>> = (0..parts.len())
+        .map(|part| weights(&task, &fitted, part))
+        .collect();
+    let mix = |levels: &mut Vec<f64>, part: usize| -> f64 {
         let weighted: f64 = levels
             .iter()
-            .zip(&weights)
+            .zip(&weights[part])
             .map(|(value, weight)| value * weight)
             .sum();
         let median = quantiles::median(levels);
-        median + TOWARDS_WEIGHTED * (weighted - median)
+        let towards = if part + 1 < parts.len() {
+            TOWARDS_WEIGHTED_NEAR
+        } else {
+            TOWARDS_WEIGHTED
+        };
+        median + towards * (weighted - median)
     };
     let mut column = Vec::with_capacity(fitted.len());
     let mut at = |offsets: &[Vec<Levels>], origin: usize, ahead: usize, level: usize| -> f64 {
-        let group = backtest::group(ahead);
+        let group = backtest::group(step, ahead);
         column.clear();
         column.extend(
             fitted
@@ -122,9 +143,9 @@ pub(crate) fn combine(values: &[f64], hour_of_week: &[u16], horizon: usize) -> O
                 .zip(offsets)
                 .map(|((_, rows), offsets)| rows.row(origin)[ahead] + offsets[group][level]),
         );
-        mix(&mut column)
+        mix(&mut column, backtest::part(step, ahead))
     };
-    // Hour, hours ahead, error, spread on the error's side.
+    // Step, steps ahead, error, spread on the error's side.
     let mut raw: Vec<(usize, usize, f64, f64)> = Vec::new();
     let mut backtest: Vec<PastForecast> = Vec::new();
     for (index, &origin) in origins.iter().enumerate() {
@@ -134,9 +155,9 @@ pub(crate) fn combine(values: &[f64], hour_of_week: &[u16], horizon: usize) -> O
         }
         let offsets = offsets_without(Some(index));
         if backtest::is_kept(index, origins.len()) {
-            let hours = 0..(z.len() - origin).min(horizon);
+            let steps = 0..(z.len() - origin).min(horizon);
             let mut row = |level: usize| -> Vec<f64> {
-                hours
+                steps
                     .clone()
                     .map(|ahead| at(&offsets, index, ahead, level))
                     .collect()
@@ -169,14 +190,14 @@ pub(crate) fn combine(values: &[f64], hour_of_week: &[u16], horizon: usize) -> O
     let (least_above, least_below) = (least(|e| e.max(0.0)), least(|e| e.min(0.0)));
     let errors = raw
         .iter()
-        .map(|(hour, ahead, error, spread)| {
+        .map(|(at, ahead, error, spread)| {
             let least = if *error > 0.0 {
                 least_above
             } else {
                 least_below
             };
             ScaledError {
-                hour: *hour,
+                at: *at,
                 ahead: *ahead,
                 error: error / spread.max(least),
             }
@@ -199,18 +220,20 @@ pub(crate) fn combine(values: &[f64], hour_of_week: &[u16], horizon: usize) -> O
     let methods = fitted
         .iter()
         .zip(&offsets)
-        .zip(&weights)
+        .zip(weights.last().into_iter().flatten())
         .map(|(((name, rows), offsets), weight)| MethodForecast {
             name,
             levels: (0..horizon)
                 .map(|ahead| {
-                    offsets[backtest::group(ahead)].map(|offset| rows.row(last)[ahead] + offset)
+                    offsets[backtest::group(step, ahead)]
+                        .map(|offset| rows.row(last)[ahead] + offset)
                 })
                 .collect(),
             weight: *weight,
         })
         .collect();
     Some(Combined {
+        step,
         scale,
         median,
         below,
@@ -221,17 +244,26 @@ pub(crate) fn combine(values: &[f64], hour_of_week: &[u16], horizon: usize) -> O
     })
 }
 
-fn weights(task: &Task<'_>, fitted: &[(&'static str, Rows)]) -> Vec<f64> {
+/// The weights of the methods within one of [`backtest::parts`].
+fn weights(task: &Task<'_>, fitted: &[(&'static str, Rows)], part: usize) -> Vec<f64> {
+    let parts = backtest::parts(task.step);
+    let from = parts.get(part).copied().unwrap_or(0);
+    let to = parts.get(part + 1).copied().unwrap_or(usize::MAX);
     let losses: Vec<f64> = fitted
         .iter()
-        .map(|(_, rows)| methods::mean_error(task, rows))
+        .map(|(_, rows)| methods::mean_error_within(task, rows, from..to))
         .collect();
     let best = losses.iter().copied().fold(f64::INFINITY, f64::min);
+    let width = if part + 1 < parts.len() {
+        WEIGHT_WIDTH_NEAR
+    } else {
+        WEIGHT_WIDTH
+    };
     let raw: Vec<f64> = losses
         .iter()
         .map(|loss| {
             if best > 0.0 {
-                (-(loss / best - 1.0) / WEIGHT_WIDTH).exp()
+                (-(loss / best - 1.0) / width).exp()
             } else {
                 1.0
             }
@@ -243,19 +275,21 @@ fn weights(task: &Task<'_>, fitted: &[(&'static str, Rows)]) -> Vec<f64> {
 
 /// A method's backtest errors, rising, each with the index of its origin.
 struct Errors {
+    step: Step,
     by_group: Vec<Vec<(f64, usize)>>,
     all: Vec<(f64, usize)>,
 }
 
 impl Errors {
     fn of(task: &Task<'_>, rows: &Rows) -> Self {
-        let groups = backtest::group(task.horizon.max(1) - 1) + 1;
+        let step = task.step;
+        let groups = backtest::group(step, task.horizon.max(1) - 1) + 1;
         let mut by_group: Vec<Vec<(f64, usize)>> = vec![Vec::new(); groups];
         for (index, &origin) in task.origins.iter().enumerate() {
             let row = rows.row(index).iter().zip(&task.z[origin..]);
             for (ahead, (forecast, actual)) in row.enumerate() {
                 if !actual.is_nan() {
-                    by_group[backtest::group(ahead)].push((actual - forecast, index));
+                    by_group[backtest::group(step, ahead)].push((actual - forecast, index));
                 }
             }
         }
@@ -263,7 +297,11 @@ impl Errors {
         for errors in by_group.iter_mut().chain([&mut all]) {
             errors.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
         }
-        Self { by_group, all }
+        Self {
+            step,
+            by_group,
+            all,
+        }
     }
 
     /// How many errors other origins have.
@@ -278,16 +316,33 @@ impl Errors {
             kept.clear();
             let others = errors.iter().filter(|(_, of)| left_out != Some(*of));
             kept.extend(others.map(|(error, _)| *error));
-            (quantiles::levels_of_sorted(&kept), kept.len() as f64)
+            let size = kept.iter().map(|error| error.abs()).sum::<f64>();
+            let count = kept.len() as f64;
+            (
+                quantiles::levels_of_sorted(&kept),
+                count,
+                size / count.max(1.0),
+            )
         };
-        let (all, _) = levels_of(&self.all);
+        let (all, _, size_of_all) = levels_of(&self.all);
         self.by_group
             .iter()
-            .map(|errors| {
-                let (of_group, count) = levels_of(errors);
-                let origins = count / HOURS_OF_A_GROUP;
+            .enumerate()
+            .map(|(group, errors)| {
+                let (of_group, count, size) = levels_of(errors);
+                let origins = count / backtest::group_steps(self.step, group);
                 let own = origins / (origins + GROUP_PRIOR_ORIGINS);
-                std::array::from_fn(|level| own * of_group[level] + (1.0 - own) * all[level])
+                // Minutes ahead errors are a fraction of what they are hours ahead: the shape is taken from all, their size is their own.
+                let scale =
+                    if size > 0.0 && size_of_all > 0.0 && backtest::is_near(self.step, group) {
+                        let own = origins / (origins + SIZE_PRIOR_ORIGINS);
+                        (own * (size / size_of_all).ln()).exp()
+                    } else {
+                        1.0
+                    };
+                std::array::from_fn(|level| {
+                    own * of_group[level] + (1.0 - own) * scale * all[level]
+                })
             })
             .collect()
     }
@@ -298,15 +353,16 @@ mod tests {
     use super::*;
 
     fn combined_of(values: &[f64]) -> Combined {
-        let hours: Vec<u16> = (0..values.len() + 48)
+        let steps: Vec<u16> = (0..values.len() + 48)
             .map(|hour| (hour % 168) as u16)
             .collect();
-        combine(values, &hours, 48).unwrap()
+        combine(Step::Hour, values, &steps, 48).unwrap()
     }
 
     #[test]
     fn an_origins_own_errors_do_not_widen_its_spread() {
         let errors = Errors {
+            step: Step::Hour,
             by_group: vec![vec![
                 (-1.0, 0),
                 (-1.0, 1),
@@ -332,6 +388,7 @@ mod tests {
     #[test]
     fn a_group_of_few_origins_takes_most_of_its_spread_from_all() {
         let few = Errors {
+            step: Step::Hour,
             by_group: vec![vec![(10.0, 0); 6], vec![(0.0, 0); 6]],
             all: vec![(0.0, 0); 12],
         };

@@ -22,7 +22,7 @@ pub(crate) fn autocorrelation<'a>(series: impl Iterator<Item = &'a Combined>) ->
     let (mut products, mut squares, mut pairs) = (0.0, 0.0, 0.0);
     for combined in series {
         for pair in combined.errors.windows(2) {
-            if pair[1].ahead == pair[0].ahead + 1 && pair[1].hour == pair[0].hour + 1 {
+            if pair[1].ahead == pair[0].ahead + 1 && pair[1].at == pair[0].at + 1 {
                 let (a, b) = (
                     pair[0].error.clamp(-CLIP, CLIP),
                     pair[1].error.clamp(-CLIP, CLIP),
@@ -94,7 +94,7 @@ fn by_hour(combined: &Combined, first_hour: i64) -> BTreeMap<i64, f64> {
         .errors
         .iter()
         .filter(|e| e.ahead < HOURS_AHEAD)
-        .map(|e| (first_hour + e.hour as i64, e.error.clamp(-CLIP, CLIP)))
+        .map(|e| (first_hour + e.at as i64, e.error.clamp(-CLIP, CLIP)))
         .collect();
     let count = errors.len().max(1) as f64;
     let mean = errors.values().sum::<f64>() / count;

@@ -8,11 +8,11 @@ use crate::{
     check::{self, Zones},
     cold_start::{self, LogShare, Mixer},
     error::ForecastError,
-    hourly::{hour_of, same_local_hour},
     opening::{Opened, Opening},
     quantiles::{LEVEL_50, LEVEL_90, Levels},
     region::{ForecastInput, NORMAL_90},
     source::{Source, find, wanted},
+    steps::{hour_of, same_local_hour},
 };
 
 /// Hours of own history from which donors are not needed.
@@ -174,7 +174,7 @@ impl Context<'_> {
                 let posterior = own.map_or(prior, |own| {
                     let there =
                         |hour| same_local_hour(hour, &self.zones.here, self.zones.of(donor.region));
-                    let recent = own.clean.next_hour() - 7 * 24..own.clean.next_hour();
+                    let recent = own.clean.end() - 7 * 24..own.clean.end();
                     let pairs: Vec<(f64, f64)> = recent
                         .map(|hour| (own.clean.at(hour), share * donor.clean.at(there(hour))))
                         .collect();

@@ -3,12 +3,20 @@
 use foremesh_model::{RegionName, ServiceName, Timestamp};
 use thiserror::Error;
 
-use crate::neural::NeuralError;
+use crate::{Step, neural::NeuralError, step::duration};
 
 /// Longest horizon in hours.
 pub const MOST_HORIZON_HOURS: u32 = 336;
 /// Days that go-live may lie after `as_of`.
 pub const MOST_LEAD_DAYS: i64 = 14;
+
+/// Where a further horizon is to be had.
+fn coarser(step: Step) -> &'static str {
+    match step {
+        Step::FiveMinutes => "; steps of 1h reach further",
+        Step::Hour | Step::Day => "",
+    }
+}
 
 /// Why no forecast could be made.
 #[derive(Debug, Clone, PartialEq, Error)]
@@ -92,6 +100,49 @@ pub enum ForecastError {
     /// A horizon that cannot be forecast.
     #[error("horizon_hours is {0}: it must lie between 1 and {MOST_HORIZON_HOURS}")]
     Horizon(u64),
+    /// A horizon that a grid does not offer.
+    #[error(
+        "the horizon is {}: with steps of {step} it must lie between {} and {}{}",
+        duration(*.horizon_s), duration(.step.seconds()),
+        duration(.step.seconds() * i64::from(.step.most_horizon())), coarser(*.step)
+    )]
+    SeriesHorizon {
+        /// Seconds asked for.
+        horizon_s: i64,
+        /// The grid.
+        step: Step,
+    },
+    /// A horizon that is no whole number of steps.
+    #[error("the horizon is {}: with steps of {step} it must be a whole number of them", duration(*.horizon_s))]
+    HorizonSteps {
+        /// Seconds asked for.
+        horizon_s: i64,
+        /// The grid.
+        step: Step,
+    },
+    /// A history that is coarser than what is asked.
+    #[error(
+        "the history of {service} in region {region} has steps of {}: nothing finer can be forecast from it than it shows; ask for coarser steps than {step}, or give a finer history",
+        duration(*.step_s)
+    )]
+    Coarse {
+        /// The region.
+        region: RegionName,
+        /// The service.
+        service: ServiceName,
+        /// Seconds of its steps.
+        step_s: i64,
+        /// The grid that was asked for.
+        step: Step,
+    },
+    /// A net of another grid.
+    #[error("the net forecasts steps of {}, not of {step}", duration(*.of_net_s))]
+    NetStep {
+        /// Seconds of its steps.
+        of_net_s: i64,
+        /// The grid that was asked for.
+        step: Step,
+    },
     /// A time zone that does not exist.
     #[error("{field} is {name:?}, which is no IANA time zone: write it as Europe/Paris")]
     TimeZone {

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use foremesh_model::{Event, RegionName, ServiceName};
 
 use crate::{
-    hourly::{Hourly, start_of},
     quantiles,
+    steps::{Steps, start_of},
 };
 
 /// Smallest uplift by which a past value is divided; below it the hour counts as a gap.
@@ -46,15 +46,15 @@ fn hours(event: &Event) -> std::ops::Range<i64> {
 
 /// The history without its events: known uplifts divided out, hours of unknown ones as gaps.
 pub(crate) fn without(
-    hourly: &Hourly,
+    hourly: &Steps,
     events: &[Event],
     region: &RegionName,
     service: &ServiceName,
-) -> Hourly {
+) -> Steps {
     let mut clean = hourly.clone();
     for event in events.iter().filter(|event| event.touches(region, service)) {
         for hour in hours(event) {
-            let slot = usize::try_from(hour - clean.first_hour)
+            let slot = usize::try_from(hour - clean.first)
                 .ok()
                 .and_then(|index| clean.values.get_mut(index));
             let Some(value) = slot else { continue };
@@ -77,8 +77,8 @@ pub(crate) fn without(
 /// Adds what past events without a known uplift did to this series.
 pub(crate) fn learn(
     occurrences: &mut Occurrences,
-    hourly: &Hourly,
-    clean: &Hourly,
+    hourly: &Steps,
+    clean: &Steps,
     events: &[Event],
     region: &RegionName,
     service: &ServiceName,
@@ -111,7 +111,7 @@ pub(crate) fn learn(
 }
 
 /// The median of the same hour in the weeks around, events left out.
-fn expected(clean: &Hourly, hour: i64) -> Option<f64> {
+fn expected(clean: &Steps, hour: i64) -> Option<f64> {
     let mut weeks: Vec<f64> = (-WEEKS_AROUND..=WEEKS_AROUND)
         .filter(|week| *week != 0)
         .map(|week| clean.at(hour + week * 168))
@@ -201,10 +201,7 @@ mod tests {
         for value in &mut values[500..510] {
             *value *= 2.0;
         }
-        let hourly = Hourly {
-            first_hour: 0,
-            values,
-        };
+        let hourly = Steps { first: 0, values };
         let known = without(
             &hourly,
             &[event("sale", 500, 510, Some(2.0))],

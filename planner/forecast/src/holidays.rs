@@ -88,7 +88,10 @@ mod tests {
     use foremesh_model::Timestamp;
 
     use super::*;
-    use crate::hourly::{Calendar, hour_of};
+    use crate::{
+        Step,
+        steps::{Calendar, hour_of},
+    };
 
     fn days(days: &[&str]) -> BTreeSet<Date> {
         days.iter().map(|day| day.parse().unwrap()).collect()
@@ -117,7 +120,7 @@ mod tests {
             let found = flags(&days(&["2026-12-25"]), &zone(name), start..start + 72);
             assert_eq!(off(&found), (from..from + 24).collect::<Vec<_>>(), "{name}");
             // The same hours as the calendar takes for those of that Friday.
-            let calendar = Calendar::new(&zone(name), start, start + 72);
+            let calendar = Calendar::new(Step::Hour, &zone(name), start, start + 72);
             for (at, of_week) in calendar.slice(start, 72).iter().enumerate() {
                 assert_eq!(found[at] == 1, of_week / 24 == 4, "{name} {at}");
             }

@@ -8,11 +8,12 @@ mod check;
 mod cold_start;
 mod combine;
 mod dependence;
+mod distance;
 mod entry;
 mod error;
 mod events;
 mod holidays;
-mod hourly;
+mod intermittent;
 mod linear;
 mod methods;
 pub mod neural;
@@ -23,12 +24,17 @@ mod region;
 mod scale;
 mod series;
 mod source;
+mod step;
+mod steps;
 
 pub use error::{ForecastError, MOST_HORIZON_HOURS, MOST_LEAD_DAYS};
 pub use holidays::DaysOff;
 pub use quantiles::pinball;
 pub use region::{ForecastInput, RegionForecast, forecast_region};
-pub use series::{MethodQuantiles, SeriesForecast, forecast_series};
+pub use series::{
+    MethodQuantiles, POOLED, SeriesForecast, SeriesInput, forecast_each, forecast_series,
+};
+pub use step::{NoStep, Step};
 
 /// Who made a demand without a net, for the record.
 pub const METHOD: &str = "median-anchored ensemble, version 1";

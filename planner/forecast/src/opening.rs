@@ -3,12 +3,13 @@
 use jiff::tz::TimeZone;
 
 use crate::{
+    Step,
     blend::within_reach,
     holidays::DaysOff,
-    hourly::{Calendar, same_local_hour},
     neural::{Answer, Donor, Forecaster, NeuralError, Window},
     quantiles::Levels,
     source::Source,
+    steps::{Calendar, same_local_hour},
 };
 
 /// Donors that the net is shown: it was trained with up to four.
@@ -46,7 +47,8 @@ impl Opened {
     /// The quantiles of an hour since 1970; `None` before the net's first.
     pub fn at(&self, hour: i64) -> Option<&Levels> {
         let ahead = usize::try_from(hour - self.first_hour).ok()?;
-        self.levels.get(within_reach(ahead, self.levels.len()))
+        self.levels
+            .get(within_reach(Step::Hour, ahead, self.levels.len()))
     }
 }
 
@@ -55,7 +57,7 @@ impl Opening<'_> {
     pub fn ask(&self, forecaster: Forecaster<'_>) -> Result<Option<Opened>, NeuralError> {
         let (origin, lags) = match self.own {
             // Its own last hours say more than anything.
-            Some(own) => (own.hourly.next_hour(), &LAGS[..1]),
+            Some(own) => (own.hourly.end(), &LAGS[..1]),
             None => (self.as_of, &LAGS[..]),
         };
         let seen: Vec<Seen> = lags
@@ -89,7 +91,7 @@ impl Opening<'_> {
         let levels = (0..reach).map(|ahead| {
             let mut mean = Levels::default();
             for (answer, lag) in &answered {
-                let said = answer.quantiles_rps(within_reach(ahead + lag, reach));
+                let said = answer.quantiles_rps(within_reach(Step::Hour, ahead + lag, reach));
                 for (mean, said) in mean.iter_mut().zip(said) {
                     *mean += said / answered.len() as f64;
                 }
@@ -113,7 +115,7 @@ impl Opening<'_> {
             (hours.clone().map(at).collect(), *share)
         });
         let own = |hour| self.own.map_or(f32::NAN, |own| own.clean.at(hour) as f32);
-        let calendar = Calendar::new(self.here, origin, origin + 1);
+        let calendar = Calendar::new(Step::Hour, self.here, origin, origin + 1);
         Seen {
             history: hours.clone().map(own).collect(),
             step_of_week: calendar

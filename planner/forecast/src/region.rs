@@ -9,7 +9,7 @@ use foremesh_model::{
 use rayon::prelude::*;
 
 use crate::{
-    METHOD, METHOD_WITH_NET,
+    METHOD, METHOD_WITH_NET, Step,
     blend::{self, Known},
     burst::{self, Burst},
     calibrate::Shapes,
@@ -21,11 +21,11 @@ use crate::{
     error::ForecastError,
     events::{self, LogUplift, Occurrences},
     holidays::DaysOff,
-    hourly::{Calendar, hour_of, start_of},
     neural::Forecaster,
     notes::Notes,
     quantiles::{LEVEL_50, LEVEL_90, Levels},
     source::{Source, find, wanted},
+    steps::{Calendar, hour_of, start_of},
 };
 
 /// Hours of own history that show a weekly profile twice.
@@ -86,7 +86,7 @@ pub fn forecast_region(input: &ForecastInput<'_>) -> Result<RegionForecast, Fore
         .par_iter()
         .map(|source| source.combine(calendars.get(source.region)?, &wanted(source.region)))
         .collect();
-    let shapes = Shapes::learn(combined.iter().flatten());
+    let shapes = Shapes::learn(Step::Hour, combined.iter().flatten());
     let days_off: Vec<Vec<u8>> = sources
         .iter()
         .map(|source| {
@@ -130,7 +130,7 @@ pub fn forecast_region(input: &ForecastInput<'_>) -> Result<RegionForecast, Fore
         .filter_map(|part| {
             Some((
                 combined[part.main].as_ref()?,
-                sources[part.main].hourly.first_hour,
+                sources[part.main].hourly.first,
             ))
         })
         .collect();
@@ -255,18 +255,18 @@ fn calendars<'a>(
 ) -> BTreeMap<&'a RegionName, Calendar> {
     let mut ranges: BTreeMap<&RegionName, Range<i64>> = BTreeMap::new();
     for source in sources {
-        let end = wanted(source.region).end.max(source.hourly.next_hour()) + 1;
+        let end = wanted(source.region).end.max(source.hourly.end()) + 1;
         let range = ranges
             .entry(source.region)
-            .or_insert(source.hourly.first_hour..end);
-        *range = range.start.min(source.hourly.first_hour)..range.end.max(end);
+            .or_insert(source.hourly.first..end);
+        *range = range.start.min(source.hourly.first)..range.end.max(end);
     }
     ranges
         .into_iter()
         .map(|(region, range)| {
             (
                 region,
-                Calendar::new(zones.of(region), range.start, range.end),
+                Calendar::new(Step::Hour, zones.of(region), range.start, range.end),
             )
         })
         .collect()
@@ -365,7 +365,7 @@ fn note_sources(parts: &[Part], context: &Context<'_>, comparisons: usize, notes
             let text = "the history is shorter than two weeks: no weekly profile can be learned and the quantiles are mostly assumed; name donors, or plan again when more is known";
             notes.about(Severity::Caution, "short_history", entry, text);
         }
-        if source.hourly.next_hour() < as_of_hour - 24 {
+        if source.hourly.end() < as_of_hour - 24 {
             let text = format!(
                 "the history in region {} ends more than a day before as_of: the hours between are forecast too; check the telemetry, or move as_of",
                 source.region

@@ -1,21 +1,30 @@
 //! Every series of a history on its own: the command `foremesh forecast`, and the benchmark.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::ControlFlow,
+};
 
-use foremesh_model::{History, METRIC_REQUESTS_PER_SECOND, SeriesKey, Timestamp};
+use foremesh_model::{History, METRIC_REQUESTS_PER_SECOND, Series, SeriesKey, Timestamp};
 use jiff::tz::TimeZone;
 use rayon::prelude::*;
 
 use crate::{
-    blend::{self, Blended, Known},
+    blend::{self, Blended, Known, Part, Width},
     calibrate::Shapes,
     combine::{self, Combined},
-    error::{ForecastError, MOST_HORIZON_HOURS},
-    hourly::{Calendar, Hourly, start_of},
+    error::ForecastError,
     neural::Forecaster,
     quantiles::Levels,
+    source::folded,
+    step::Step,
+    steps::{Calendar, Steps},
 };
 
+/// Series that the calibration learns from; more would tell it little, and nothing can be handed over before they are done.
+pub const POOLED: usize = 128;
+/// Series that are forecast before they are handed over. What they are is independent of it.
+const AT_ONCE: usize = 64;
 /// The net's name in reports.
 const NEURAL: &str = "neural";
 
@@ -43,94 +52,216 @@ pub struct MethodQuantiles {
     pub quantiles_rps: Vec<Vec<f64>>,
 }
 
+/// What is asked of the series of a history.
+#[derive(Debug, Clone, Copy)]
+pub struct SeriesInput<'a> {
+    /// Everything measured; only requests a second are forecast.
+    pub history: &'a History,
+    /// The instant after which nothing is looked at; None: each series' own end.
+    pub as_of: Option<Timestamp>,
+    /// The steps that are forecast; those of the history must be as fine.
+    pub step: Step,
+    /// Steps ahead, 1 … [`Step::most_horizon`].
+    pub horizon: u32,
+    /// The net that joins the statistical methods, of a layout with these steps; None: they forecast alone.
+    pub forecaster: Option<Forecaster<'a>>,
+}
+
 /// A series and what the statistical methods say of it.
 struct Read<'a> {
     key: &'a SeriesKey,
     starts: i64,
-    /// Hours between the end of the history and the first that is asked for.
+    /// Steps between the end of the history and the first that is asked for.
     lead: usize,
-    hourly: Hourly,
+    steps: Steps,
     calendar: Calendar,
     combined: Combined,
 }
 
-/// Forecasts every series of requests a second, `horizon_steps` hours ahead of `as_of`, or of each series' own end without it; with
-/// `forecaster`, a net joins the statistical methods. Weekly and daily profiles are those of UTC. Nothing is drawn today: the seed is kept
-/// for methods that will.
+/// What the calibration learned from some series, for all.
+struct Pool {
+    shapes: Shapes,
+    width: Width,
+}
+
+/// Every series of requests a second, forecast; see [`forecast_each`].
 ///
 /// # Errors
-/// [`ForecastError::Horizon`], [`ForecastError::EmptyHistory`] and [`ForecastError::Neural`].
+/// Those of [`forecast_each`].
 pub fn forecast_series(
-    history: &History,
-    as_of: Option<Timestamp>,
-    horizon_steps: u32,
-    _seed: u64,
-    forecaster: Option<Forecaster<'_>>,
+    input: &SeriesInput<'_>,
 ) -> Result<BTreeMap<SeriesKey, SeriesForecast>, ForecastError> {
-    if !(1..=MOST_HORIZON_HOURS).contains(&horizon_steps) {
-        return Err(ForecastError::Horizon(u64::from(horizon_steps)));
-    }
-    let horizon = horizon_steps as usize;
-    let read: Vec<Read<'_>> = history
+    let mut all = BTreeMap::new();
+    forecast_each(input, &mut |key, forecast| {
+        all.insert(key.clone(), forecast);
+        ControlFlow::Continue(())
+    })?;
+    Ok(all)
+}
+
+/// Forecasts every series of requests a second and hands each to `each` as soon as it is there, in the order of their keys; `each` may end
+/// it. Weekly and daily profiles are those of UTC.
+///
+/// The calibration learns from many series at once and must wait for them: it learns from [`POOLED`] of them, evenly spread over their order. All others are
+/// forecast and handed over some at a time, so that neither time to the first nor memory grows with their number. Equal inputs give
+/// equal answers, whatever the number of threads.
+///
+/// # Errors
+/// [`ForecastError::SeriesHorizon`], [`ForecastError::Coarse`], [`ForecastError::NetStep`], [`ForecastError::EmptyHistory`] and [`ForecastError::Neural`].
+pub fn forecast_each(
+    input: &SeriesInput<'_>,
+    each: &mut dyn FnMut(&SeriesKey, SeriesForecast) -> ControlFlow<()>,
+) -> Result<(), ForecastError> {
+    input.check()?;
+    let all: Vec<(&SeriesKey, &Series)> = input
+        .history
         .series
-        .par_iter()
+        .iter()
         .filter(|(key, _)| key.metric == METRIC_REQUESTS_PER_SECOND)
-        .filter_map(|(key, series)| {
-            let known_until = as_of.unwrap_or_else(|| series.end());
-            let hourly = Hourly::of(series, known_until);
-            let starts = as_of.map_or(hourly.next_hour(), |at| {
-                (at.as_second() + 3599).div_euclid(3600)
-            });
-            let lead = usize::try_from(starts - hourly.next_hour()).unwrap_or(0);
-            let calendar = Calendar::new(
-                &TimeZone::UTC,
-                hourly.first_hour,
-                hourly.next_hour() + (lead + horizon) as i64,
-            );
-            let hour_of_week = hours_of_week(&calendar, &hourly, lead + horizon);
-            let combined = combine::combine(&hourly.values, hour_of_week, lead + horizon)?;
-            Some(Read {
-                key,
-                starts,
-                lead,
-                hourly,
-                calendar,
-                combined,
-            })
-        })
+        .filter(|(_, series)| input.is_known(series))
         .collect();
-    if read.is_empty() {
-        let as_of = as_of.or_else(|| history.series.values().map(|s| s.end()).max());
+    if all.is_empty() {
+        let as_of = input
+            .as_of
+            .or_else(|| input.history.series.values().map(Series::end).max());
         return Err(ForecastError::EmptyHistory {
             as_of: as_of.unwrap_or(Timestamp::UNIX_EPOCH),
         });
     }
-    let shapes = Shapes::learn(read.iter().map(|read| &read.combined));
-    let known: Vec<Option<Known<'_>>> = read
-        .iter()
-        .map(|read| {
-            Some(Known {
-                combined: &read.combined,
-                values: &read.hourly.values,
-                hour_of_week: hours_of_week(&read.calendar, &read.hourly, read.lead + horizon),
-                day_off: &[],
-            })
-        })
+    let pooled: BTreeSet<usize> = (0..all.len().min(POOLED))
+        .map(|place| place * all.len() / all.len().min(POOLED))
         .collect();
-    let blended = blend::blend(forecaster, &shapes, &known)?;
-    Ok(read
+    let chosen: Vec<(&SeriesKey, &Series)> = pooled.iter().map(|place| all[*place]).collect();
+    let read = input.read(&chosen);
+    let shapes = Shapes::learn(input.step, read.iter().flatten().map(|read| &read.combined));
+    let parts = input.parts(&shapes, &read)?;
+    let width = Width::learn(input.step, parts.iter().flatten());
+    let pool = Pool { shapes, width };
+    let mut done: BTreeMap<usize, (Option<Read<'_>>, Option<Part>)> = pooled
         .into_iter()
-        .zip(blended.into_iter().flatten())
-        .map(|(read, blended)| (read.key.clone(), read.answer(blended)))
-        .collect())
+        .zip(read.into_iter().zip(parts))
+        .collect();
+
+    for from in (0..all.len()).step_by(AT_ONCE) {
+        let places = from..all.len().min(from + AT_ONCE);
+        let missing: Vec<(&SeriesKey, &Series)> = places
+            .clone()
+            .filter(|place| !done.contains_key(place))
+            .map(|place| all[place])
+            .collect();
+        let read = input.read(&missing);
+        let parts = input.parts(&pool.shapes, &read)?;
+        let mut new = read.into_iter().zip(parts);
+        let (read, parts): (Vec<_>, Vec<_>) = places
+            .filter_map(|place| done.remove(&place).or_else(|| new.next()))
+            .unzip();
+        let blended = blend::finish(&input.known(&read), parts, &pool.width);
+        for (read, blended) in read.into_iter().zip(blended) {
+            let (Some(read), Some(blended)) = (read, blended) else {
+                continue;
+            };
+            if each(read.key, read.answer(input.step, &blended)).is_break() {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
 }
 
-fn hours_of_week<'a>(calendar: &'a Calendar, hourly: &Hourly, ahead: usize) -> &'a [u16] {
-    calendar.slice(hourly.first_hour, hourly.values.len() + ahead)
+impl SeriesInput<'_> {
+    fn check(&self) -> Result<(), ForecastError> {
+        let step = self.step;
+        if !(1..=step.most_horizon()).contains(&self.horizon) {
+            return Err(ForecastError::SeriesHorizon {
+                horizon_s: step.seconds() * i64::from(self.horizon),
+                step,
+            });
+        }
+        if let Some(forecaster) = self.forecaster
+            && i64::from(forecaster.layout().step_s) != step.seconds()
+        {
+            return Err(ForecastError::NetStep {
+                of_net_s: i64::from(forecaster.layout().step_s),
+                step,
+            });
+        }
+        let coarse = self.history.series.iter().find(|(key, series)| {
+            key.metric == METRIC_REQUESTS_PER_SECOND && i64::from(series.step_s) > step.seconds()
+        });
+        coarse.map_or(Ok(()), |(key, series)| {
+            Err(ForecastError::Coarse {
+                region: key.region.clone(),
+                service: key.service.clone(),
+                step_s: i64::from(series.step_s),
+                step,
+            })
+        })
+    }
+
+    fn known_until(&self, series: &Series) -> Timestamp {
+        self.as_of.unwrap_or_else(|| series.end())
+    }
+
+    /// Whether anything is known of a series by then.
+    fn is_known(&self, series: &Series) -> bool {
+        let steps = Steps::of(self.step, series, self.known_until(series));
+        !steps.values.is_empty()
+    }
+
+    fn read<'a>(&self, series: &[(&'a SeriesKey, &Series)]) -> Vec<Option<Read<'a>>> {
+        let (step, horizon) = (self.step, self.horizon as usize);
+        series
+            .par_iter()
+            .map(|(key, series)| {
+                let mut steps = Steps::of(step, series, self.known_until(series));
+                let starts = self.as_of.map_or(steps.end(), |at| {
+                    (at.as_second() + step.seconds() - 1).div_euclid(step.seconds())
+                });
+                // A history that ended long ago is taken to have ended lately, at the same step of the week.
+                steps.first += folded(step, steps.end(), starts) - steps.end();
+                let lead = usize::try_from(starts - steps.end()).unwrap_or(0);
+                let end = steps.end() + (lead + horizon) as i64;
+                let calendar = Calendar::new(step, &TimeZone::UTC, steps.first, end);
+                let of_week = steps_of_week(&calendar, &steps, lead + horizon);
+                let combined = combine::combine(step, &steps.values, of_week, lead + horizon)?;
+                Some(Read {
+                    key,
+                    starts,
+                    lead,
+                    steps,
+                    calendar,
+                    combined,
+                })
+            })
+            .collect()
+    }
+
+    fn known<'b>(&self, read: &'b [Option<Read<'_>>]) -> Vec<Option<Known<'b>>> {
+        let horizon = self.horizon as usize;
+        let known = |read: &'b Read<'_>| Known {
+            combined: &read.combined,
+            values: &read.steps.values,
+            step_of_week: steps_of_week(&read.calendar, &read.steps, read.lead + horizon),
+            day_off: &[],
+        };
+        read.iter().map(|read| read.as_ref().map(known)).collect()
+    }
+
+    fn parts(
+        &self,
+        shapes: &Shapes,
+        read: &[Option<Read<'_>>],
+    ) -> Result<Vec<Option<Part>>, ForecastError> {
+        Ok(blend::parts(self.forecaster, shapes, &self.known(read))?)
+    }
+}
+
+fn steps_of_week<'a>(calendar: &'a Calendar, steps: &Steps, ahead: usize) -> &'a [u16] {
+    calendar.slice(steps.first, steps.values.len() + ahead)
 }
 
 impl Read<'_> {
-    fn answer(self, blended: Blended) -> SeriesForecast {
+    fn answer(&self, step: Step, blended: &Blended) -> SeriesForecast {
         let rows = |levels: &[Levels]| -> Vec<Vec<f64>> {
             let from = self.lead.min(levels.len());
             levels[from..]
@@ -157,8 +288,9 @@ impl Read<'_> {
             quantiles_rps: rows(levels),
         });
         SeriesForecast {
-            starts: start_of(self.starts),
-            step_s: 3600,
+            starts: Timestamp::from_second(self.starts.saturating_mul(step.seconds()))
+                .unwrap_or(Timestamp::MAX),
+            step_s: step.seconds() as u32,
             quantiles_rps: rows(&blended.levels),
             methods: statistical.chain(net).collect(),
         }

@@ -6,16 +6,22 @@ use foremesh_model::{Event, History, RegionName, Series, ServiceName, Timestamp}
 use jiff::tz::TimeZone;
 
 use crate::{
+    Step,
     blend::Known,
     check::Zones,
     combine::{self, Combined},
     events,
     holidays::DaysOff,
-    hourly::{Calendar, Hourly, same_local_hour},
+    steps::{Calendar, Steps, same_local_hour},
 };
 
-/// A forecast further ahead than this only repeats its weeks.
-const MOST_LEAD_HOURS: i64 = 4 * 168;
+/// Weeks after which a forecast further ahead only repeats itself.
+fn most_lead_weeks(step: Step) -> i64 {
+    match step {
+        Step::FiveMinutes => 1,
+        Step::Hour | Step::Day => 4,
+    }
+}
 
 /// A service in a region, the region itself or a donor.
 #[derive(Debug, Clone)]
@@ -23,9 +29,9 @@ pub(crate) struct Source<'a> {
     pub region: &'a RegionName,
     pub service: &'a ServiceName,
     /// As measured.
-    pub hourly: Hourly,
+    pub hourly: Steps,
     /// Without its events.
-    pub clean: Hourly,
+    pub clean: Steps,
 }
 
 impl<'a> Source<'a> {
@@ -37,7 +43,7 @@ impl<'a> Source<'a> {
         events: &[Event],
         known_until: Timestamp,
     ) -> Option<Self> {
-        let hourly = Hourly::of(series, known_until);
+        let hourly = Steps::of(Step::Hour, series, known_until);
         if hourly.values.is_empty() {
             return None;
         }
@@ -53,9 +59,11 @@ impl<'a> Source<'a> {
     /// Forecasts the hours `wanted` (since 1970), which must not begin before the history ends. `calendar` holds the hours of
     /// the history and four weeks more than the hours wanted.
     pub fn combine(&self, calendar: &Calendar, wanted: &Range<i64>) -> Option<Combined> {
-        let horizon = usize::try_from(wanted.end - folded(self.hourly.next_hour(), wanted.start))
-            .unwrap_or(0);
+        let horizon =
+            usize::try_from(wanted.end - folded(Step::Hour, self.hourly.end(), wanted.start))
+                .unwrap_or(0);
         combine::combine(
+            Step::Hour,
             &self.clean.values,
             self.hours_of_week(calendar, horizon),
             horizon,
@@ -70,8 +78,8 @@ impl<'a> Source<'a> {
         zone: &TimeZone,
         wanted: &Range<i64>,
     ) -> Vec<u8> {
-        let history = self.hourly.first_hour..self.hourly.next_hour();
-        let lead = wanted.start - folded(history.end, wanted.start);
+        let history = self.hourly.first..self.hourly.end();
+        let lead = wanted.start - folded(Step::Hour, history.end, wanted.start);
         let donor = (self.region != here).then_some(self.region);
         days.by_hour(donor, zone, history, lead.max(0), wanted.start)
     }
@@ -86,23 +94,25 @@ impl<'a> Source<'a> {
         Known {
             combined,
             values: &self.clean.values,
-            hour_of_week: self.hours_of_week(calendar, combined.median.len()),
+            step_of_week: self.hours_of_week(calendar, combined.median.len()),
             day_off,
         }
     }
 
     fn hours_of_week<'b>(&self, calendar: &'b Calendar, horizon: usize) -> &'b [u16] {
-        calendar.slice(self.hourly.first_hour, self.hourly.values.len() + horizon)
+        calendar.slice(self.hourly.first, self.hourly.values.len() + horizon)
     }
 }
 
-/// `next_hour`, moved by whole weeks to within four weeks of the hour wanted.
-fn folded(next_hour: i64, wanted: i64) -> i64 {
-    let lead = wanted - next_hour;
-    if lead > MOST_LEAD_HOURS {
-        next_hour + (lead - MOST_LEAD_HOURS + 167).div_euclid(168) * 168
+/// `end`, moved by whole weeks to within some weeks of the step wanted.
+pub(crate) fn folded(step: Step, end: i64, wanted: i64) -> i64 {
+    let week = step.week() as i64;
+    let most = week * most_lead_weeks(step);
+    let lead = wanted - end;
+    if lead > most {
+        end + (lead - most + week - 1).div_euclid(week) * week
     } else {
-        next_hour
+        end
     }
 }
 
@@ -131,10 +141,11 @@ mod tests {
 
     #[test]
     fn far_leads_are_shortened_by_whole_weeks() {
+        let folded = |end, wanted| folded(Step::Hour, end, wanted);
         assert_eq!(folded(0, 672), 0);
         assert_eq!(folded(0, 673), 168);
         let moved = folded(5, 100_000);
-        assert!((100_000 - moved) <= MOST_LEAD_HOURS && (100_000 - moved) > MOST_LEAD_HOURS - 168);
+        assert!((100_000 - moved) <= 4 * 168 && (100_000 - moved) > 3 * 168);
         assert_eq!((moved - 5) % 168, 0);
     }
 }

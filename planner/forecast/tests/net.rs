@@ -5,7 +5,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use foremesh_forecast::{
-    DaysOff, ForecastInput, SeriesForecast, forecast_region, forecast_series,
+    DaysOff, ForecastInput, SeriesForecast, SeriesInput, Step, forecast_region, forecast_series,
     neural::{Forecaster, Layout, contract},
     pinball,
 };
@@ -46,7 +46,14 @@ fn hourly(values: Vec<f64>) -> Series {
 fn forecast(values: Vec<f64>, horizon: u32, net: Option<Forecaster<'_>>) -> SeriesForecast {
     let mut history = History::default();
     history.series.insert(key("here"), hourly(values));
-    let mut all = forecast_series(&history, None, horizon, 1, net).unwrap();
+    let mut all = forecast_series(&SeriesInput {
+        history: &history,
+        as_of: None,
+        step: Step::Hour,
+        horizon,
+        forecaster: net,
+    })
+    .unwrap();
     all.remove(&key("here")).unwrap()
 }
 
@@ -158,7 +165,14 @@ fn beyond_the_nets_reach_its_last_week_is_repeated() {
     history.series.insert(key("here"), hourly(values));
     let as_of = Timestamp::from_second((START_HOUR + 70 * 24) * 3600).unwrap();
     let net = Some(Forecaster::new(&model, Layout::HOURLY));
-    let all = forecast_series(&history, Some(as_of), 336, 1, net).unwrap();
+    let all = forecast_series(&SeriesInput {
+        history: &history,
+        as_of: Some(as_of),
+        step: Step::Hour,
+        horizon: 336,
+        forecaster: net,
+    })
+    .unwrap();
     let forecast = &all[&key("here")];
     is_sound(forecast, "far ahead");
     let of_net = &forecast.methods.last().unwrap().quantiles_rps;
@@ -185,7 +199,16 @@ fn threads_and_neighbours_do_not_move_a_byte() {
             .num_threads(threads)
             .build()
             .unwrap();
-        pool.install(|| forecast_series(&history, None, 48, 1, net).unwrap())
+        pool.install(|| {
+            forecast_series(&SeriesInput {
+                history: &history,
+                as_of: None,
+                step: Step::Hour,
+                horizon: 48,
+                forecaster: net,
+            })
+            .unwrap()
+        })
     };
     assert_eq!(on(1), on(3));
 }

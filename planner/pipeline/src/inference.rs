@@ -2,6 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
+use foremesh_forecast::Step;
 use foremesh_forecast::neural::{Forecaster, Layout, contract};
 use foremesh_model::InferenceSettings;
 use foremesh_onnx::{Inference, LazyModel, ModelSource, RuntimeReport, Surroundings};
@@ -33,11 +34,11 @@ pub fn runtime_report(settings: &InferenceSettings) -> RuntimeReport {
 /// The models that a plan is computed with, each loaded when it is first asked for.
 #[derive(Debug, Clone)]
 pub struct Models {
-    forecaster: Option<Arc<LazyModel>>,
+    forecaster: Option<(Arc<LazyModel>, Layout)>,
 }
 
 impl Models {
-    /// Names the models; nothing is read or loaded. Paths are relative to `base`.
+    /// Names the models of plans, which are made by the hour; nothing is read or loaded. Paths are relative to `base`.
     pub fn of(settings: &InferenceSettings, base: &Path) -> Self {
         let source = match settings.forecaster.as_deref() {
             Some(NONE) => return Self { forecaster: None },
@@ -47,10 +48,37 @@ impl Models {
                 bytes: FORECASTER,
             },
         };
-        let layout = Layout::HOURLY;
+        Self::from_source(settings, source, Layout::HOURLY)
+    }
+
+    /// Names the models of forecasts in some steps. The one inside the program is of hours; of five minutes there is one where a
+    /// file is named, of days none.
+    ///
+    /// # Errors
+    /// [`PipelineError::RequestValue`] where a file is named and there can be none.
+    pub fn of_step(
+        settings: &InferenceSettings,
+        base: &Path,
+        step: Step,
+    ) -> Result<Self, PipelineError> {
+        match (step, settings.forecaster.as_deref()) {
+            (Step::Hour, _) => Ok(Self::of(settings, base)),
+            (_, None | Some(NONE)) => Ok(Self { forecaster: None }),
+            (Step::FiveMinutes, Some(path)) => {
+                let source = ModelSource::File(base.join(path));
+                Ok(Self::from_source(settings, source, Layout::FIVE_MINUTES))
+            }
+            (Step::Day, Some(path)) => Err(PipelineError::RequestValue {
+                field: "forecaster".into(),
+                cause: format!("{path:?} cannot forecast days: no net does; leave it out"),
+            }),
+        }
+    }
+
+    fn from_source(settings: &InferenceSettings, source: ModelSource, layout: Layout) -> Self {
         let model = LazyModel::new(inference(settings), source, contract(layout));
         Self {
-            forecaster: Some(Arc::new(model)),
+            forecaster: Some((Arc::new(model), layout)),
         }
     }
 
@@ -59,7 +87,9 @@ impl Models {
     /// # Errors
     /// [`PipelineError::Inference`] for a model or a runtime that cannot be had.
     pub fn forecaster(&self) -> Result<Option<Forecaster<'_>>, PipelineError> {
-        let model = self.forecaster.as_deref().map(LazyModel::get).transpose()?;
-        Ok(model.map(|model| Forecaster::new(model, Layout::HOURLY)))
+        let Some((model, layout)) = &self.forecaster else {
+            return Ok(None);
+        };
+        Ok(Some(Forecaster::new(model.get()?, *layout)))
     }
 }

@@ -32,7 +32,7 @@ pub use day::{DayOfPlan, DaySimulation, SimulateDayRequest, simulate_day};
 pub use error::PipelineError;
 pub use explain::{ExplainedValue, Explanation, explain};
 pub use folder::{FileHashes, Folder, FolderError, OWNED_FILE, hash_files};
-pub use foremesh_forecast::SeriesForecast;
+pub use foremesh_forecast::{SeriesForecast, Step};
 pub use foremesh_observe::{Observed, read_history};
 pub use foremesh_onnx::{
     CandidateReport, ChoiceReport, DeviceReport, EmbeddedReport, LibraryReport, RuntimeIdentity,
@@ -47,7 +47,9 @@ pub use hindcast::{
 pub use holidays::days_off;
 pub use inference::{Models, inference, runtime_report, shipped_forecaster};
 pub use options::{RequestOption, request_options};
-pub use plan::{compute_profile, entries, forecast_history, plan, predict_region, read_plan};
+pub use plan::{
+    HistoryRequest, compute_profile, entries, forecast_history, plan, predict_region, read_plan,
+};
 pub use request::{PlanRequest, RequestFormat};
 pub use simulate::{
     SimulateRequest, SimulatedPolicy, Simulation, parse_fault, simulate_plan, simulate_traced,

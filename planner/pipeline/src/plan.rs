@@ -1,12 +1,10 @@
 //! From sources to demand, from demand to settings, and both in one step.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::Path,
-};
+use std::{collections::BTreeSet, ops::ControlFlow, path::Path};
 
 use foremesh_forecast::{
-    DaysOff, ForecastInput, RegionForecast, SeriesForecast, forecast_region, forecast_series,
+    DaysOff, ForecastError, ForecastInput, RegionForecast, SeriesForecast, SeriesInput, Step,
+    forecast_each, forecast_region,
 };
 use foremesh_model::{
     Demand, Event, History, PLAN_FORMAT_VERSION, PlanIdentity, PolicyKind, ProfileRequest,
@@ -91,29 +89,48 @@ fn joined(own: &[Event], listed: &[Event]) -> Vec<Event> {
     own.iter().chain(others).cloned().collect()
 }
 
-/// Forecasts every series of a history file, each from its own end or all from `as_of`.
+/// What is asked of the series of a history file.
+#[derive(Debug, Clone, Copy)]
+pub struct HistoryRequest<'a> {
+    /// The file, CSV or Parquet.
+    pub file: &'a Path,
+    /// The instant after which nothing is looked at; None: each series' own end.
+    pub as_of: Option<Timestamp>,
+    /// The steps that are forecast.
+    pub step: Step,
+    /// Seconds ahead.
+    pub horizon_s: i64,
+    /// The learned models, those of these steps: [`Models::of_step`].
+    pub models: &'a Models,
+}
+
+/// Forecasts every series of a history file and hands each to `each` as soon as it is there, by region and service; `each` may end it. What is wrong
+/// with the history is in the answer.
 ///
 /// # Errors
 /// [`PipelineError::Observe`], [`PipelineError::Inference`] and [`PipelineError::Forecast`].
 pub fn forecast_history(
-    file: &Path,
-    as_of: Option<Timestamp>,
-    horizon_hours: u32,
-    seed: u64,
-    models: &Models,
-) -> Result<Observed<BTreeMap<SeriesKey, SeriesForecast>>, PipelineError> {
-    let observed = foremesh_observe::read_history(file, as_of)?;
-    let value = forecast_series(
-        &observed.value,
-        as_of,
-        horizon_hours,
-        seed,
-        models.forecaster()?,
+    request: &HistoryRequest<'_>,
+    each: &mut dyn FnMut(&SeriesKey, SeriesForecast) -> ControlFlow<()>,
+) -> Result<Vec<Warning>, PipelineError> {
+    let HistoryRequest {
+        step, horizon_s, ..
+    } = *request;
+    if horizon_s % step.seconds() != 0 {
+        return Err(ForecastError::HorizonSteps { horizon_s, step }.into());
+    }
+    let observed = foremesh_observe::read_history(request.file, request.as_of)?;
+    forecast_each(
+        &SeriesInput {
+            history: &observed.value,
+            as_of: request.as_of,
+            step,
+            horizon: u32::try_from(horizon_s / step.seconds()).unwrap_or(0),
+            forecaster: request.models.forecaster()?,
+        },
+        each,
     )?;
-    Ok(Observed {
-        value,
-        warnings: observed.warnings,
-    })
+    Ok(observed.warnings)
 }
 
 /// Computes the settings that answer a demand.

@@ -1,85 +1,144 @@
-//! `foremesh forecast`: every series of a history as quantiles ahead.
+//! `foremesh forecast`: every series of a history as quantiles ahead, written series by series.
 
-use std::path::Path;
+use std::{
+    io::{self, Write},
+    ops::ControlFlow,
+    path::Path,
+};
 
-use foremesh_model::{InferenceSettings, QUANTILE_LEVELS, Timestamp};
-use foremesh_pipeline::{Models, PipelineError, forecast_history};
-use serde_json::json;
+use foremesh_model::{InferenceSettings, QUANTILE_LEVELS, SeriesKey, Timestamp};
+use foremesh_pipeline::{HistoryRequest, Models, SeriesForecast, forecast_history};
+use serde_json::{Map, Value, json};
 
 use crate::{
     args::{Forecast, Format},
+    error::CliError,
     output::{self, Outcome, number, table},
 };
 
-/// Forecasts and prints rows.
-pub fn run(args: &Forecast, format: Format) -> Result<Outcome, PipelineError> {
+/// Levels that people are shown.
+const SHOWN: [f64; 4] = [0.1, 0.5, 0.9, 0.99];
+
+/// Forecasts and prints rows, those of each series as soon as they are known.
+pub fn run(args: &Forecast, format: Format) -> Result<Outcome, CliError> {
     let progress = output::progress("forecasting");
-    let models = Models::of(&InferenceSettings::from(&args.inference), Path::new(""));
-    let forecast = forecast_history(&args.history, args.as_of, args.horizon, args.seed, &models);
+    let settings = InferenceSettings::from(&args.inference);
+    let models = Models::of_step(&settings, Path::new(""), args.step)?;
+    let request = HistoryRequest {
+        file: &args.history,
+        as_of: args.as_of,
+        step: args.step,
+        horizon_s: args.horizon,
+        models: &models,
+    };
+    let mut rows = Rows {
+        out: io::BufWriter::new(io::stdout().lock()),
+        format,
+        begun: false,
+    };
+    let mut written = Ok(());
+    let forecast = forecast_history(&request, &mut |key, forecast| {
+        progress.finish_and_clear();
+        written = rows.series(key, &forecast);
+        if written.is_ok() {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
+    });
     progress.finish_and_clear();
-    let forecast = forecast?;
-    let rows = forecast.value.iter().flat_map(|(key, series)| {
-        let steps = series.quantiles_rps.iter().enumerate();
-        steps.map(move |(step, quantiles)| {
+    // What was written of a forecast that then failed stays, as far as it goes.
+    let warnings = match forecast {
+        Ok(warnings) => warnings,
+        Err(error) => {
+            let _ = rows.out.flush();
+            return Err(error.into());
+        }
+    };
+    match written.and_then(|()| rows.end()) {
+        // A reader that left early is no error.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Outcome::Done),
+        written => written.map_err(CliError::Output)?,
+    }
+    output::warnings(&warnings, 12);
+    Ok(Outcome::Done)
+}
+
+/// Rows on their way out.
+struct Rows<W> {
+    out: W,
+    format: Format,
+    begun: bool,
+}
+
+impl<W: Write> Rows<W> {
+    /// Writes all rows of a series.
+    fn series(&mut self, key: &SeriesKey, forecast: &SeriesForecast) -> io::Result<()> {
+        let first = !self.begun;
+        self.begun = true;
+        let steps = forecast.quantiles_rps.iter().enumerate();
+        let rows = steps.map(|(step, quantiles)| {
             (
-                key,
-                step_start(series.starts, series.step_s, step),
+                step_start(forecast.starts, forecast.step_s, step),
                 quantiles,
             )
-        })
-    });
-    match format {
-        Format::Json => {
-            let named = |quantiles: &[f64]| -> serde_json::Map<String, serde_json::Value> {
-                QUANTILE_LEVELS
-                    .iter()
-                    .zip(quantiles)
-                    .map(|(level, value)| (format!("q{level}"), json!(value)))
-                    .collect()
-            };
-            let rows: Vec<_> = rows
-                .map(|(key, at, quantiles)| {
-                    json!({"region": key.region, "service": key.service, "timestamp": at, "quantiles": named(quantiles)})
-                })
-                .collect();
-            output::print_json(&rows);
-        }
-        Format::Csv => {
-            let header: Vec<String> = QUANTILE_LEVELS
-                .iter()
-                .map(|level| format!("q{level}"))
-                .collect();
-            let mut text = format!("region,service,timestamp,{}\n", header.join(","));
-            for (key, at, quantiles) in rows {
-                let values: Vec<String> = quantiles
-                    .iter()
-                    .map(|value| format!("{value:.6}"))
-                    .collect();
-                text += &format!("{},{},{at},{}\n", key.region, key.service, values.join(","));
+        });
+        match self.format {
+            Format::Json => {
+                let named = |quantiles: &[f64]| -> Map<String, Value> {
+                    let pairs = QUANTILE_LEVELS.iter().zip(quantiles);
+                    pairs
+                        .map(|(level, value)| (format!("q{level}"), json!(value)))
+                        .collect()
+                };
+                for (place, (at, quantiles)) in rows.enumerate() {
+                    let row = json!({"region": key.region, "service": key.service, "timestamp": at, "quantiles": named(quantiles)});
+                    let before = if first && place == 0 { "[" } else { "," };
+                    let row = serde_json::to_string_pretty(&row)?.replace('\n', "\n  ");
+                    write!(self.out, "{before}\n  {row}")?;
+                }
             }
-            output::print(&text);
+            Format::Csv => {
+                if first {
+                    let header = QUANTILE_LEVELS.map(|level| format!("q{level}")).join(",");
+                    writeln!(self.out, "region,service,timestamp,{header}")?;
+                }
+                for (at, quantiles) in rows {
+                    write!(self.out, "{},{},{at}", key.region, key.service)?;
+                    for value in quantiles {
+                        write!(self.out, ",{value:.6}")?;
+                    }
+                    writeln!(self.out)?;
+                }
+            }
+            Format::Text => {
+                let at_level = |quantiles: &[f64], level: f64| {
+                    let index = QUANTILE_LEVELS.iter().position(|l| *l == level);
+                    number(index.and_then(|i| quantiles.get(i)).copied().unwrap_or(0.0))
+                };
+                let cells = |(at, quantiles): (Timestamp, &Vec<f64>)| {
+                    let levels = SHOWN.map(|level| at_level(quantiles, level));
+                    [vec![at.to_string()], levels.to_vec()].concat()
+                };
+                let title = format!("{} {}", key.region, key.service);
+                let header = SHOWN.map(|level| format!("q{level}"));
+                let header: Vec<&str> = std::iter::once(title.as_str())
+                    .chain(header.iter().map(String::as_str))
+                    .collect();
+                let before = if first { "" } else { "\n" };
+                let table = table(&header, rows.map(cells).collect());
+                write!(self.out, "{before}{table}")?;
+            }
         }
-        Format::Text => {
-            let at_level = |quantiles: &[f64], level: f64| {
-                let index = QUANTILE_LEVELS.iter().position(|l| *l == level);
-                number(index.and_then(|i| quantiles.get(i)).copied().unwrap_or(0.0))
-            };
-            let rows = rows.map(|(key, at, quantiles)| {
-                let levels = [0.1, 0.5, 0.9, 0.99].map(|level| at_level(quantiles, level));
-                [
-                    vec![format!("{} {} {at}", key.region, key.service)],
-                    levels.to_vec(),
-                ]
-                .concat()
-            });
-            output::print(&table(
-                &["region service hour", "q0.1", "q0.5", "q0.9", "q0.99"],
-                rows.collect(),
-            ));
-        }
+        Ok(())
     }
-    output::warnings(&forecast.warnings, 12);
-    Ok(Outcome::Done)
+
+    fn end(&mut self) -> io::Result<()> {
+        if self.begun && self.format == Format::Json {
+            self.out.write_all(b"\n]\n")?;
+        }
+        self.out.flush()
+    }
 }
 
 fn step_start(starts: Timestamp, step_s: u32, step: usize) -> Timestamp {

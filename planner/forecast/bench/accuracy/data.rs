@@ -2,17 +2,18 @@
 
 use std::{collections::BTreeMap, error::Error, fs};
 
+use foremesh_forecast::Step;
 use foremesh_model::QUANTILE_LEVELS;
 
 use crate::score::Quantiles;
 
-/// Series and origin, hours since 1970.
+/// Series and origin, steps since 1970.
 pub type Windows = Vec<(String, i64)>;
 
-/// A series by hour; NaN is a gap.
+/// A series by step; NaN is a gap.
 pub struct Data {
-    /// Hours since 1970 of the first value.
-    pub first_hour: i64,
+    /// Steps since 1970 of the first value.
+    pub first: i64,
     /// Requests a second.
     pub values: Vec<f64>,
 }
@@ -20,7 +21,7 @@ pub struct Data {
 impl Data {
     /// What was known at an origin.
     pub fn until(&self, origin: i64) -> &[f64] {
-        let end = usize::try_from(origin - self.first_hour)
+        let end = usize::try_from(origin - self.first)
             .unwrap_or(0)
             .min(self.values.len());
         &self.values[..end]
@@ -44,38 +45,47 @@ pub fn read_series(path: &str) -> Result<BTreeMap<String, Data>, Box<dyn Error>>
     Ok(points
         .into_iter()
         .filter_map(|(name, hours)| {
-            let (first_hour, last) = (*hours.keys().next()?, *hours.keys().next_back()?);
-            let values = (first_hour..=last)
+            let (first, last) = (*hours.keys().next()?, *hours.keys().next_back()?);
+            let values = (first..=last)
                 .map(|hour| hours.get(&hour).copied().unwrap_or(f64::NAN))
                 .collect();
-            Some((name, Data { first_hour, values }))
+            Some((name, Data { first, values }))
         })
         .collect())
 }
 
-/// Reads the list of windows: every `every`th origin, of every second series where `half` says which.
+/// Reads the list of windows: every `every`th origin, of every second series where `half` says which. The list has hours; a day's origin is
+/// the day in which they lie.
 pub fn read_windows(
     path: &str,
+    step: Step,
     every: usize,
     half: Option<usize>,
+    origins: usize,
 ) -> Result<Windows, Box<dyn Error>> {
     let mut windows = Vec::new();
     let text = fs::read_to_string(path)?;
     let rows = text.lines().skip(1).filter(|line| !line.starts_with('#'));
     for (index, line) in rows.enumerate() {
         let mut cells = line.split('\t');
-        let (Some(name), Some(origins)) = (cells.next(), cells.nth(1)) else {
+        let (Some(name), Some(listed)) = (cells.next(), cells.nth(1)) else {
             return Err(format!("{path}: {line:?} has fewer than three cells").into());
         };
         if half.is_some_and(|half| index % 2 != half) {
             continue;
         }
-        for origin in origins.split(',').step_by(every) {
-            windows.push((name.to_owned(), origin.parse()?));
+        for origin in listed.split(',').step_by(every) {
+            let second = origin.parse::<i64>()? * 3600;
+            let origin = second.div_euclid(step.seconds());
+            windows
+                .extend((0..origins as i64).map(|more| (name.to_owned(), origin + more * APART)));
         }
     }
     Ok(windows)
 }
+
+/// Steps between further origins: five hours and five minutes, or two days and a half.
+const APART: i64 = 61;
 
 /// By method, then by window: quantiles and milliseconds.
 pub type Peers = BTreeMap<String, BTreeMap<(String, i64), (Quantiles, f64)>>;

@@ -1,8 +1,8 @@
 //! Accuracy of the forecasts on real series: rolling origins, nothing later than the origin.
 //!
-//! `cargo run --release --example accuracy -- HOURLY.csv series.tsv [--horizon HOURS] [--first HOURS] [--raw OUT.csv] [--peers PEERS.csv]
-//! [--every N] [--half 0|1] [--pooled] [--days N] [--model FILE]`. Asks for 48 hours, or as many as `--horizon` says, and scores the first `--first` of them;
-//! `--days` shows the forecasts only so many days before each origin. HOURLY.csv comes from prepare.py, PEERS.csv from peers.py; `make bench-forecast` runs all three.
+//! `cargo run --release --example accuracy -- STEPS.csv series.tsv [--step 5m|1h|1d] [--horizon STEPS] [--first STEPS,…] [--raw OUT.csv] [--peers PEERS.csv]
+//! [--every N] [--half 0|1] [--origins N] [--pooled] [--days N] [--model FILE]`. Asks for 48 steps, or as many as `--horizon` says, and scores the first `--first` of them;
+//! `--origins N` takes N origins a few hours apart for each of the list; `--days` shows the forecasts only so many days before each origin. STEPS.csv comes from prepare.py, PEERS.csv from peers.py; `make bench-forecast` runs all three.
 //! Each window is forecast from its series alone, where calibration has the least to pool, or with `--pooled` together with the
 //! other series that were measured then.
 
@@ -19,14 +19,14 @@ use std::{collections::BTreeMap, error::Error, time::Instant};
 use data::{Data, Windows, read_peers, read_series, read_windows};
 
 use foremesh_forecast::{
-    forecast_series,
+    SeriesInput, Step, forecast_series,
     neural::{Forecaster, Layout},
 };
 use foremesh_model::{
     History, InferenceSettings, RegionName, Series, SeriesKey, ServiceName, Timestamp,
 };
-use report::{BASELINE, ENSEMBLE, Scores, WITHOUT_NET, report, write_raw};
-use score::{Quantiles, Score, baseline, score};
+use report::{BASELINE, ENSEMBLE, LAST_VALUE, Scores, WITHOUT_NET, report, write_raw};
+use score::{Quantiles, Score, baseline, last_value, score};
 
 /// A window is scored where this share of its hours is known.
 const KNOWN: f64 = 0.8;
@@ -45,39 +45,57 @@ fn main() -> Result<(), Box<dyn Error>> {
     let every = option("--every").map_or(Ok(1), |n| n.parse::<usize>())?;
     let pooled = args.iter().any(|a| a == "--pooled");
     let half = option("--half").map(|n| n.parse::<usize>()).transpose()?;
-    let windows = read_windows(list, every, half)?;
+    let step = option("--step").map_or(Ok(Step::Hour), |text| text.parse())?;
+    let origins = option("--origins").map_or(Ok(1), |n| n.parse::<usize>())?;
+    let windows = read_windows(list, step, every, half, origins)?;
     let horizon = option("--horizon").map_or(Ok(48), |n| n.parse::<usize>())?;
     let days = option("--days").map(|n| n.parse::<usize>()).transpose()?;
-    let first = option("--first").map_or(Ok(horizon), |n| n.parse::<usize>())?;
+    let firsts = option("--first").map_or(Ok(vec![horizon]), |list| {
+        list.split(',').map(str::parse::<usize>).collect()
+    })?;
     let peers = option("--peers")
         .map(|path| read_peers(path))
         .transpose()?
         .unwrap_or_default();
 
-    let model = option("--model")
-        .map(|path| net::load(path, &InferenceSettings::default()))
-        .transpose()?;
-    let forecaster = model
-        .as_ref()
-        .map(|model| Forecaster::new(model, Layout::HOURLY));
-    let of = |name: &str, series: &Data, origin: i64, others: &[(&str, &Data)], net| {
-        forecast(name, series, origin, horizon, days, others, net)
+    let layout = match step {
+        Step::FiveMinutes => Layout::FIVE_MINUTES,
+        _ => Layout::HOURLY,
     };
-    let mut scores = Scores::new();
+    let model = option("--model")
+        .map(|path| net::load(path, layout, &InferenceSettings::default()))
+        .transpose()?;
+    let forecaster = model.as_ref().map(|model| Forecaster::new(model, layout));
+    let of = |name: &str, series: &Data, origin: i64, others: &[(&str, &Data)], net| {
+        let asked = Asked {
+            step,
+            horizon,
+            days,
+        };
+        forecast(name, series, origin, asked, others, net)
+    };
+    let mut scores = vec![Scores::new(); firsts.len()];
     let mut moves = Vec::new();
     for (name, origin) in &windows {
-        let series = &data[name];
+        // Not every series is as fine as the steps.
+        let Some(series) = data.get(name) else {
+            continue;
+        };
         let past = series.until(*origin);
         let from = past.len();
-        let actual = &series.values[from..series.values.len().min(from + first)];
-        let known = actual.iter().filter(|v| !v.is_nan()).count();
-        if (known as f64) < KNOWN * first as f64 {
+        let ahead = |first: usize| &series.values[from..series.values.len().min(from + first)];
+        let is_known = |first: usize| {
+            let known = ahead(first).iter().filter(|v| !v.is_nan()).count();
+            known as f64 >= KNOWN * first as f64
+        };
+        if !firsts.iter().any(|first| is_known(*first)) {
             continue;
         }
-        let mut of_window = vec![(
-            BASELINE.to_owned(),
-            score(past, actual, &baseline(past, first), 0.0),
-        )];
+        // By method: its quantiles, the time it took, its weight.
+        let mut of_window: Vec<(String, Quantiles, f64, f64)> = vec![
+            (BASELINE.into(), baseline(step, past, horizon), 0.0, 0.0),
+            (LAST_VALUE.into(), last_value(past, horizon), 0.0, 0.0),
+        ];
         let started = Instant::now();
         let others = if pooled {
             together(&data, &windows, *origin)
@@ -87,22 +105,34 @@ fn main() -> Result<(), Box<dyn Error>> {
         let forecast = of(name, series, *origin, &others, forecaster)?;
         let ms = started.elapsed().as_secs_f64() * 1e3;
         for (method, quantiles, weight) in forecast.1 {
-            let scored = score(past, actual, &quantiles, 0.0);
-            of_window.push((method, Score { weight, ..scored }));
+            of_window.push((method, quantiles, 0.0, weight));
         }
-        of_window.push((ENSEMBLE.to_owned(), score(past, actual, &forecast.0, ms)));
+        of_window.push((ENSEMBLE.into(), forecast.0.clone(), ms, 0.0));
         if forecaster.is_some() {
             let started = Instant::now();
             let (alone, _) = of(name, series, *origin, &others, None)?;
             let ms = started.elapsed().as_secs_f64() * 1e3;
-            of_window.push((WITHOUT_NET.to_owned(), score(past, actual, &alone, ms)));
+            of_window.push((WITHOUT_NET.into(), alone, ms, 0.0));
         }
         for (peer, by_window) in &peers {
             if let Some((quantiles, ms)) = by_window.get(&(name.clone(), *origin)) {
-                of_window.push((peer.clone(), score(past, actual, quantiles, *ms)));
+                of_window.push((peer.clone(), quantiles.clone(), *ms, 0.0));
             }
         }
-        scores.insert((name.clone(), *origin), of_window);
+        for (first, scores) in firsts.iter().zip(&mut scores) {
+            if !is_known(*first) {
+                continue;
+            }
+            let scored = of_window.iter().map(|(method, quantiles, ms, weight)| {
+                let scored = score(step, past, ahead(*first), quantiles, *ms);
+                let weight = *weight;
+                (method.clone(), Score { weight, ..scored })
+            });
+            scores.insert((name.clone(), *origin), scored.collect());
+        }
+        if step != Step::Hour || horizon <= 24 {
+            continue;
+        }
         let others = if pooled {
             together(&data, &windows, *origin - 24)
         } else {
@@ -118,10 +148,13 @@ fn main() -> Result<(), Box<dyn Error>> {
             )
         }));
     }
-    if let Some(path) = option("--raw") {
-        write_raw(path, &scores)?;
+    if let (Some(path), Some(scores)) = (option("--raw"), scores.first()) {
+        write_raw(path, scores)?;
     }
-    report(&scores);
+    for (first, scores) in firsts.iter().zip(&scores) {
+        println!("first {first} steps of {step}");
+        report(scores);
+    }
     if moves.is_empty() {
         return Ok(());
     }
@@ -138,15 +171,28 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// Quantiles of the ensemble, and of each method its name, quantiles and weight.
 type Forecast = (Quantiles, Vec<(String, Quantiles, f64)>);
 
+/// What is asked of each window.
+#[derive(Clone, Copy)]
+struct Asked {
+    step: Step,
+    horizon: usize,
+    days: Option<usize>,
+}
+
 fn forecast(
     name: &str,
     series: &Data,
     origin: i64,
-    horizon: usize,
-    days: Option<usize>,
+    asked: Asked,
     others: &[(&str, &Data)],
     forecaster: Option<Forecaster<'_>>,
 ) -> Result<Forecast, Box<dyn Error>> {
+    let Asked {
+        step,
+        horizon,
+        days,
+    } = asked;
+    let a_day = (86_400 / step.seconds()) as usize;
     let mut history = History::default();
     let region = RegionName::new("bench")?;
     let key = |name: &str| -> Result<SeriesKey, Box<dyn Error>> {
@@ -154,20 +200,26 @@ fn forecast(
     };
     for (name, data) in others.iter().copied().chain([(name, series)]) {
         let known = data.until(origin);
-        let hidden = days.map_or(0, |days| known.len().saturating_sub(days * 24));
-        let start = Timestamp::from_second((data.first_hour + hidden as i64) * 3600)?;
+        let hidden = days.map_or(0, |days| known.len().saturating_sub(days * a_day));
+        let start = Timestamp::from_second((data.first + hidden as i64) * step.seconds())?;
         let values = known[hidden..].to_vec();
         history.series.insert(
             key(name)?,
             Series {
                 start,
-                step_s: 3600,
+                step_s: step.seconds() as u32,
                 values,
             },
         );
     }
-    let as_of = Timestamp::from_second(origin * 3600)?;
-    let mut forecasts = forecast_series(&history, Some(as_of), horizon as u32, 1, forecaster)?;
+    let as_of = Timestamp::from_second(origin * step.seconds())?;
+    let mut forecasts = forecast_series(&SeriesInput {
+        history: &history,
+        as_of: Some(as_of),
+        step,
+        horizon: horizon as u32,
+        forecaster,
+    })?;
     let forecast = forecasts.remove(&key(name)?).ok_or("no forecast")?;
     let methods = forecast
         .methods
@@ -186,7 +238,7 @@ fn together<'a>(
     data.iter()
         .filter(|(name, series)| {
             windows.iter().any(|(listed, _)| listed == *name)
-                && (series.first_hour + 21 * 24..series.first_hour + series.values.len() as i64)
+                && (series.first + 21 * 24..series.first + series.values.len() as i64)
                     .contains(&origin)
         })
         .map(|(name, series)| (name.as_str(), series))

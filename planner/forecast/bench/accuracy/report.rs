@@ -8,6 +8,8 @@ use crate::score::Score;
 
 /// The baseline's name.
 pub const BASELINE: &str = "seasonal naive (168 h)";
+/// The other baseline: the last value again.
+pub const LAST_VALUE: &str = "last value";
 /// What is judged.
 pub const ENSEMBLE: &str = "foremesh ensemble";
 /// The same without the net.

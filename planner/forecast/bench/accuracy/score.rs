@@ -1,11 +1,13 @@
-//! What a forecast scores on a window, and last week as the baseline.
+//! What a forecast scores on a window, and last week and the last value as baselines.
 
+use foremesh_forecast::Step;
 use foremesh_model::QUANTILE_LEVELS;
 
-/// Hours of a week.
-pub const WEEK: usize = 168;
+fn week(step: Step) -> usize {
+    (7 * 86_400 / step.seconds()) as usize
+}
 
-/// `[hour][level]`, requests a second.
+/// `[step][level]`, requests a second.
 pub type Quantiles = Vec<Vec<f64>>;
 
 /// What one method scores on one window.
@@ -22,50 +24,74 @@ pub struct Score {
     pub weight: f64,
 }
 
-/// Last week, with the quantiles of what a week changed in the history. The hour of a gap is taken from the week before it.
-pub fn baseline(past: &[f64], horizon: usize) -> Quantiles {
-    let lag = |at: usize| {
-        let mut at = at.checked_sub(WEEK)?;
-        loop {
-            if let Some(value) = past.get(at).filter(|v| !v.is_nan()) {
-                return Some(*value);
-            }
-            at = at.checked_sub(WEEK)?;
-        }
-    };
-    let mut changes: Vec<f64> = (WEEK..past.len())
-        .map(|i| past[i] - past[i - WEEK])
+/// The quantiles of what so many steps changed in a history.
+fn changes(past: &[f64], steps: usize) -> [f64; QUANTILE_LEVELS.len()] {
+    let mut changes: Vec<f64> = (steps..past.len())
+        .map(|i| past[i] - past[i - steps])
         .filter(|change| !change.is_nan())
         .collect();
     changes.sort_by(f64::total_cmp);
-    let quantile = |level: f64| {
+    QUANTILE_LEVELS.map(|level| {
         let position = (level * changes.len() as f64 - 0.5).clamp(0.0, changes.len() as f64 - 1.0);
         let (low, high) = (
             changes[position.floor() as usize],
             changes[position.ceil() as usize],
         );
         low + (high - low) * position.fract()
-    };
-    let offsets = QUANTILE_LEVELS.map(quantile);
-    (0..horizon)
+    })
+}
+
+/// Levels around a point forecast, which stays what it is whatever the median change.
+fn around(point: f64, offsets: &[f64]) -> Vec<f64> {
+    let mut levels: Vec<f64> = offsets
+        .iter()
+        .map(|offset| (point + offset).max(0.0))
+        .collect();
+    levels[6] = point;
+    levels.sort_by(f64::total_cmp);
+    levels
+}
+
+/// The last known value, with the quantiles of what as many steps changed in the history; beyond the first dozen their number in steps of a quarter.
+pub fn last_value(past: &[f64], horizon: usize) -> Quantiles {
+    let point = past.iter().rev().copied().find(|v| !v.is_nan());
+    let (mut offsets, mut of) = (changes(past, 1), 1);
+    (1..=horizon)
         .map(|ahead| {
-            let point = lag(past.len() + ahead).unwrap_or(0.0);
-            // The point forecast is last week itself, whatever the median change is.
-            let mut levels: Vec<f64> = offsets
-                .iter()
-                .map(|offset| (point + offset).max(0.0))
-                .collect();
-            levels[6] = point;
-            levels.sort_by(f64::total_cmp);
-            levels
+            if ahead <= 12 || ahead * 4 > of * 5 {
+                (offsets, of) = (changes(past, ahead), ahead);
+            }
+            around(point.unwrap_or(0.0), &offsets)
         })
         .collect()
 }
 
-/// Scores quantiles on what came; hours that are not known are left out.
-pub fn score(past: &[f64], actual: &[f64], quantiles: &Quantiles, ms: f64) -> Score {
-    let naive: Vec<f64> = (WEEK..past.len())
-        .map(|i| (past[i] - past[i - WEEK]).abs())
+/// Last week, with the quantiles of what a week changed in the history. The step of a gap is taken from the week before it.
+pub fn baseline(step: Step, past: &[f64], horizon: usize) -> Quantiles {
+    let week = week(step);
+    let lag = |at: usize| {
+        let mut at = at.checked_sub(week)?;
+        loop {
+            if let Some(value) = past.get(at).filter(|v| !v.is_nan()) {
+                return Some(*value);
+            }
+            at = at.checked_sub(week)?;
+        }
+    };
+    let offsets = changes(past, week);
+    (0..horizon)
+        .map(|ahead| {
+            let point = lag(past.len() + ahead).unwrap_or(0.0);
+            around(point, &offsets)
+        })
+        .collect()
+}
+
+/// Scores quantiles on what came; steps that are not known are left out.
+pub fn score(step: Step, past: &[f64], actual: &[f64], quantiles: &Quantiles, ms: f64) -> Score {
+    let week = week(step);
+    let naive: Vec<f64> = (week..past.len())
+        .map(|i| (past[i] - past[i - week]).abs())
         .filter(|change| !change.is_nan())
         .collect();
     let scale = naive.iter().sum::<f64>() / naive.len() as f64;

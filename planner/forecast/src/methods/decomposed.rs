@@ -9,11 +9,10 @@
 use augurs::mstl::stlrs::{MstlParams, StlParams};
 
 use super::{Method, Rows, Task, mean_error, seasonal_naive};
+use crate::Step;
 
-const DAY: usize = 24;
-const WEEK: usize = 168;
 /// Weeks that one decomposition looks at.
-const WINDOW: usize = 8 * WEEK;
+const WINDOW_WEEKS: usize = 8;
 /// Origins that share one decomposition.
 const SHARED: usize = 7;
 /// Gains of the level that are tried.
@@ -23,6 +22,7 @@ const WEIGHT_WIDTH: f64 = 0.03;
 /// The sum of the seasons, as it was known at some origins.
 #[derive(Debug)]
 pub(crate) struct Seasons {
+    step: Step,
     /// First origin that it serves.
     from: usize,
     /// Start of the window.
@@ -31,26 +31,29 @@ pub(crate) struct Seasons {
 }
 
 impl Seasons {
-    fn of(z: &[f64], origin: usize) -> Option<Self> {
-        let start = origin.saturating_sub(WINDOW);
-        let start = start + (origin - start) % WEEK;
+    fn of(step: Step, z: &[f64], origin: usize) -> Option<Self> {
+        let (day, week) = (step.day(), step.week());
+        let start = origin.saturating_sub(WINDOW_WEEKS * week);
+        let start = start + (origin - start) % week;
         let mut filled: Vec<f64> = z[start..origin].to_vec();
         for at in 0..filled.len() {
             if filled[at].is_nan() {
-                filled[at] = seasonal_naive::before(&filled[..at], at, DAY)
+                filled[at] = seasonal_naive::before(&filled[..at], at, day)
                     .or_else(|| filled.iter().copied().find(|v| !v.is_nan()))?;
             }
         }
-        let periods: &[usize] = if filled.len() >= 2 * WEEK {
-            &[DAY, WEEK]
-        } else {
-            &[DAY]
+        // Where a step is a day, the week is the only season.
+        let periods: &[usize] = match (day > 1, filled.len() >= 2 * week) {
+            (true, true) => &[day, week],
+            (true, false) => &[day],
+            (false, true) => &[week],
+            (false, false) => return None,
         };
-        if filled.len() < 2 * DAY {
+        if filled.len() < 2 * day {
             return None;
         }
         let mut stl = StlParams::new();
-        stl.seasonal_jump(10).trend_jump(24).low_pass_jump(24);
+        stl.seasonal_jump(10).trend_jump(day).low_pass_jump(day);
         let mut mstl = MstlParams::new();
         mstl.stl_params(stl);
         let decomposed = mstl.fit(&filled, periods).ok()?;
@@ -58,6 +61,7 @@ impl Seasons {
             .map(|at| decomposed.seasonal().iter().map(|part| part[at]).sum())
             .collect();
         Some(Self {
+            step,
             from: origin,
             start,
             season,
@@ -66,7 +70,8 @@ impl Seasons {
 
     /// The season of an hour; after the window its last cycle goes on.
     fn at(&self, hour: usize) -> f64 {
-        let period = if self.season.len() >= WEEK { WEEK } else { DAY };
+        let (day, week) = (self.step.day(), self.step.week());
+        let period = if self.season.len() >= week { week } else { day };
         let index = hour - self.start;
         let length = self.season.len();
         let index = if index < length {
@@ -81,7 +86,8 @@ impl Seasons {
 /// All decompositions that the origins of a task need; none in the second week: two cycles of a week are not there yet, and a day's
 /// alone would carry Friday into Saturday, which the other methods have seen once.
 fn decompositions(task: &Task<'_>) -> Option<Vec<Seasons>> {
-    if (WEEK..2 * WEEK).contains(&task.z.len()) {
+    let week = task.step.week();
+    if (week..2 * week).contains(&task.z.len()) {
         return None;
     }
     // The last origin is forecast for good: its decomposition is its own, and the groups count back from it.
@@ -91,7 +97,7 @@ fn decompositions(task: &Task<'_>) -> Option<Vec<Seasons>> {
     origins.dedup();
     let all: Vec<Seasons> = origins
         .iter()
-        .filter_map(|origin| Seasons::of(task.z, *origin))
+        .filter_map(|origin| Seasons::of(task.step, task.z, *origin))
         .collect();
     (!all.is_empty()).then_some(all)
 }
@@ -161,6 +167,7 @@ fn mixed(task: &Task<'_>, runs: &[Rows]) -> Rows {
 
 /// Forecasts level + drift × slope of the window + season from each origin.
 fn smooth(task: &Task<'_>, all: &[Seasons], gain: f64, drift: f64) -> Rows {
+    let gain = task.step.gain(gain);
     let mut rows = Rows::new(task);
     let mut which = usize::MAX;
     let (mut level, mut slope, mut at) = (f64::NAN, 0.0, 0);

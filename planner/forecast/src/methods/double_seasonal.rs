@@ -7,6 +7,8 @@
 //! Each set of gains costs one pass; their forecasts are averaged with weights that fall with their errors over the horizon,
 //! so that a day more of history cannot flip the choice.
 
+use std::ops::Range;
+
 use super::{Method, Rows, Task};
 
 #[derive(Debug, Clone, Copy)]
@@ -14,7 +16,7 @@ struct Gains {
     level: f64,
     daily: f64,
     weekly: f64,
-    /// What of the last error is left an hour later.
+    /// What of the last error is left an hour later, as the level's gain is that of an hour.
     carry: f64,
 }
 
@@ -109,11 +111,18 @@ impl Method for DoubleSeasonal {
     }
 }
 
-/// Mean absolute error over all origins and hours that are known by now.
+/// Mean absolute error over all origins and steps that are known by now.
 pub(crate) fn mean_error(task: &Task<'_>, rows: &Rows) -> f64 {
+    mean_error_within(task, rows, 0..usize::MAX)
+}
+
+/// The same over steps of the horizon.
+pub(crate) fn mean_error_within(task: &Task<'_>, rows: &Rows, ahead: Range<usize>) -> f64 {
+    let (from, count_of) = (ahead.start, ahead.end.saturating_sub(ahead.start));
     let (mut sum, mut count) = (0.0, 0u32);
     for (index, &origin) in task.origins.iter().enumerate() {
-        for (forecast, actual) in rows.row(index).iter().zip(&task.z[origin..]) {
+        let row = rows.row(index).iter().zip(&task.z[origin..]);
+        for (forecast, actual) in row.skip(from).take(count_of) {
             if !actual.is_nan() {
                 sum += (forecast - actual).abs();
                 count += 1;
@@ -129,30 +138,34 @@ pub(crate) fn mean_error(task: &Task<'_>, rows: &Rows) -> f64 {
 
 fn run(task: &Task<'_>, gains: Gains) -> Rows {
     let mut rows = Rows::new(task);
-    let (mut level, mut daily, mut weekly) = (0.0, [0.0; 24], [0.0; 168]);
-    let (mut seen, mut seen_daily, mut seen_weekly) = (0u32, [0u32; 24], [0u32; 168]);
+    let (day, week) = (task.step.day(), task.step.week());
+    let gains = Gains {
+        level: task.step.gain(gains.level),
+        carry: task.step.carry(gains.carry),
+        ..gains
+    };
+    // Steps over which the usual innovation is learned: two days of hours.
+    let (early, usually) = (task.step.hours(48).max(14) as u32, task.step.gain(0.01));
+    let (mut level, mut daily, mut weekly) = (0.0, vec![0.0; day], vec![0.0; week]);
+    let (mut seen, mut seen_daily, mut seen_weekly) = (0u32, vec![0u32; day], vec![0u32; week]);
     let (mut carried, mut usual) = (0.0, f64::NAN);
     let mut origins = task.origins.iter().enumerate().peekable();
-    for hour in 0..=task.z.len() {
-        while let Some((index, _)) = origins.next_if(|(_, origin)| **origin == hour) {
+    for at in 0..=task.z.len() {
+        while let Some((index, _)) = origins.next_if(|(_, origin)| **origin == at) {
             let mut carry = carried;
-            for (value, slot) in rows
-                .row_mut(index)
-                .iter_mut()
-                .zip(&task.hour_of_week[hour..])
-            {
-                let slot = usize::from(*slot) % 168;
-                *value = level + daily[slot % 24] + weekly[slot] + carry;
+            for (value, slot) in rows.row_mut(index).iter_mut().zip(&task.step_of_week[at..]) {
+                let slot = usize::from(*slot) % week;
+                *value = level + daily[slot % day] + weekly[slot] + carry;
                 carry *= gains.carry;
             }
         }
-        let Some(z) = task.z.get(hour) else { break };
+        let Some(z) = task.z.get(at) else { break };
         if z.is_nan() {
             carried *= gains.carry;
             continue;
         }
-        let slot = usize::from(task.hour_of_week[hour]) % 168;
-        let (day_slot, expected) = (slot % 24, level + daily[slot % 24] + weekly[slot]);
+        let slot = usize::from(task.step_of_week[at]) % week;
+        let (day_slot, expected) = (slot % day, level + daily[slot % day] + weekly[slot]);
         if seen == 0 {
             level = *z;
             seen = 1;
@@ -161,9 +174,9 @@ fn run(task: &Task<'_>, gains: Gains) -> Rows {
         let mut innovation = z - expected - carried;
         if usual.is_nan() {
             usual = innovation.abs();
-        } else if seen > 48 {
+        } else if seen > early {
             let most = CLIP * usual.max(1e-9);
-            usual += 0.01 * (innovation.abs().min(2.0 * most) - usual);
+            usual += usually * (innovation.abs().min(2.0 * most) - usual);
             innovation = innovation.clamp(-most, most);
         } else {
             usual += (innovation.abs() - usual) / f64::from(seen);

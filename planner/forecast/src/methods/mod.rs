@@ -4,24 +4,28 @@
 //! from the values before that origin alone. What a fit may learn from the whole history is a handful of gains, never a profile
 //! or a level. Methods work on the scale of [`crate::scale`] and answer medians; spread comes from their errors.
 
+use crate::Step;
+
 mod anomaly;
 mod decomposed;
 mod double_seasonal;
 mod ridge;
 mod seasonal_naive;
 
-pub(crate) use double_seasonal::mean_error;
+pub(crate) use double_seasonal::{mean_error, mean_error_within};
 
 /// What a method is asked.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Task<'a> {
+    /// The grid that it is on.
+    pub step: Step,
     /// The history on the forecasting scale; NaN is a gap.
     pub z: &'a [f64],
-    /// The local hour of the week of each hour of the history and of the horizon after it.
-    pub hour_of_week: &'a [u16],
-    /// Where to forecast from, rising: the index of the first hour that is not known. The last is `z.len()`.
+    /// The local step of the week of each step of the history and of the horizon after it.
+    pub step_of_week: &'a [u16],
+    /// Where to forecast from, rising: the index of the first step that is not known. The last is `z.len()`.
     pub origins: &'a [usize],
-    /// Hours to forecast from each origin.
+    /// Steps to forecast from each origin.
     pub horizon: usize,
     /// Filled by the first method that decomposes: decompositions cost more than all else together, and two methods need them.
     pub seasons: &'a SharedSeasons,

@@ -7,22 +7,23 @@
 use std::f64::consts::TAU;
 
 use super::{Method, Rows, Task};
-use crate::linear::NormalEquations;
+use crate::{Step, linear::NormalEquations};
 
 /// Fourier pairs of the day, and of the day at weekends on top.
 const DAILY: usize = 6;
 const WEEKEND: usize = 4;
-/// Hours after which an hour weighs half.
-const HALF_LIFE: f64 = 21.0 * 24.0;
-/// Hours between the bends of the trend.
-const BEND_SPACING: usize = 14 * 24;
+/// Days after which a step weighs half.
+const HALF_LIFE_DAYS: f64 = 21.0;
+/// Days between the bends of the trend.
+const BEND_SPACING_DAYS: usize = 14;
 const MOST_BENDS: usize = 12;
 const FEWEST_HOURS: usize = 72;
-/// Penalties, in rows.
+const FEWEST_STEPS: usize = 14;
+/// Penalties, in hours.
 const SEASON_PENALTY: f64 = 2.0;
 const BEND_PENALTY: f64 = 30.0;
 /// Hours after which what the last day was off has faded to 1/e, and what of it counts.
-const FADE: f64 = 72.0;
+const FADE_HOURS: f64 = 72.0;
 const CARRY: f64 = 0.7;
 
 /// Decomposable ridge.
@@ -36,20 +37,24 @@ impl Method for DecomposableRidge {
     }
 
     fn forecast(&self, task: &Task<'_>) -> Option<Rows> {
-        if task.z.len() < FEWEST_HOURS {
+        let (step, week) = (task.step, task.step.week());
+        if task.z.len() < step.hours(FEWEST_HOURS).max(FEWEST_STEPS) {
             return None;
         }
-        let seasons: Vec<[f64; SEASONAL]> = (0..168).map(seasonal).collect();
-        let bends = ((task.z.len() / BEND_SPACING).max(1) - 1).min(MOST_BENDS);
-        let first_bend = task.z.len().saturating_sub((bends + 1) * BEND_SPACING);
+        let seasons: Vec<[f64; SEASONAL]> = (0..week).map(|at| seasonal(step, at)).collect();
+        let spacing = BEND_SPACING_DAYS * step.day();
+        let half_life = HALF_LIFE_DAYS * step.day() as f64;
+        let fade = FADE_HOURS / step.in_hours();
+        let bends = ((task.z.len() / spacing).max(1) - 1).min(MOST_BENDS);
+        let first_bend = task.z.len().saturating_sub((bends + 1) * spacing);
         let features = 2 + bends + SEASONAL;
         let row_of = |hour: usize, of_trend: usize, row: &mut Vec<f64>| {
             row.clear();
             row.push(1.0);
-            let day = |from: usize| of_trend.saturating_sub(from) as f64 / BEND_SPACING as f64;
+            let day = |from: usize| of_trend.saturating_sub(from) as f64 / spacing as f64;
             row.push(day(0));
-            row.extend((1..=bends).map(|bend| day(first_bend + bend * BEND_SPACING)));
-            row.extend(seasons[usize::from(task.hour_of_week[hour]) % 168]);
+            row.extend((1..=bends).map(|bend| day(first_bend + bend * spacing)));
+            row.extend(seasons[usize::from(task.step_of_week[hour]) % week]);
         };
         let mut equations = NormalEquations::new(features);
         let mut row = Vec::with_capacity(features);
@@ -62,13 +67,15 @@ impl Method for DecomposableRidge {
                     equations.add(
                         &row,
                         task.z[hour],
-                        ((hour as f64 - task.z.len() as f64) / HALF_LIFE).exp2(),
+                        ((hour as f64 - task.z.len() as f64) / half_life).exp2(),
                     );
                 }
             }
             at = origin;
-            // Weights fade from the end of the history, penalties from the origin: the same rows weigh the same.
-            let unit = ((origin as f64 - task.z.len() as f64) / HALF_LIFE).exp2();
+            // Weights fade from the end of the history, penalties from the origin: the same rows weigh the same. Steps of five minutes are a twelfth
+            // of an hour's row each; a day is a row.
+            let unit = ((origin as f64 - task.z.len() as f64) / half_life).exp2()
+                / step.in_hours().min(1.0);
             let coefficients = equations.solve(|i| match i {
                 0 => 0.0,
                 1 => unit,
@@ -83,7 +90,7 @@ impl Method for DecomposableRidge {
                     .sum::<f64>()
             };
             let (mut off, mut count) = (0.0, 0.0);
-            for hour in origin.saturating_sub(24)..origin {
+            for hour in origin.saturating_sub(step.day())..origin {
                 if !task.z[hour].is_nan() {
                     off += task.z[hour] - value_at(hour, hour);
                     count += 1.0;
@@ -95,19 +102,20 @@ impl Method for DecomposableRidge {
                 0.0
             };
             for (ahead, value) in rows.row_mut(index).iter_mut().enumerate() {
-                *value = value_at(origin + ahead, origin) + off * (-(ahead as f64) / FADE).exp();
+                *value = value_at(origin + ahead, origin) + off * (-(ahead as f64) / fade).exp();
             }
         }
         Some(rows)
     }
 }
 
-fn seasonal(hour_of_week: usize) -> [f64; SEASONAL] {
+fn seasonal(step: Step, step_of_week: usize) -> [f64; SEASONAL] {
     let mut features = [0.0; SEASONAL];
-    let day = hour_of_week / 24;
+    let day = step_of_week / step.day();
     let weekend = f64::from(u8::from(day >= 5));
-    let angle = TAU * (hour_of_week % 24) as f64 / 24.0;
-    for k in 0..DAILY {
+    let angle = TAU * (step_of_week % step.day()) as f64 / step.day() as f64;
+    let daily = if step == Step::Day { 0 } else { DAILY };
+    for k in 0..daily {
         let (sin, cos) = (angle * (k + 1) as f64).sin_cos();
         features[2 * k] = sin;
         features[2 * k + 1] = cos;

@@ -2,10 +2,7 @@
 
 use super::{Method, Rows, Task};
 
-const WEEK: usize = 168;
-const DAY: usize = 24;
-
-/// The value of the same hour one week before; where that is a gap, two weeks before and so on, then the day before, then the
+/// The value of the same step one week before; where that is a gap, two weeks before and so on, then the day before, then the
 /// last known value.
 pub(crate) struct SeasonalNaive;
 
@@ -20,8 +17,8 @@ impl Method for SeasonalNaive {
             let known = &task.z[..origin];
             let last = known.iter().rev().copied().find(|z| !z.is_nan())?;
             for (ahead, value) in rows.row_mut(index).iter_mut().enumerate() {
-                *value = before(known, origin + ahead, WEEK)
-                    .or_else(|| before(known, origin + ahead, DAY))
+                *value = before(known, origin + ahead, task.step.week())
+                    .or_else(|| before(known, origin + ahead, task.step.day()))
                     .unwrap_or(last);
             }
         }

@@ -1,0 +1,232 @@
+//! `foremesh forecast` as a user meets it: rows come while it still forecasts, and a reader may leave.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::{
+    fmt::Write as _,
+    fs,
+    io::{BufRead, BufReader, Read},
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use serde_json::Value;
+
+const SERVICES: usize = 300;
+
+/// Hours of many services in two regions; every service has its own hour of the day and size.
+fn history(folder: &Path, hours: i64) {
+    let mut text = "timestamp,region,service,requests_per_second\n".to_owned();
+    for service in 0..SERVICES as i64 {
+        for hour in 0..hours {
+            let at = foremesh_model::Timestamp::from_second(1_772_409_600 + 3600 * hour).unwrap();
+            let busy = ((hour + service) % 24 - 12).abs();
+            let rate = (1 + service) * (5 + busy) + hour * 7919 % 13;
+            let region = ["east", "west"][service as usize % 2];
+            writeln!(text, "{at},{region},shop-{service:03},{rate}").unwrap();
+        }
+    }
+    fs::write(folder.join("history.csv"), text).unwrap();
+}
+
+fn forecast(folder: &Path, arguments: &[&str]) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_foremesh"))
+        .args(["forecast", "--history", "history.csv"])
+        .args(arguments)
+        .current_dir(folder)
+        .env_clear()
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+fn whole(folder: &Path, arguments: &[&str]) -> String {
+    let output = forecast(folder, arguments).wait_with_output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{error}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn rows_come_by_region_and_service_while_the_rest_is_still_forecast() {
+    let folder = tempfile::tempdir().unwrap();
+    history(folder.path(), 240);
+    // All rows fit in the pipe: a program that wrote them at its end would be gone once the first can be read.
+    let arguments = ["--horizon", "1h", "--format", "csv"];
+    let mut child = forecast(folder.path(), &arguments);
+    let mut rows = BufReader::with_capacity(1024, child.stdout.take().unwrap()).lines();
+    let header = rows.next().unwrap().unwrap();
+    assert!(
+        header.starts_with("region,service,timestamp,q0.01,"),
+        "{header}"
+    );
+    let first = rows.next().unwrap().unwrap();
+    assert!(
+        child.try_wait().unwrap().is_none(),
+        "ended before its first row was read"
+    );
+    assert!(
+        first.starts_with("east,shop-000,2026-03-12T00:00:00Z,"),
+        "{first}"
+    );
+    let rows: Vec<String> = std::iter::once(first)
+        .chain(rows.map(|row| row.unwrap()))
+        .collect();
+    assert!(child.wait().unwrap().success());
+    assert_eq!(rows.len(), SERVICES);
+    let keys: Vec<&str> = rows.iter().map(|row| &row[..13]).collect();
+    assert!(keys.is_sorted(), "{keys:?}");
+    let again = whole(folder.path(), &arguments);
+    assert_eq!(again, format!("{header}\n{}\n", rows.join("\n")));
+}
+
+#[test]
+fn memory_does_not_hold_what_was_written() {
+    let folder = tempfile::tempdir().unwrap();
+    history(folder.path(), 48);
+    let arguments = [
+        "--horizon",
+        "14d",
+        "--forecaster",
+        "none",
+        "--format",
+        "json",
+    ];
+    let mut child = forecast(folder.path(), &arguments);
+    let mut out = child.stdout.take().unwrap();
+    let rows = SERVICES * 336;
+    // Until so few are left that the program cannot have ended: more than a pipe holds.
+    let (mut seen, mut text, mut part) = (0, 0, vec![0; 1 << 16]);
+    let mut last = Vec::new();
+    while seen < rows - 1000 {
+        let length = out.read(&mut part).unwrap();
+        assert!(length > 0, "{seen} rows");
+        text += length;
+        seen += part[..length].iter().filter(|byte| **byte == b'T').count();
+    }
+    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    let most = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .unwrap();
+    let most_bytes = 1024
+        * most
+            .trim()
+            .trim_end_matches(" kB")
+            .parse::<usize>()
+            .unwrap();
+    out.read_to_end(&mut last).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert!(
+        most_bytes < text,
+        "{most_bytes} bytes of memory for {text} of text"
+    );
+}
+
+#[test]
+fn a_reader_that_leaves_early_is_no_error() {
+    let folder = tempfile::tempdir().unwrap();
+    history(folder.path(), 100);
+    for format in ["csv", "json", "text"] {
+        let mut child = forecast(folder.path(), &["--forecaster", "none", "--format", format]);
+        let mut first = [0];
+        child.stdout.take().unwrap().read_exact(&mut first).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{format}");
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{format}");
+    }
+}
+
+#[test]
+fn json_is_one_array_and_text_one_table_for_each_series() {
+    let folder = tempfile::tempdir().unwrap();
+    history(folder.path(), 100);
+    let arguments = ["--horizon", "2h", "--forecaster", "none", "--format"];
+    let said: Value =
+        serde_json::from_str(&whole(folder.path(), &[&arguments[..], &["json"]].concat())).unwrap();
+    let rows = said.as_array().unwrap();
+    assert_eq!(rows.len(), 2 * SERVICES);
+    assert_eq!(rows[1]["service"], "shop-000");
+    assert_eq!(rows[1]["timestamp"], "2026-03-06T05:00:00Z");
+    assert!(rows[1]["quantiles"]["q0.99"].as_f64().unwrap() > 0.0);
+    let text = whole(folder.path(), &[&arguments[..], &["text"]].concat());
+    let mut tables = text.split("\n\n");
+    let first: Vec<&str> = tables.next().unwrap().lines().collect();
+    assert!(first[0].starts_with("east shop-000"), "{first:?}");
+    assert!(first[2].starts_with("2026-03-06T05:00:00Z"), "{first:?}");
+    assert_eq!(tables.count(), SERVICES - 1);
+}
+
+#[test]
+fn steps_are_what_is_asked_and_no_finer_than_the_history() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let mut text = "timestamp,region,service,requests_per_second\n".to_owned();
+    for minute in 0..4 * 1440 {
+        let at = foremesh_model::Timestamp::from_second(1_772_409_600 + 60 * minute).unwrap();
+        writeln!(
+            text,
+            "{at},east,shop,{}",
+            50 + (minute / 60 % 24 - 12).abs() + minute % 7
+        )
+        .unwrap();
+    }
+    fs::write(folder.join("history.csv"), text).unwrap();
+    for (step, horizon, count, second) in [
+        ("5m", "30m", 6, "2026-03-06T00:05:00Z"),
+        ("1h", "2d", 48, "2026-03-06T01:00:00Z"),
+        ("1d", "14d", 14, "2026-03-07T00:00:00Z"),
+    ] {
+        let said = whole(
+            folder,
+            &["--step", step, "--horizon", horizon, "--format", "csv"],
+        );
+        let rows: Vec<&str> = said.lines().skip(1).collect();
+        assert_eq!(rows.len(), count);
+        assert!(
+            rows[1].starts_with(&format!("east,shop,{second},")),
+            "{}",
+            rows[1]
+        );
+    }
+    let refused = |arguments: &[&str]| {
+        let output = forecast(folder, arguments).wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let said = refused(&["--step", "5m", "--horizon", "3d"]);
+    assert!(said.contains("the horizon is 3d: with steps of 5m it must lie between 5m and 48h; steps of 1h reach further"), "{said}");
+    let said = refused(&["--step", "1d", "--horizon", "36h"]);
+    assert!(
+        said.contains("the horizon is 36h: with steps of 1d it must be a whole number"),
+        "{said}"
+    );
+    let said = refused(&["--step", "10m"]);
+    assert!(said.contains("write 5m, 1h or 1d"), "{said}");
+    let said = refused(&[
+        "--step",
+        "1d",
+        "--horizon",
+        "1d",
+        "--forecaster",
+        "net.onnx",
+    ]);
+    assert!(said.contains("cannot forecast days"), "{said}");
+    let hourly = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/forecaster-1h.onnx");
+    let said = refused(&[
+        "--step",
+        "5m",
+        "--horizon",
+        "1h",
+        "--forecaster",
+        hourly.to_str().unwrap(),
+    ]);
+    assert!(said.contains("foremesh.forecaster.300s"), "{said}");
+    history(folder, 48);
+    let said = refused(&["--step", "5m", "--horizon", "1h"]);
+    assert!(
+        said.contains("the history of shop-000 in region east has steps of 1h"),
+        "{said}"
+    );
+}
