@@ -145,7 +145,7 @@ mod tests {
         assert!(of(&[f64::NAN; 500]).is_none());
         assert!(of(&[0.0, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0]).is_none());
         // Half of a day at rest is a night.
-        let nights: Vec<f64> = (0..500)
+        let nights: Vec<f64> = (0..480)
             .map(|hour| f64::from(u8::from(hour % 24 >= 12)))
             .collect();
         assert!(of(&nights).is_none());
