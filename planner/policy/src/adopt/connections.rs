@@ -6,7 +6,7 @@ use foremesh_model::{ConnectionSettings, EdgeName, ServiceName};
 use super::{
     Unit,
     merge::{Merge, capacity_unit, standby_unit},
-    near::near_count,
+    near::{near, near_count},
 };
 use crate::guards::Violation;
 
@@ -47,7 +47,15 @@ impl Merge<'_> {
                     && old.connect_timeout_ms == new.connect_timeout_ms
                     && old.idle_timeout_s == new.idle_timeout_s
                     && match (old.max_connections, new.max_connections) {
-                        (Some(old), Some(new)) => near_count(old, new, self.tolerance),
+                        (Some(one), Some(other)) => {
+                            // A caller with another number of proxies shares the same connections out anew: what all of them may
+                            // open together is what counts.
+                            let all = |limit: u32, of: &ConnectionSettings| {
+                                f64::from(limit) * f64::from(of.most_caller_proxies)
+                            };
+                            near_count(one, other, self.tolerance)
+                                || near(all(one, old), all(other, new), self.tolerance)
+                        }
                         (old, new) => old == new,
                     }
             });
