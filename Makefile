@@ -80,7 +80,7 @@ bench-simulate-whole-day: ## Simulate every second of the same day, a quarter of
 
 .PHONY: bench-policy
 bench-policy: ## Policies beside each other at equal attainment, on graphs that nothing was trained on
-	cargo run --release -p foremesh-scenarios --example policies -- 96
+	cargo run --release -p foremesh-scenarios --example policies -- 24
 
 .PHONY: docs-policy
 docs-policy: build ## Write the quickstart's searched plan into docs/guides/policy.md
