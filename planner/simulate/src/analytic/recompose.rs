@@ -90,10 +90,10 @@ mod tests {
             for i in 0..services * 2 {
                 let (a, b) = (mix(seed, i) % services, mix(seed, i ^ 0x55) % services);
                 // A few calls go back, so that there are circles.
-                if a < b || mix(seed, i ^ 0x77) % 8 == 0 && a != b {
+                if a < b || mix(seed, i ^ 0x77).is_multiple_of(8) && a != b {
                     edges.push(Edge {
                         fan_out: Some(if a < b { 1.3 } else { 0.05 }),
-                        sequential: Some(mix(seed, i ^ 0x99) % 2 == 0),
+                        sequential: Some(mix(seed, i ^ 0x99).is_multiple_of(2)),
                         ..Edge::between(name(a), name(b))
                     });
                 }
