@@ -110,10 +110,17 @@ impl Envoy {
     /// # Panics
     /// When no listener has this name.
     pub fn url(&self, listener: &str) -> String {
-        let address = self.listeners.get(listener).unwrap_or_else(|| {
+        format!("http://{}/", self.address(listener))
+    }
+
+    /// The address of a listener.
+    ///
+    /// # Panics
+    /// When no listener has this name.
+    pub fn address(&self, listener: &str) -> SocketAddr {
+        *self.listeners.get(listener).unwrap_or_else(|| {
             panic!("no listener {listener}: {:?}", self.listeners.keys());
-        });
-        format!("http://{address}/")
+        })
     }
 
     /// The program's version.

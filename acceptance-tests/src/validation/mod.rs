@@ -6,6 +6,7 @@
 
 mod breakers;
 mod ejection;
+mod gain;
 mod latency;
 mod rate_limit;
 mod retries;
@@ -54,11 +55,13 @@ pub enum Scenario {
     Spill,
     /// Latency at moderate load.
     Latency,
+    /// A plan against Istio's defaults.
+    Gain,
 }
 
 impl Scenario {
     /// All of them, in order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::RateLimit,
         Self::Breakers,
         Self::Retries,
@@ -68,6 +71,7 @@ impl Scenario {
         Self::SlowStart,
         Self::Spill,
         Self::Latency,
+        Self::Gain,
     ];
 
     /// Its name on the command line.
@@ -82,6 +86,7 @@ impl Scenario {
             Self::SlowStart => "slow-start",
             Self::Spill => "spill",
             Self::Latency => "latency",
+            Self::Gain => "gain",
         }
     }
 
@@ -100,6 +105,7 @@ impl Scenario {
             Self::SlowStart => slow_start::run(bench).await,
             Self::Spill => spill::run(bench).await,
             Self::Latency => latency::run(bench).await,
+            Self::Gain => gain::run(bench).await,
         }
     }
 }

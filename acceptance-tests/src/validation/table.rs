@@ -24,6 +24,8 @@ pub enum Goal {
     Within(f64),
     /// Within such a part of Envoy's number.
     Part(f64),
+    /// Both above or both below 0.
+    Sign,
 }
 
 /// A number of both.
@@ -90,6 +92,7 @@ impl Row {
         let most = match self.goal {
             Goal::Within(most) => most,
             Goal::Part(most) => most * self.envoy.abs(),
+            Goal::Sign => return self.simulated * self.envoy > 0.0,
         };
         away <= most + chance
     }
@@ -107,15 +110,16 @@ impl Row {
         let away = self.simulated - self.envoy;
         match (self.goal, self.unit) {
             (Goal::Part(_), _) => format!("{:+.1}%", away / self.envoy * 100.0),
-            (Goal::Within(_), Unit::Share) => format!("{:+.1} points", away * 100.0),
-            (Goal::Within(_), Unit::Number) => format!("{away:+.3}"),
-            (Goal::Within(_), Unit::Milliseconds) => format!("{away:+.1} ms"),
-            (Goal::Within(_), Unit::Seconds) => format!("{away:+.2} s"),
+            (_, Unit::Share) => format!("{:+.1} points", away * 100.0),
+            (_, Unit::Number) => format!("{away:+.3}"),
+            (_, Unit::Milliseconds) => format!("{away:+.1} ms"),
+            (_, Unit::Seconds) => format!("{away:+.2} s"),
         }
     }
 
     fn wanted(&self) -> String {
         match (self.goal, self.unit) {
+            (Goal::Sign, _) => "the same sign".into(),
             (Goal::Part(most), _) => format!("{:.0}%", most * 100.0),
             (Goal::Within(most), Unit::Share) => format!("{:.0} points", most * 100.0),
             (Goal::Within(most), _) => self.shown(most),
