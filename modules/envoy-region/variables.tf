@@ -111,7 +111,7 @@ variable "policy" {
 }
 
 variable "prove_faults" {
-  description = "Faults under which the plan is simulated, those first that would hurt this region most. Default 4 with `search`, else 0."
+  description = "Faults under which the plan is simulated, those first that would hurt this region most. Default 4 with `search`, else 0. None is where a window would be of more than ten million visits of services."
   type        = number
   default     = null
 }
@@ -134,8 +134,14 @@ variable "ramp_stage_minutes" {
   default     = null
 }
 
+variable "scaling" {
+  description = "What sets the number of instances: a schedule alone (`scheduled`), or a schedule and an autoscaler beyond it, planned together (`target_tracking`). Default `scheduled`."
+  type        = string
+  default     = null
+}
+
 variable "search_windows" {
-  description = "Windows that the search may simulate, each of at most 100000 requests. Default 12; 0: it relies on formulas alone."
+  description = "Windows of time that the search may simulate, each of at most 100000 requests or, beyond 50000 requests a second, of two seconds. Default 12; 0: it relies on formulas alone, as it does where a window would be of more than ten million visits of services."
   type        = number
   default     = null
 }

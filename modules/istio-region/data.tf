@@ -27,6 +27,7 @@ data "foremesh_mesh_profile" "this" {
   proxy_mode         = var.proxy_mode
   ramp_percent       = var.ramp_percent
   ramp_stage_minutes = var.ramp_stage_minutes
+  scaling            = var.scaling
   search_windows     = var.search_windows
   slo                = var.slo
   slos               = var.slos

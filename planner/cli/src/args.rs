@@ -104,6 +104,8 @@ impl From<&Inference> for InferenceSettings {
             library: args.library.clone(),
             threads: args.threads,
             forecaster: args.forecaster.clone(),
+            // Nothing that takes these plans.
+            policy_model: None,
         }
     }
 }
@@ -262,6 +264,32 @@ pub enum Train {
     /// Train the neural forecaster and write it as ONNX, with a card and its learning curve. Broken off, the same command goes on. With --finetune,
     /// train a model further on a history, and write it only where it is better on the last fifth, which it has not seen; else it ends with 2.
     Forecaster(TrainForecaster),
+    /// Train the learned policy in regions drawn from a seed and write it as ONNX, with a card and its learning curve. Broken off, the same command
+    /// goes on.
+    Policy(TrainPolicy),
+}
+
+/// `foremesh train policy`
+#[derive(Debug, Args)]
+pub struct TrainPolicy {
+    /// Updates of the net in all; without it 8000.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    pub updates: Option<u64>,
+    /// Regions that are drawn to learn on; without it 3000.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub regions: Option<u32>,
+    /// Hours after which this run ends, with what it has; without it when all updates are done.
+    #[arg(long, value_name = "H")]
+    pub hours: Option<f64>,
+    /// Where it is computed.
+    #[arg(long, value_enum, default_value_t = TrainDevice::Cpu)]
+    pub device: TrainDevice,
+    /// Seed of the first weights, the regions and all that is tried.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// The folder that model, card, curve and checkpoints are written to.
+    #[arg(short, long, default_value = "models", value_name = "DIR")]
+    pub output: PathBuf,
 }
 
 /// `foremesh train forecaster`
@@ -436,9 +464,9 @@ fn timestamp(text: &str) -> Result<foremesh_model::Timestamp, String> {
     foremesh_model::parse_timestamp(text).map_err(|e| e.to_string())
 }
 
-/// `auto` or `analytic`, as in a request.
+/// `auto`, `analytic`, …, as in a request.
 fn policy(word: &str) -> Result<foremesh_model::PolicyKind, String> {
-    serde_json::from_value(word.into()).map_err(|_| "one of auto, analytic".into())
+    serde_json::from_value(word.into()).map_err(|e| e.to_string())
 }
 
 /// `region=share`.

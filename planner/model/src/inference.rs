@@ -22,6 +22,10 @@ pub struct InferenceSettings {
     /// methods alone. Without it: the one inside the program.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forecaster: Option<String>,
+    /// The net of `policy = "gnn"`, which `"search"` tries as well where an autoscaler is planned: an ONNX file that `foremesh train policy` wrote.
+    /// Without it: the one inside the program.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy_model: Option<String>,
 }
 
 /// Who computes learned models.

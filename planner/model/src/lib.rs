@@ -49,12 +49,13 @@ pub use plan::{
 pub use quantise::{quantise, quantise_up};
 pub use reason::{Executor, Reason};
 pub use request::{
-    EventSource, PolicyKind, ProfileRequest, Prometheus, RegionRequest, SourceRequest,
+    EventSource, PolicyKind, ProfileRequest, Prometheus, RegionRequest, ScalingKind, SourceRequest,
 };
 pub use schedule::{Schedule, ScheduleError, ScheduleStep};
 pub use settings::{
-    CallerLimits, ConnectionSettings, EdgeSettings, EntrySettings, LoadBalancing, LocalityWeight,
-    OutlierEjection, ProxyMode, RampStage, RateLimit, Retries, SETTINGS_FORMAT_VERSION,
-    ServiceNeeds, ServiceSettings, Settings, StatefulSettings, WarmUp,
+    Autoscaling, CallerLimits, ConnectionSettings, EdgeSettings, EntrySettings, LoadBalancing,
+    LocalityWeight, OutlierEjection, ProxyMode, RampStage, RateLimit, Retries,
+    SETTINGS_FORMAT_VERSION, ServiceNeeds, ServiceSettings, Settings, StatefulSettings, WarmUp,
+    asked,
 };
 pub use time::{TimeError, Timestamp, parse_timestamp};

@@ -124,8 +124,8 @@ pub struct Candidate {
     pub violation_minutes: f64,
     /// Whether it keeps every objective at the 0.99 quantile of demand, by the formulas.
     pub holds: bool,
-    /// Whether it did so in simulation, or missed no objective by more than the floor does. Left out (null in Terraform) where it was not
-    /// simulated.
+    /// Whether it did so in simulation, or missed no objective by more than the floor does; a single request of an entry never decides. Left
+    /// out (null in Terraform) where it was not simulated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept_in_simulation: Option<bool>,
     /// Benefit less cost: higher is better.
@@ -145,9 +145,10 @@ pub struct FaultVerdict {
     pub hour: u32,
     /// Seconds that it lasted.
     pub seconds: f64,
-    /// Whether every objective was kept while it lasted.
+    /// Whether every objective was kept while it lasted, or missed by no more than chance makes of what is missed in the same seconds
+    /// without the fault. A single request of an entry never decides.
     pub kept: bool,
-    /// Whether every objective was kept again from as many seconds after its end on.
+    /// Whether it was so again from as many seconds after its end on.
     pub recovered: bool,
     /// Largest share of an entry's requests that failed or came later than its objective while it lasted.
     pub missed_share: f64,

@@ -200,6 +200,25 @@ pub enum PolicyKind {
     Analytic,
     /// The cheapest instances that a search finds to keep the objectives, tried in simulation.
     Search,
+    /// What a graph neural network says at one look, made safe on minutes of the forecast; needs `scaling = "target_tracking"`.
+    Gnn,
+}
+
+/// What sets the number of instances.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ScalingKind {
+    /// A schedule alone: instances by hour, for the demand that may come.
+    #[default]
+    Scheduled,
+    /// A schedule for the demand that is likely, and an autoscaler that keeps what each instance is given at a target beyond it.
+    TargetTracking,
+}
+
+impl ScalingKind {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// What is asked of the settings: the fields of the data source `foremesh_mesh_profile` beside `region` and `demand`.
@@ -214,10 +233,16 @@ pub struct ProfileRequest {
     pub cost: Cost,
     /// Who computes the settings. Default `auto`.
     pub policy: PolicyKind,
-    /// Windows that the search may simulate, each of at most 100000 requests. Default 12; 0: it relies on formulas alone.
+    /// What sets the number of instances: a schedule alone (`scheduled`), or a schedule and an autoscaler beyond it, planned together
+    /// (`target_tracking`). Default `scheduled`.
+    #[serde(skip_serializing_if = "ScalingKind::is_default")]
+    pub scaling: ScalingKind,
+    /// Windows of time that `search` and `gnn` may simulate, each of at most 100000 requests or, beyond 50000 requests a second, of two seconds. Default
+    /// 12; 0: they rely on formulas alone, as they do where a window would be of more than ten million visits of services.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub search_windows: Option<u32>,
-    /// Faults under which the plan is simulated, those first that would hurt this region most. Default 4 with `search`, else 0.
+    /// Faults under which the plan is simulated, those first that would hurt this region most. Default 4 with `search` and `gnn`, else 0. None is where a
+    /// window would be of more than ten million visits of services.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prove_faults: Option<u32>,
     /// Zones of the region, as `region/zone`, with their share of its instances in percent; empty: zones are not known.

@@ -55,6 +55,9 @@ pub struct ServiceSettings {
     pub instances: Schedule,
     /// Warm instances kept beside them, so that a burst or a lost instance finds capacity before a new one has started.
     pub standby_instances: u32,
+    /// What an autoscaler does beyond the schedule. Left out (null in Terraform): nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub autoscaling: Option<Autoscaling>,
     /// What one instance admits.
     pub rate_limit: RateLimit,
     /// Requests that one instance works on at once before its proxy queues.
@@ -112,6 +115,18 @@ pub struct ConnectionSettings {
     pub max_connections: Option<u32>,
     /// Most proxies of the caller in any hour: all of them together may hold this many times the limit open.
     pub most_caller_proxies: u32,
+}
+
+/// What an autoscaler does beyond the schedule: as many instances as keep what each is given at a target (target tracking), never fewer than
+/// the schedule.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Autoscaling {
+    /// Requests a second that one instance is given at most before more are asked for.
+    pub requests_per_second: f64,
+    /// The same as busy share of an instance's workers, 0 … 1: what a processor target stands for.
+    pub utilisation: f64,
+    /// Most instances that it may ask for, standby instances not included.
+    pub most_instances: u32,
 }
 
 /// What one instance admits: a token bucket.
@@ -291,15 +306,42 @@ impl ServiceNeeds {
     }
 }
 
+/// The instances of which each is given at most `instance_rps` of the requests a second that were seen, at most `most`.
+pub fn asked(seen_rps: f64, instance_rps: f64, most: u32) -> u32 {
+    let asked = (seen_rps / instance_rps.max(1e-9) - 1e-9).ceil();
+    (asked.clamp(0.0, 1e9) as u32).min(most)
+}
+
+/// How much more or less than a target Kubernetes' autoscaler lets pass before it acts.
+const TOLERANCE: f64 = 0.1;
+
+impl Autoscaling {
+    /// The requests a second at which Kubernetes' autoscaler is to aim, so that it asks for more at those that are set: it lets a tenth more pass.
+    pub fn target_requests_per_second(&self) -> f64 {
+        self.requests_per_second / (1.0 + TOLERANCE)
+    }
+
+    /// The busy share at which it is to aim.
+    pub fn target_utilisation(&self) -> f64 {
+        self.utilisation / (1.0 + TOLERANCE)
+    }
+
+    /// The instances that are asked for where so many requests a second were seen.
+    pub fn asks(&self, seen_rps: f64) -> u32 {
+        asked(seen_rps, self.requests_per_second, self.most_instances)
+    }
+}
+
 impl ServiceSettings {
     /// The fewest instances of the schedule, standby included.
     pub fn fewest_instances(&self) -> u32 {
         self.instances.fewest() + self.standby_instances
     }
 
-    /// The most instances of the schedule, standby included.
+    /// The most instances of the schedule or, where that may be more, of the autoscaler; standby included.
     pub fn most_instances(&self) -> u32 {
-        self.instances.most() + self.standby_instances
+        let scaled = self.autoscaling.map_or(0, |scaled| scaled.most_instances);
+        self.instances.most().max(scaled) + self.standby_instances
     }
 }
 

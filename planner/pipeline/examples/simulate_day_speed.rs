@@ -10,7 +10,8 @@ use foremesh_model::{
     RegionPlan, Service, ServiceGraph, ServiceName, Slo,
 };
 use foremesh_pipeline::{
-    DayOfPlan, DaySimulation, SimulateDayRequest, SimulatedPolicy, compute_profile, simulate_day,
+    DayOfPlan, DaySimulation, Models, SimulateDayRequest, SimulatedPolicy, compute_profile,
+    simulate_day,
 };
 
 /// Services of each layer; requests enter at the first.
@@ -165,7 +166,8 @@ fn plan() -> Result<RegionPlan, Box<dyn Error>> {
         },
         ..ProfileRequest::default()
     };
-    Ok(compute_profile(&graph()?, &demand(1)?, &request)?)
+    let models = Models::default();
+    Ok(compute_profile(&graph()?, &demand(1)?, &request, &models)?)
 }
 
 fn timed(

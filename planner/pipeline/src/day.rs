@@ -12,7 +12,7 @@ use crate::{
     PipelineError,
     simulate::{
         SimulatedPolicy, controllers, cron_triggers, flows, is_planned, target_utilisation,
-        with_policy,
+        tracked, with_policy,
     },
     windows::{
         Autoscaled, DayReport, Lived, Window, WindowReason, WindowRequest, foremost, instances_for,
@@ -117,7 +117,11 @@ pub fn simulate_day(
         None => {
             let hour = busiest(&by_hour);
             let mesh = with_policy(&planned, plan, request.policy, hour, request.level)?;
-            (mesh, Vec::new())
+            let scaled = match request.policy {
+                SimulatedPolicy::Plan => tracked(&mesh, plan),
+                _ => Vec::new(),
+            };
+            (mesh, scaled)
         }
         Some(target) => {
             let mesh = with_policy(
@@ -145,6 +149,8 @@ pub fn simulate_day(
     let no_autoscaler = |mesh: &Mesh| -> Vec<Box<dyn Controller>> {
         match target_utilisation(request.policy) {
             Some(_) => Vec::new(),
+            // The plan's own autoscalers are among those that windows know of.
+            None if request.policy == SimulatedPolicy::Plan => Vec::new(),
             None => controllers(mesh, plan, request.policy, &[]),
         }
     };

@@ -6,6 +6,7 @@ use foremesh_forecast::Step;
 use foremesh_forecast::neural::{Forecaster, Layout, contract};
 use foremesh_model::InferenceSettings;
 use foremesh_onnx::{Inference, LazyModel, ModelSource, RuntimeReport, Surroundings};
+use foremesh_policy::gnn;
 
 use crate::PipelineError;
 
@@ -13,6 +14,10 @@ use crate::PipelineError;
 const FORECASTER: &[u8] = include_bytes!("../../../models/forecaster-1h.onnx");
 /// What errors call it.
 const FORECASTER_NAME: &str = "the forecaster inside the program";
+/// The policy that is inside the program; its card lies beside it.
+const POLICY: &[u8] = include_bytes!("../../../models/policy.onnx");
+/// What errors call it.
+const POLICY_NAME: &str = "the policy inside the program";
 /// The word for statistical methods alone.
 const NONE: &str = "none";
 
@@ -35,20 +40,28 @@ pub fn runtime_report(settings: &InferenceSettings) -> RuntimeReport {
 #[derive(Debug, Clone)]
 pub struct Models {
     forecaster: Option<(Arc<LazyModel>, Layout)>,
+    policy: Arc<LazyModel>,
+}
+
+/// Those inside the program, in the embedded runtime.
+impl Default for Models {
+    fn default() -> Self {
+        Self::of(&InferenceSettings::default(), Path::new(""))
+    }
 }
 
 impl Models {
     /// Names the models of plans, which are made by the hour; nothing is read or loaded. Paths are relative to `base`.
     pub fn of(settings: &InferenceSettings, base: &Path) -> Self {
         let source = match settings.forecaster.as_deref() {
-            Some(NONE) => return Self { forecaster: None },
-            Some(path) => ModelSource::File(base.join(path)),
-            None => ModelSource::Inside {
+            Some(NONE) => None,
+            Some(path) => Some(ModelSource::File(base.join(path))),
+            None => Some(ModelSource::Inside {
                 name: FORECASTER_NAME,
                 bytes: FORECASTER,
-            },
+            }),
         };
-        Self::from_source(settings, source, Layout::HOURLY)
+        Self::from_source(settings, base, source, Layout::HOURLY)
     }
 
     /// Names the models of forecasts in some steps. The one inside the program is of hours; of five minutes there is one where a
@@ -63,10 +76,15 @@ impl Models {
     ) -> Result<Self, PipelineError> {
         match (step, settings.forecaster.as_deref()) {
             (Step::Hour, _) => Ok(Self::of(settings, base)),
-            (_, None | Some(NONE)) => Ok(Self { forecaster: None }),
+            (_, None | Some(NONE)) => Ok(Self::from_source(settings, base, None, Layout::HOURLY)),
             (Step::FiveMinutes, Some(path)) => {
-                let source = ModelSource::File(base.join(path));
-                Ok(Self::from_source(settings, source, Layout::FIVE_MINUTES))
+                let source = Some(ModelSource::File(base.join(path)));
+                Ok(Self::from_source(
+                    settings,
+                    base,
+                    source,
+                    Layout::FIVE_MINUTES,
+                ))
             }
             (Step::Day, Some(path)) => Err(PipelineError::RequestValue {
                 field: "forecaster".into(),
@@ -75,11 +93,30 @@ impl Models {
         }
     }
 
-    fn from_source(settings: &InferenceSettings, source: ModelSource, layout: Layout) -> Self {
-        let model = LazyModel::new(inference(settings), source, contract(layout));
+    fn from_source(
+        settings: &InferenceSettings,
+        base: &Path,
+        source: Option<ModelSource>,
+        layout: Layout,
+    ) -> Self {
+        let lazy = |source, contract| LazyModel::new(inference(settings), source, contract);
+        let policy = match settings.policy_model.as_deref() {
+            Some(path) => ModelSource::File(base.join(path)),
+            None => ModelSource::Inside {
+                name: POLICY_NAME,
+                bytes: POLICY,
+            },
+        };
         Self {
-            forecaster: Some((Arc::new(model), layout)),
+            forecaster: source.map(|source| (Arc::new(lazy(source, contract(layout))), layout)),
+            policy: Arc::new(lazy(policy, gnn::contract())),
         }
+    }
+
+    /// The learned policy; loaded when it is first asked.
+    #[must_use]
+    pub fn policy(&self) -> &LazyModel {
+        &self.policy
     }
 
     /// The net that joins the statistical methods; `None` where settings want them alone.

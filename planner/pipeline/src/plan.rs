@@ -11,7 +11,7 @@ use foremesh_model::{
     RegionPlan, RegionRequest, SeriesKey, ServiceGraph, ServiceName, Timestamp, Warning,
 };
 use foremesh_observe::Observed;
-use foremesh_policy::PolicyInput;
+use foremesh_policy::{Method, PolicyInput};
 
 use foremesh_render::Target;
 
@@ -133,7 +133,7 @@ pub fn forecast_history(
     Ok(observed.warnings)
 }
 
-/// Computes the settings that answer a demand.
+/// Computes the settings that answer a demand; `models` has the learned policy, which is loaded only where it is asked for.
 ///
 /// # Errors
 /// [`PipelineError::RequestValue`] for a field out of its range, [`PipelineError::Policy`] when no settings can be computed.
@@ -141,22 +141,29 @@ pub fn compute_profile(
     graph: &ServiceGraph,
     demand: &Demand,
     request: &ProfileRequest,
+    models: &Models,
 ) -> Result<RegionPlan, PipelineError> {
     check_profile(request)?;
-    let output = foremesh_policy::plan(&PolicyInput {
+    let input = PolicyInput {
         graph,
         demand,
         request,
-    })?;
-    let policy = match request.policy {
+    };
+    let output = foremesh_policy::plan_with(&input, Some(models.policy()))?;
+    let mut policy = match request.policy {
         PolicyKind::Auto | PolicyKind::Analytic => "analytic",
         PolicyKind::Search => "search",
-    };
+        PolicyKind::Gnn => "gnn",
+    }
+    .to_owned();
+    if output.method == Method::Gnn {
+        policy = format!("{policy}: {}", models.policy().get()?.identity());
+    }
     Ok(RegionPlan {
         format_version: PLAN_FORMAT_VERSION,
         identity: PlanIdentity {
             foremesh_version: crate::VERSION.into(),
-            policy: policy.into(),
+            policy,
             forecaster: demand.method.clone(),
             as_of: demand.as_of,
         },
@@ -180,7 +187,12 @@ pub async fn plan(request: &PlanRequest, base: &Path) -> Result<RegionPlan, Pipe
     let sources = Sources::load(&request.provider, region.as_of, base).await?;
     let days_off = days_off(region, base).await?;
     let forecast = predict_region(&sources, region, &days_off)?;
-    let mut plan = compute_profile(&sources.graph, &forecast.demand, &request.mesh_profile)?;
+    let mut plan = compute_profile(
+        &sources.graph,
+        &forecast.demand,
+        &request.mesh_profile,
+        &sources.models,
+    )?;
     plan.warnings.extend(sources.warnings);
     plan.warnings.extend(forecast.warnings);
     plan.warnings.extend(clashes(

@@ -39,6 +39,12 @@ pub struct ServiceSummary {
     pub most_instances: u32,
     /// Warm instances beside them.
     pub standby_instances: u32,
+    /// Requests a second of one instance at which an autoscaler asks for more; left out (null) where the schedule stands alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub autoscaled_at_rps: Option<f64>,
+    /// Instances that it asks for at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub autoscaled_to_instances: Option<u32>,
     /// Requests a second that one instance admits.
     pub rate_limit_rps: f64,
     /// Requests a second of the whole service at the 0.99 quantile of its highest hour.
@@ -47,9 +53,13 @@ pub struct ServiceSummary {
 
 impl fmt::Display for ServiceSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scaled = match (self.autoscaled_at_rps, self.autoscaled_to_instances) {
+            (Some(rps), Some(most)) => format!("up to {most} beyond {rps} requests/s each, "),
+            _ => String::new(),
+        };
         write!(
             f,
-            "{}…{} instances, {} standby, each admits {} requests/s; demand {} requests/s (q0.99)",
+            "{}…{} instances, {} standby, {scaled}each admits {} requests/s; demand {} requests/s (q0.99)",
             self.fewest_instances,
             self.most_instances,
             self.standby_instances,
@@ -103,6 +113,8 @@ pub fn settings_summary(plan: &RegionPlan) -> BTreeMap<ServiceName, ServiceSumma
         fewest_instances: service.instances.fewest(),
         most_instances: service.instances.most(),
         standby_instances: service.standby_instances,
+        autoscaled_at_rps: service.autoscaling.map(|scaled| scaled.requests_per_second),
+        autoscaled_to_instances: service.autoscaling.map(|scaled| scaled.most_instances),
         rate_limit_rps: service.rate_limit.requests_per_second,
         demand_p99_rps: service.needs.demand_rps,
     };

@@ -4,6 +4,8 @@ use foremesh_model::{GraphError, station::CapacityFault};
 use foremesh_simulate::SimulateError;
 use thiserror::Error;
 
+use crate::gnn::NetworkError;
+
 /// Why no settings could be computed at all.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum PolicyError {
@@ -34,6 +36,19 @@ pub enum PolicyError {
     /// A candidate could not be simulated.
     #[error("the search cannot simulate what it found: {0}; `policy = \"analytic\"` plans without")]
     Simulate(#[from] SimulateError),
+    /// The learned policy gives no answer.
+    #[error("{0}; `policy = \"analytic\"` or `\"search\"` plans without")]
+    Network(#[from] NetworkError),
+    /// The learned policy is asked for where there is none.
+    #[error(
+        "`policy = \"gnn\"` needs the learned policy, and this way of planning has none: give one, or ask for `\"search\"`"
+    )]
+    NoNetwork,
+    /// The learned policy is asked for a schedule alone.
+    #[error(
+        "`policy = \"gnn\"` plans a schedule and what an autoscaler does beyond it: set `scaling = \"target_tracking\"`, or ask for `\"search\"`"
+    )]
+    NeedsAutoscaler,
     /// A capacity that no service can have.
     #[error(transparent)]
     Capacity(#[from] CapacityFault),

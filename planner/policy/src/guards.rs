@@ -91,7 +91,11 @@ fn check_limits(name: &ServiceName, service: &ServiceSettings, found: &mut Found
         || path("rate_limit.requests_per_second"),
         || format!("{limit} requests/s: an instance must admit some"),
     );
-    let most_needed = f64::from(service.needs.instances.most().max(1));
+    // Beyond what the schedule needs, an autoscaler's instances admit what is asked.
+    let scaled = service
+        .autoscaling
+        .map_or(0, |scaled| scaled.most_instances);
+    let most_needed = f64::from(service.needs.instances.most().max(scaled).max(1));
     let admitted = limit * most_needed;
     found.unless(
         admitted * SLACK >= service.needs.demand_rps,
@@ -104,6 +108,27 @@ fn check_limits(name: &ServiceName, service: &ServiceSettings, found: &mut Found
             )
         },
     );
+    if let Some(scaled) = service.autoscaling {
+        let target = scaled.requests_per_second;
+        found.unless(
+            target.is_finite() && target > 0.0 && target <= limit * SLACK,
+            "more_are_asked_for_before_requests_are_refused",
+            || path("autoscaling.requests_per_second"),
+            || format!("more are asked for at {target} requests/s and instance: must lie above 0 and not above its rate limit of {limit}"),
+        );
+        found.unless(
+            scaled.utilisation > 0.0 && scaled.utilisation <= 1.0,
+            "busy_share",
+            || path("autoscaling.utilisation"),
+            || format!("{}: must lie above 0 and not above 1", scaled.utilisation),
+        );
+        found.unless(
+            scaled.most_instances >= 1,
+            "autoscaler_leaves_some",
+            || path("autoscaling.most_instances"),
+            || "0 instances serve nothing: write at least 1".into(),
+        );
+    }
     let each = (service.needs.demand_rps / most_needed).min(limit);
     let second = count_quantile(each, 1.0, 0.99);
     found.unless(

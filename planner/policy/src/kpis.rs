@@ -25,7 +25,7 @@ pub(crate) fn kpis(
     for (s, sized) in sizing.services.iter().enumerate() {
         let (hour, rate) = hardest_hour(&ground.demand, BOUGHT, s);
         let station = &ground.stations[s];
-        let instances = sized.schedule.get(hour).copied().unwrap_or(1);
+        let instances = sizing.by_hour.get(hour).map_or(1, |row| row[s]);
         kpis.services.insert(
             ground.name(s).clone(),
             ServiceKpi {
@@ -45,13 +45,15 @@ pub(crate) fn kpis(
                 },
             },
         );
-        let hours: u64 = sized
-            .schedule
-            .iter()
-            .map(|n| u64::from(*n) + u64::from(sized.standby))
-            .sum();
-        kpis.instance_hours += hours as f64;
-        kpis.instance_cost += hours as f64 * station.cost_per_hour;
+        let hours = match &sizing.expectation {
+            Some(expected) => expected.instance_hours[s],
+            None => {
+                let hours = sized.schedule.iter();
+                hours.map(|n| f64::from(n + sized.standby)).sum()
+            }
+        };
+        kpis.instance_hours += hours;
+        kpis.instance_cost += hours * station.cost_per_hour;
         if sized.wanted > station.max_instances {
             kpis.holds = false;
         }

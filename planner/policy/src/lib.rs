@@ -4,11 +4,13 @@
 //! floor; [`guards`] are the invariants that every set of settings must keep, whoever made it.
 
 mod adopt;
+mod autoscaler;
 mod calls;
 mod candidates;
 mod cuts;
 mod draw;
 mod error;
+pub mod gnn;
 mod ground;
 pub mod guards;
 mod kpis;
@@ -28,7 +30,8 @@ mod window;
 
 pub use adopt::{Adoption, adopt};
 pub use calls::MOST_AMPLIFICATION;
+pub use candidates::Method;
 pub use error::PolicyError;
 pub use paths::paths;
-pub use plan::{PolicyInput, PolicyOutput, plan};
+pub use plan::{PolicyInput, PolicyOutput, plan, plan_with};
 pub use require::{HourCalls, HourRequirement, Requirements, required_by_hour};

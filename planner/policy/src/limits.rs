@@ -103,6 +103,22 @@ pub(crate) fn caller_limits(
     }
 }
 
+/// A positive number rounded down to so many significant digits.
+pub(crate) fn significant_down(value: f64, digits: i32) -> f64 {
+    if !(value.is_finite() && value > 0.0) {
+        return 0.0;
+    }
+    let grain = digits - 1 - value.log10().floor() as i32;
+    // Powers of ten with a positive exponent are exact, their inverses are not.
+    if grain >= 0 {
+        let scale = 10f64.powi(grain);
+        (value * scale * (1.0 + 1e-12)).floor() / scale
+    } else {
+        let scale = 10f64.powi(-grain);
+        (value / scale * (1.0 + 1e-12)).floor() * scale
+    }
+}
+
 /// Seconds as an engineer writes them: whole multiples of five.
 pub(crate) fn round_s_up(seconds: f64) -> u32 {
     (seconds / 5.0).ceil().clamp(0.0, 1e6) as u32 * 5

@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 
 use foremesh_model::{
-    Candidate, Demand, FaultVerdict, Kpis, PolicyKind, ProfileRequest, Reason, ServiceGraph,
-    Settings, Warning,
+    Candidate, Demand, FaultVerdict, Kpis, PolicyKind, ProfileRequest, Reason, ScalingKind,
+    ServiceGraph, Settings, Warning,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    PolicyError,
+    Method, PolicyError, autoscaler,
     calls::plan_calls,
     candidates,
+    gnn::Network,
     ground::Ground,
     kpis, proof,
     reasons::Reasons,
@@ -36,6 +37,8 @@ pub struct PolicyInput<'a> {
 /// Settings, why they are what they are, and what they are expected to do.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PolicyOutput {
+    /// How the instances came about.
+    pub method: Method,
     /// What is set.
     pub settings: Settings,
     /// Why each value is what it is, by its path: see [`crate::paths`].
@@ -57,37 +60,47 @@ pub struct PolicyOutput {
 /// [`PolicyError`] when the graph is empty or feeds on itself, when there is no demand or none of its entries is in the
 /// graph, and when a capacity or an objective cannot be. Everything else is planned around and said in a warning.
 pub fn plan(input: &PolicyInput<'_>) -> Result<PolicyOutput, PolicyError> {
+    plan_with(input, None)
+}
+
+/// The same, with the learned policy at hand, which is asked only where it is needed.
+///
+/// # Errors
+/// As [`plan`]; [`PolicyError::Network`] when the learned policy gives no answer.
+pub fn plan_with(
+    input: &PolicyInput<'_>,
+    network: Option<&dyn Network>,
+) -> Result<PolicyOutput, PolicyError> {
     let mut ground = Ground::of(input.graph, input.demand, input.request)?;
-    let warnings = std::mem::take(&mut ground.warnings);
+    let mut warnings = std::mem::take(&mut ground.warnings);
     let floor = sizing::size(&ground);
     let compared = candidates::compared(&ground, input.request, &floor);
-    let mut weighed = match input.request.policy {
-        PolicyKind::Auto | PolicyKind::Analytic => vec![candidates::weigh(
-            &ground,
-            input.request,
-            candidates::FLOOR,
-            floor,
-        )],
-        PolicyKind::Search => search::choose(input, &ground, floor)?,
+    let floor = candidates::weigh(&ground, input.request, floor);
+    let tracks = input.request.scaling == ScalingKind::TargetTracking;
+    let chosen = match input.request.policy {
+        PolicyKind::Gnn if network.is_none() => return Err(PolicyError::NoNetwork),
+        PolicyKind::Gnn if !tracks => return Err(PolicyError::NeedsAutoscaler),
+        _ if tracks => autoscaler::choose(input, &ground, floor, network, &mut warnings)?,
+        PolicyKind::Auto | PolicyKind::Analytic | PolicyKind::Gnn => floor.chosen([]),
+        PolicyKind::Search => search::choose(input, &ground, floor, &mut warnings)?,
     };
-    let Some(sizing) = weighed.first_mut().and_then(|first| first.sizing.take()) else {
-        return Err(PolicyError::NoDemand);
-    };
-    let mut output = settle(input, &ground, &sizing, warnings);
-    weighed.extend(compared);
-    let mut candidates: Vec<Candidate> = weighed.into_iter().map(|w| w.candidate).collect();
-    candidates[0].holds = output.kpis.holds;
-    candidates[1..].sort_by(|a, b| b.score.total_cmp(&a.score).then(a.name.cmp(&b.name)));
-    output.candidates = candidates;
+    let mut output = settle(input, &ground, &chosen.sizing, warnings);
+    output.candidates = chosen.candidates;
+    output.candidates.extend(compared);
+    if let Some((first, others)) = output.candidates.split_first_mut() {
+        first.holds = output.kpis.holds;
+        others.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.name.cmp(&b.name)));
+    }
     let faults = input
         .request
         .prove_faults
         .unwrap_or(match input.request.policy {
-            PolicyKind::Search => FAULTS,
+            PolicyKind::Search | PolicyKind::Gnn => FAULTS,
             PolicyKind::Auto | PolicyKind::Analytic => 0,
         });
-    output.faults = proof::prove(input, &ground, &output.settings, faults as usize)?;
-    output.warnings.extend(proof::warnings(&output.faults));
+    let proof = proof::prove(input, &ground, &output.settings, faults as usize)?;
+    output.faults = proof.verdicts;
+    output.warnings.extend(proof.warnings);
     output.warnings.sort();
     Ok(output)
 }
@@ -116,6 +129,7 @@ pub(crate) fn settle(
     warnings.sort();
     warnings.dedup();
     PolicyOutput {
+        method: sizing.method,
         settings,
         reasons: reasons.into_map(),
         kpis,

@@ -1,5 +1,7 @@
 //! A plan under what may well go wrong: which faults would hurt this region most, and what the plan does under each, in simulation.
 //!
+//! Each is compared with the same time without it, on the same random numbers: what is missed there is not the fault's doing.
+//!
 //! Two questions are asked of each: are the objectives kept while it lasts, and are they kept again soon after it has ended? A mesh that stays
 //! overloaded by its own retries and ejections after the cause is gone does not come back by itself (Bronson et al., *Metastable failures in
 //! distributed systems*, HotOS 2021): what does not recover is said loudest.
@@ -12,10 +14,11 @@ use rayon::prelude::*;
 
 use crate::{
     PolicyInput,
+    autoscaler::standing,
     ground::{Ground, warning},
     reasons::show,
     sampling::{LEVELS, MEDIAN},
-    window::{Window, busiest_hour, entry_rates, simulate, visits_rps},
+    window::{Allowed, Shown, Unseen, Window, busiest_hour, entry_rates, simulate, visits_rps},
 };
 
 /// Seconds that a fault lasts, and that are looked at after it, where the traffic allows.
@@ -114,20 +117,60 @@ pub(crate) fn ranked(ground: &Ground<'_>, hour: usize, most: usize) -> Vec<(f64,
     found
 }
 
+/// What faults do, and what is to say of it.
+#[derive(Debug, Default)]
+pub(crate) struct Proof {
+    pub verdicts: Vec<FaultVerdict>,
+    pub warnings: Vec<Warning>,
+}
+
 /// What the settings do under the faults that matter most.
 pub(crate) fn prove(
     input: &PolicyInput<'_>,
     ground: &Ground<'_>,
     settings: &Settings,
     faults: usize,
-) -> Result<Vec<FaultVerdict>, SimulateError> {
+) -> Result<Proof, SimulateError> {
+    if faults == 0 {
+        return Ok(Proof::default());
+    }
     let level = LEVELS[MEDIAN];
     let hour = busiest_hour(input, ground, level);
     let rates = entry_rates(input, ground, hour, level);
+    // What the autoscalers would do while the fault lasts is left out.
+    let settings = &standing(ground, settings, hour, &ground.rates_at(hour, 0.0));
     let phase_s = (VISITS / (4.0 * visits_rps(ground, &rates)).max(1e-9))
         .round()
         .clamp(PHASE_S[0], PHASE_S[1]);
-    ranked(ground, hour, faults)
+    let window = |faults: Vec<Fault>, warm_up_s: f64| Window {
+        hour,
+        level,
+        faults,
+        warm_up_s,
+        measured_s: phase_s,
+        seed: mix(input.demand.seed, PURPOSE),
+    };
+    // What the fault meets, and what is left of it once it has been over for as long as it lasted.
+    let phases = [BEFORE_S, BEFORE_S + 2.0 * phase_s];
+    let undisturbed = phases.map(|warm_up_s| window(Vec::new(), warm_up_s));
+    if let Some(unseen) = Unseen::of(input, ground, &undisturbed) {
+        return Ok(Proof {
+            verdicts: Vec::new(),
+            warnings: vec![
+                unseen.warning("prove_faults", "what faults do to the plan is not known"),
+            ],
+        });
+    }
+    let both = |windows: [Window; 2]| -> Result<[Vec<Shown>; 2], SimulateError> {
+        let [first, second] = &windows;
+        let (first, second) = rayon::join(
+            || simulate(input, ground, settings, first),
+            || simulate(input, ground, settings, second),
+        );
+        Ok([first?, second?])
+    };
+    let undisturbed = both(undisturbed)?;
+    let verdicts = ranked(ground, hour, faults)
         .into_par_iter()
         .map(|(weight, kind)| {
             let word = kind.word();
@@ -138,65 +181,46 @@ pub(crate) fn prove(
                 duration_s: phase_s,
                 kind,
             };
-            let window = |warm_up_s: f64| Window {
-                hour,
-                level,
-                faults: vec![fault.clone()],
-                warm_up_s,
-                measured_s: phase_s,
-                seed: mix(input.demand.seed, PURPOSE),
-            };
-            let (during, after) = rayon::join(
-                || simulate(input, ground, settings, &window(BEFORE_S)),
-                || simulate(input, ground, settings, &window(BEFORE_S + 2.0 * phase_s)),
-            );
-            let (during, after) = (Missed::of(ground, &during?), Missed::of(ground, &after?));
+            let shown = both(phases.map(|warm_up_s| window(vec![fault.clone()], warm_up_s)))?;
+            let kept = |phase: usize| kept(ground, &shown[phase], &undisturbed[phase]);
+            let missed_share = shown[0].iter().map(Shown::missed).fold(0.0, f64::max);
             Ok(FaultVerdict {
                 kind: word.into(),
                 service,
                 weight: (weight * 1e4).round() / 1e4,
                 hour: hour as u32,
                 seconds: phase_s,
-                kept: during.kept,
-                recovered: after.kept,
-                missed_share: (during.share * 1e4).round() / 1e4,
+                kept: kept(0),
+                recovered: kept(1),
+                missed_share: (missed_share * 1e4).round() / 1e4,
             })
         })
-        .collect()
+        .collect::<Result<Vec<_>, SimulateError>>()?;
+    Ok(Proof {
+        warnings: warnings(&verdicts).collect(),
+        verdicts,
+    })
 }
 
-/// What was missed of the objectives.
-struct Missed {
-    kept: bool,
-    /// Largest share of any entry's requests that failed or came late.
-    share: f64,
-}
-
-impl Missed {
-    fn of(ground: &Ground<'_>, shown: &[crate::window::Shown]) -> Self {
-        let mut missed = Self {
-            kept: true,
-            share: 0.0,
-        };
-        for (entry, shown) in ground.entries.iter().zip(shown) {
-            missed.kept &= shown.slow <= 1.0 - entry.slo.percentile / 100.0
-                && shown.failed <= 1.0 - entry.slo.availability;
-            let late = shown.slow * (1.0 - shown.failed);
-            missed.share = missed.share.max(shown.failed + late);
-        }
-        missed
-    }
+/// Whether every entry misses no more than its objective allows, or than chance makes of what it misses without the fault.
+fn kept(ground: &Ground<'_>, shown: &[Shown], undisturbed: &[Shown]) -> bool {
+    let entries = ground.entries.iter().zip(shown).zip(undisturbed);
+    entries
+        .map(|((entry, shown), undisturbed)| {
+            (shown, Allowed::by(&entry.slo).or_by_chance(undisturbed))
+        })
+        .all(|(shown, allowed)| shown.within(allowed))
 }
 
 /// What is to say of the verdicts.
-pub(crate) fn warnings(verdicts: &[FaultVerdict]) -> impl Iterator<Item = Warning> + '_ {
+fn warnings(verdicts: &[FaultVerdict]) -> impl Iterator<Item = Warning> + '_ {
     verdicts.iter().filter(|verdict| !verdict.kept || !verdict.recovered).map(|verdict| {
         let subject = match verdict.service.as_str() {
             "" => "every entry",
             service => service,
         };
         let (severity, code, then) = if verdict.recovered {
-            (Severity::Note, "fault_felt", "afterwards all objectives are kept again")
+            (Severity::Note, "fault_felt", "afterwards all is as before")
         } else {
             (
                 Severity::Caution,

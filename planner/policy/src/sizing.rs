@@ -3,6 +3,9 @@
 use foremesh_model::{Criticality, Severity, Warning};
 
 use crate::{
+    Method,
+    autoscaler::Expectation,
+    gnn::Learned,
     ground::{Ground, warning},
     limits::rate_limit_rps,
     reasons::show,
@@ -33,6 +36,24 @@ pub(crate) struct Sized {
     /// Whether the objectives are kept at the median demand of every hour when any one instance is lost; None where standby instances are
     /// there for that.
     pub bears_loss: Option<bool>,
+    /// What an autoscaler does beyond the schedule; None: nothing.
+    pub tracking: Option<Tracking>,
+}
+
+/// What an autoscaler does beyond a schedule: as many instances as keep what each is given at a target.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Tracking {
+    /// Requests a second that one instance is given at most before more are asked for.
+    pub instance_rps: f64,
+    /// Most instances.
+    pub most: u32,
+}
+
+impl Tracking {
+    /// The instances that are asked for where so much was seen.
+    pub(crate) fn asks(&self, seen_rps: f64) -> u32 {
+        foremesh_model::asked(seen_rps, self.instance_rps, self.most)
+    }
 }
 
 impl Sized {
@@ -41,28 +62,31 @@ impl Sized {
     }
 
     pub(crate) fn most(&self) -> u32 {
-        self.schedule.iter().copied().max().unwrap_or(0) + self.standby
+        let tracked = self.tracking.map_or(0, |tracking| tracking.most);
+        let scheduled = self.schedule.iter().copied().max().unwrap_or(0);
+        scheduled.max(tracked) + self.standby
     }
-}
 
-/// Who made a sizing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum MadeBy {
-    /// Rules of thumb and greedy additions.
-    Floor,
-    /// The search.
-    Search,
+    /// Instances in an hour once an autoscaler has seen so much, standby not included.
+    pub(crate) fn at(&self, hour: usize, seen_rps: f64) -> u32 {
+        let asked = self.tracking.map_or(0, |tracking| tracking.asks(seen_rps));
+        self.schedule[hour].max(asked)
+    }
 }
 
 #[derive(Debug, Clone)]
 pub(crate) struct Sizing {
-    pub made_by: MadeBy,
+    pub method: Method,
     pub services: Vec<Sized>,
-    /// Scheduled instances, `[hour][service]`.
+    /// Instances at the demand that is bought, `[hour][service]`: those of the schedule, and what an autoscaler adds.
     pub by_hour: Vec<Vec<u32>>,
     /// What they show at the demand that capacity is bought for.
     pub expected: Expected,
     pub bounds_ms: Vec<f64>,
+    /// What is expected with an autoscaler; None: the schedule alone says it.
+    pub expectation: Option<Expectation>,
+    /// What the learned policy says of each service, where it made this.
+    pub learned: Vec<Learned>,
 }
 
 impl Sizing {
@@ -101,21 +125,27 @@ pub(crate) fn size(ground: &Ground<'_>) -> Sizing {
             )
         })
         .collect();
-    Sizing::of(ground, MadeBy::Floor, services)
+    Sizing::of(ground, Method::FLOOR, services)
 }
 
 impl Sizing {
-    pub(crate) fn of(ground: &Ground<'_>, made_by: MadeBy, services: Vec<Sized>) -> Self {
+    pub(crate) fn of(ground: &Ground<'_>, method: Method, services: Vec<Sized>) -> Self {
         let by_hour: Vec<Vec<u32>> = (0..ground.demand.hours())
-            .map(|h| services.iter().map(|sized| sized.schedule[h]).collect())
+            .map(|h| {
+                let rates = ground.demand.peak_rps(BOUGHT, h);
+                let sized = services.iter().zip(rates);
+                sized.map(|(sized, rate)| sized.at(h, rate)).collect()
+            })
             .collect();
         let expected = ground.expected(BOUGHT, &by_hour);
         Self {
-            made_by,
+            method,
             services,
             by_hour,
             expected,
             bounds_ms: ground.bounds_ms(),
+            learned: Vec::new(),
+            expectation: None,
         }
     }
 
@@ -221,5 +251,6 @@ fn one(
         ahead,
         wanted,
         bears_loss: None,
+        tracking: None,
     }
 }

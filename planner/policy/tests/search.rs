@@ -5,7 +5,9 @@
 mod common;
 
 use common::*;
-use foremesh_model::{Candidate, Criticality, Demand, PolicyKind, ProfileRequest, ServiceGraph};
+use foremesh_model::{
+    Candidate, Criticality, Demand, PolicyKind, ProfileRequest, ServiceGraph, Severity,
+};
 use foremesh_policy::{PolicyInput, PolicyOutput, guards, plan};
 
 fn searched(graph: &ServiceGraph, demand: &Demand, request: &ProfileRequest) -> PolicyOutput {
@@ -78,6 +80,97 @@ fn formulas_alone_choose_where_nothing_may_be_simulated() {
             .all(|c| c.kept_in_simulation.is_none())
     );
     assert!(output.candidates[0].instance_cost < floor(&output).instance_cost);
+}
+
+/// What is said where nothing was simulated, by subject; nothing may be said to have been kept or missed then.
+fn not_simulated(output: &PolicyOutput) -> Vec<(Severity, &str)> {
+    let candidates = output.candidates.iter();
+    assert_eq!(candidates.filter_map(|c| c.kept_in_simulation).count(), 0);
+    assert_eq!(output.faults, []);
+    let said = output.warnings.iter().filter(|w| w.code == "not_simulated");
+    said.map(|w| (w.severity, w.subject.as_str())).collect()
+}
+
+#[test]
+fn a_thousand_million_requests_a_second_are_planned_but_not_simulated() {
+    let (graph, demand) = (shop(), shop_demand(1e6));
+    let output = searched(&graph, &demand, &request());
+    assert_eq!(
+        not_simulated(&output),
+        [
+            (Severity::Caution, "prove_faults"),
+            (Severity::Caution, "search_windows")
+        ]
+    );
+    let mut request = request();
+    request.prove_faults = Some(3);
+    let analytic = plan(&PolicyInput {
+        graph: &graph,
+        demand: &demand,
+        request: &request,
+    });
+    assert_eq!(
+        not_simulated(&analytic.unwrap()),
+        [(Severity::Caution, "prove_faults")]
+    );
+}
+
+#[test]
+fn what_cannot_be_simulated_is_not_called_kept() {
+    let shop = shop();
+    let services = shop.services().cloned().map(|mut service| {
+        let entry = ["shop/web", "shop/api"].contains(&service.name.as_str());
+        service.stateful = entry.then_some(true);
+        service
+    });
+    let graph = ServiceGraph::new(services.collect(), shop.edges().cloned().collect()).unwrap();
+    let output = searched(&graph, &shop_demand(1.0), &request());
+    assert!(output.settings.entries.is_empty());
+    assert_eq!(
+        not_simulated(&output),
+        [
+            (Severity::Note, "prove_faults"),
+            (Severity::Note, "search_windows")
+        ]
+    );
+}
+
+#[test]
+fn errors_that_come_anyway_are_no_fault_s_doing() {
+    let shop = shop();
+    let edges = shop.edges().cloned().map(|mut edge| {
+        edge.error_rate = Some(0.02);
+        edge
+    });
+    let graph = ServiceGraph::new(shop.services().cloned().collect(), edges.collect()).unwrap();
+    let mut request = request();
+    request.prove_faults = Some(5);
+    assert!(request.slo.availability > 0.99);
+    for scale in [0.001, 0.05, 1.0] {
+        let output = plan(&PolicyInput {
+            graph: &graph,
+            demand: &shop_demand(scale),
+            request: &request,
+        })
+        .unwrap();
+        for verdict in &output.faults {
+            let slowed = verdict.kind == "slow_dependency" && scale > 0.01;
+            assert!(
+                verdict.missed_share > 0.02 && verdict.recovered,
+                "{scale} {verdict:?}"
+            );
+            assert!(verdict.kept || slowed, "{scale} {verdict:?}");
+        }
+        let slow = output
+            .faults
+            .iter()
+            .find(|v| v.service == "shop/db" && !v.kept);
+        assert_eq!(
+            slow.is_some(),
+            scale > 0.01,
+            "{scale}: what the fault does itself is its doing"
+        );
+    }
 }
 
 #[test]

@@ -219,6 +219,40 @@ fn limits_of_connections_are_adopted_together_and_stay_within_what_is_accepted()
 }
 
 #[test]
+fn the_same_connections_among_another_number_of_proxies_are_held() {
+    let prior = planned(
+        &shop_with(|db| {
+            db.instances = Some(1);
+            db.capacity.capacity_rps = Some(1e5);
+            db.capacity.max_connections = Some(1000);
+        }),
+        1.0,
+    )
+    .settings;
+    let edge = EdgeName::new(name("shop/cart"), name("shop/db"));
+    let before = prior.connections[&edge];
+    let limit = before.max_connections.unwrap();
+    assert!(limit > 40, "{limit} must be far from its half");
+    let followed = |limit: u32, most_caller_proxies: u32| {
+        let mut proposed = prior.clone();
+        let after = ConnectionSettings {
+            max_connections: Some(limit),
+            most_caller_proxies,
+            ..before
+        };
+        proposed.connections.insert(edge.clone(), after);
+        let adoption = adopt(&prior, &proposed, 0.1);
+        let adopted = adoption.adopted.connections[&edge];
+        assert_eq!(adoption.moved.is_empty(), adopted == before);
+        assert!(adopted == before || adopted == after);
+        adopted == after
+    };
+    assert!(!followed(limit / 2, 2 * before.most_caller_proxies));
+    assert!(followed(limit / 2, before.most_caller_proxies));
+    assert!(followed(limit / 4, 2 * before.most_caller_proxies));
+}
+
+#[test]
 fn no_retry_is_planned_towards_a_store_and_no_time_of_its_caller_is_kept_for_one() {
     let critical = |db: &mut Service| {
         db.protocol = Protocol::Http;

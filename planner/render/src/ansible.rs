@@ -44,6 +44,7 @@ pub(crate) fn render(
                 "standby_instances": service.standby_instances,
                 "fewest_instances": policy::fewest_instances(service),
                 "most_instances": policy::most_instances(service),
+                "autoscaling": service.autoscaling,
                 "rate_limit_requests_per_second": service.rate_limit.requests_per_second,
                 "max_concurrent_requests": service.max_concurrent_requests,
                 "max_pending_requests": service.max_pending_requests,

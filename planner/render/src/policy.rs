@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use foremesh_model::{
-    CallerLimits, ConnectionSettings, EdgeSettings, LoadBalancing, Protocol, ProxyMode, Retries,
-    ServiceName, ServiceSettings, Settings,
+    Autoscaling, CallerLimits, ConnectionSettings, EdgeSettings, LoadBalancing, Protocol,
+    ProxyMode, Retries, ServiceName, ServiceSettings, Settings,
 };
 
 use crate::RenderOptions;
@@ -33,7 +33,7 @@ impl Pool {
     /// What all instances together work on and queue: the most that one proxy can make use of, for a caller whose number of
     /// proxies the plan does not know (a waypoint, a failover region). Unlike the mesh's default it is not infinite.
     pub(crate) fn of_service(service: &ServiceSettings) -> Self {
-        let instances = most_instances(service);
+        let instances = ceiling_instances(service);
         let all = |of_one: u32| of_one.saturating_mul(instances);
         Self {
             max_connections: all(service.max_concurrent_requests),
@@ -196,6 +196,22 @@ pub(crate) fn warms_up(service: &ServiceSettings, options: &RenderOptions) -> bo
 pub(crate) fn most_instances(service: &ServiceSettings) -> u32 {
     let planned = service.instances.most();
     planned.saturating_add(service.standby_instances).max(1)
+}
+
+/// The most instances that a service may have, those that an autoscaler may add and standby included; at least one.
+pub(crate) fn ceiling_instances(service: &ServiceSettings) -> u32 {
+    let scaled = service
+        .autoscaling
+        .map_or(0, |scaled| scaled.most_instances);
+    let most = service.instances.most().max(scaled);
+    most.saturating_add(service.standby_instances).max(1)
+}
+
+/// The busy share at which an autoscaler is to aim by processor time, in whole percent.
+pub(crate) fn target_percent(scaled: &Autoscaling) -> u32 {
+    (scaled.target_utilisation() * 100.0)
+        .floor()
+        .clamp(1.0, 100.0) as u32
 }
 
 /// The fewest instances of a service in any hour, standby included; at least one.

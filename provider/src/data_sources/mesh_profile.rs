@@ -116,7 +116,7 @@ impl DataSource<Context> for MeshProfile {
             .deserialize::<Option<Vec<String>>>()?
             .unwrap_or_default();
         let (plan, why) = compute(move || {
-            let plan = compute_profile(&sources.graph, &demand, &asked)?;
+            let plan = compute_profile(&sources.graph, &demand, &asked, &sources.models)?;
             let why = explained
                 .iter()
                 .map(|name| {

@@ -1,6 +1,7 @@
-//! `foremesh train`: a forecaster of one's own, on a processor, in an hour or two.
+//! `foremesh train`: a forecaster or a policy of one's own, on a processor, in an hour or two.
 
 mod finetune;
+mod policy;
 
 use std::time::Duration;
 
@@ -32,18 +33,41 @@ struct Trained<'a> {
 pub fn run(args: &Train, format: Format) -> Result<Outcome, CliError> {
     match args {
         Train::Forecaster(args) => forecaster(args, format),
+        Train::Policy(args) => policy::run(args, format),
+    }
+}
+
+fn wrong(field: &str, cause: &str) -> PipelineError {
+    PipelineError::RequestValue {
+        field: field.into(),
+        cause: cause.into(),
+    }
+}
+
+/// Refuses what this build cannot train on.
+fn check_device(device: TrainDevice) -> Result<(), PipelineError> {
+    match device {
+        TrainDevice::Cpu => Ok(()),
+        TrainDevice::Gpu => Err(wrong(
+            "--device",
+            "this build trains on the processor alone: use --device cpu",
+        )),
+    }
+}
+
+/// The time that a run may take.
+fn time(hours: Option<f64>) -> Result<Option<Duration>, PipelineError> {
+    match hours {
+        Some(hours) if !(hours.is_finite() && hours >= 0.0) => {
+            Err(wrong("--hours", "must be 0 or more"))
+        }
+        // More than a century is no limit.
+        hours => Ok(hours.map(|hours| Duration::from_secs_f64(hours.min(1e6) * 3600.0))),
     }
 }
 
 fn forecaster(args: &TrainForecaster, format: Format) -> Result<Outcome, CliError> {
-    let wrong = |field: &str, cause: &str| PipelineError::RequestValue {
-        field: field.into(),
-        cause: cause.into(),
-    };
-    if args.device == TrainDevice::Gpu {
-        let cause = "this build trains on the processor alone: use --device cpu";
-        return Err(wrong("--device", cause).into());
-    }
+    check_device(args.device)?;
     let synthetic = args.synthetic.unwrap_or(if args.finetune.is_some() {
         Tuning::SYNTHETIC
     } else {
@@ -59,12 +83,7 @@ fn forecaster(args: &TrainForecaster, format: Format) -> Result<Outcome, CliErro
         let cause = "without --data there are synthetic windows only: give the folder of real series, or --synthetic 1";
         return Err(wrong("--data", cause).into());
     }
-    let hours = args
-        .hours
-        .filter(|hours| hours.is_finite() && *hours >= 0.0);
-    if hours != args.hours {
-        return Err(wrong("--hours", "must be 0 or more").into());
-    }
+    let time = time(args.hours)?;
     let layout = layout(args.step);
     let options = Options {
         layout,
@@ -80,7 +99,7 @@ fn forecaster(args: &TrainForecaster, format: Format) -> Result<Outcome, CliErro
         data: args.data.clone(),
         output: args.output.clone(),
         device: foremesh_trainer::cpu(),
-        time: hours.map(|hours| Duration::from_secs_f64(hours * 3600.0)),
+        time,
         command: command(args, synthetic),
     };
     let bar = output::progress("training the forecaster");
@@ -134,8 +153,12 @@ fn say(bar: &ProgressBar, point: &Point, of: u64) {
         point.synthetic,
         real.unwrap_or_default()
     );
+    told(bar, line);
+}
+
+/// Shows a line of progress; where nobody watches, lines are kept, for example in a file.
+fn told(bar: &ProgressBar, line: String) {
     if bar.is_hidden() {
-        // Nobody watches: the lines are kept, for example in a file.
         eprintln!("{line}");
     } else {
         bar.println(line);

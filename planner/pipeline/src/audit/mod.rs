@@ -194,7 +194,7 @@ pub async fn audit(request: &AuditRequest, base: &Path) -> Result<Audit, Pipelin
         &Observed::clean(DaysOff::default()),
     )?;
     let profile = ProfileRequest::default();
-    let plan = compute_profile(&sources.graph, &forecast.demand, &profile)?;
+    let plan = compute_profile(&sources.graph, &forecast.demand, &profile, &sources.models)?;
     let requirements = foremesh_policy::Requirements::of(
         &one_suffices(&sources.graph)?,
         &forecast.demand,

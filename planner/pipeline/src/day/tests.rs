@@ -8,7 +8,7 @@ use foremesh_model::{
 };
 
 use super::*;
-use crate::compute_profile;
+use crate::{Models, compute_profile};
 
 fn name(text: &str) -> ServiceName {
     ServiceName::new(text).unwrap()
@@ -67,7 +67,7 @@ fn plan() -> RegionPlan {
         },
         ..ProfileRequest::default()
     };
-    compute_profile(&graph, &demand.canonical(), &request).unwrap()
+    compute_profile(&graph, &demand.canonical(), &request, &Models::default()).unwrap()
 }
 
 fn day(plan: &RegionPlan, change: impl Fn(&mut SimulateDayRequest)) -> DayReport {

@@ -66,7 +66,7 @@ impl Contest<'_> {
     ) -> Result<Mesh, PipelineError> {
         let certain = self.replay.certain(&self.plan.demand);
         let graph = one_suffices(&sources.graph)?;
-        let mut plan = compute_profile(&graph, &certain, profile)?;
+        let mut plan = compute_profile(&graph, &certain, profile, &sources.models)?;
         let needs = Requirements::of(&graph, &certain, profile)?;
         for (name, service) in &mut plan.settings.services {
             let hours = needs.service(name).iter().map(|need| need.instances.max(1));

@@ -26,8 +26,13 @@ pub use donors::DonorsFrom;
 pub use error::HindcastError;
 
 use crate::{
-    PipelineError, PlanRequest, Sources, audit::scale::Scale, compute_profile, day::check_minutes,
-    days_off, predict_region, simulate::is_planned, windows::DayReport,
+    PipelineError, PlanRequest, Sources,
+    audit::scale::Scale,
+    compute_profile,
+    day::check_minutes,
+    days_off, predict_region,
+    simulate::{is_planned, tracked},
+    windows::DayReport,
 };
 use contest::Contest;
 use replay::{Launch, Replay};
@@ -209,7 +214,7 @@ pub async fn hindcast(
     let forecast = predict_region(&sources, &region_request, &days_off)?;
     let mut profile = asked.mesh_profile.clone();
     profile.policy = request.policy.unwrap_or(profile.policy);
-    let plan = compute_profile(&sources.graph, &forecast.demand, &profile)?;
+    let plan = compute_profile(&sources.graph, &forecast.demand, &profile, &sources.models)?;
 
     let replay = replay::replay(
         &real,
@@ -241,9 +246,10 @@ pub async fn hindcast(
     let plain = baselines::istio_defaults(&planned);
     let hindsight = contest.hindsight(&sources, &profile)?;
     let scaled = contest.autoscaled(&plain);
+    let ours = tracked(&planned, &plan);
     let rows = [
         (Contestant::Live, live.mesh, live.scaled),
-        (Contestant::Ours, planned, Vec::new()),
+        (Contestant::Ours, planned, ours),
         (Contestant::IstioDefaults, plain.clone(), Vec::new()),
         (Contestant::Hpa, plain, scaled),
         (Contestant::Hindsight, hindsight, Vec::new()),

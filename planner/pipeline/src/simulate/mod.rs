@@ -13,8 +13,9 @@ use foremesh_simulate::{
 use serde::Serialize;
 
 pub use self::policies::SimulatedPolicy;
+use self::policies::follow;
 pub(crate) use self::policies::{
-    controllers, cron_triggers, is_planned, target_utilisation, with_policy,
+    controllers, cron_triggers, is_planned, target_utilisation, tracked, with_policy,
 };
 use crate::{PipelineError, SimulatedTraces};
 
@@ -166,9 +167,14 @@ pub fn simulate_traced(
             ..PlanAssumptions::default()
         },
     )?;
-    let mesh = with_policy(&planned, plan, request.policy, hour, request.level)?;
+    let mut mesh = with_policy(&planned, plan, request.policy, hour, request.level)?;
     let cron = match request.policy {
         SimulatedPolicy::KedaCron => cron_triggers(&mesh, plan, hour, WARM_UP_S + horizon_s)?,
+        SimulatedPolicy::Plan => {
+            follow(&mut mesh, plan, hour, request.level)?;
+            let services = planned.services.iter();
+            services.map(|service| service.instances.clone()).collect()
+        }
         _ => Vec::new(),
     };
     let options = RunOptions {

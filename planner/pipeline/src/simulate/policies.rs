@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use foremesh_model::RegionPlan;
+use foremesh_model::{RegionPlan, ServiceName};
 use foremesh_simulate::{
     Controller, InstanceStep, Mesh, ServiceModel,
     baselines::{self, BreakwaterService, Hpa, HpaService},
@@ -10,7 +10,10 @@ use foremesh_simulate::{
 use serde::{Deserialize, Serialize};
 
 use super::{flows, hardest_hour};
-use crate::{PipelineError, windows::instances_for};
+use crate::{
+    PipelineError,
+    windows::{Autoscaled, instances_for},
+};
 
 /// Whose settings run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -148,11 +151,55 @@ pub(crate) fn with_policy(
     Ok(mesh)
 }
 
+/// The services that the plan's own autoscalers move beyond their schedules, which the mesh has.
+pub(crate) fn tracked(mesh: &Mesh, plan: &RegionPlan) -> Vec<Autoscaled> {
+    let services = mesh.services.iter().enumerate();
+    services
+        .filter_map(|(i, service)| {
+            let name = ServiceName::new(&service.name).ok()?;
+            let set = plan.settings.services.get(&name)?;
+            let scaled = set.autoscaling?;
+            Some(Autoscaled {
+                service: i,
+                target: scaled.target_utilisation(),
+                fewest: set.fewest_instances(),
+                most: set.most_instances(),
+                cron: service.instances.clone(),
+            })
+        })
+        .collect()
+}
+
 pub(crate) fn is_planned(plan: &RegionPlan, service: &str) -> bool {
     plan.settings
         .services
         .keys()
         .any(|name| name.as_str() == service)
+}
+
+/// Lets the plan's own autoscalers have followed the demand to where it is in an hour.
+pub(crate) fn follow(
+    mesh: &mut Mesh,
+    plan: &RegionPlan,
+    hour: u32,
+    level: f64,
+) -> Result<(), PipelineError> {
+    let scaled = tracked(mesh, plan);
+    if scaled.is_empty() {
+        return Ok(());
+    }
+    let now = flows(plan, hour, level)?;
+    for (scaled, rps) in scaled.iter().map(|scaled| (scaled, now[scaled.service])) {
+        let service = &mut mesh.services[scaled.service];
+        let there = instances_for(service, rps, scaled.target);
+        let scheduled = service.instances.first().map_or(0, |step| step.instances);
+        service.instances = vec![InstanceStep {
+            starts_s: 0.0,
+            instances: there.max(scheduled).clamp(scaled.fewest, scaled.most),
+        }];
+        service.max_instances = scaled.most;
+    }
+    Ok(())
 }
 
 /// What reacts while it runs.
@@ -177,9 +224,21 @@ pub(crate) fn controllers(
         return vec![Box::new(Hpa::new(services.collect()))];
     }
     match policy {
-        P::Plan | P::IstioDefaults | P::StaticHeadroom | P::Hpa | P::HpaTuned | P::KedaCron => {
-            Vec::new()
+        P::Plan => {
+            let services = tracked(mesh, plan).into_iter().map(|scaled| HpaService {
+                service: scaled.service,
+                target: scaled.target,
+                min: scaled.fewest,
+                max: scaled.most,
+                cron: cron.get(scaled.service).cloned().unwrap_or_default(),
+            });
+            let services: Vec<HpaService> = services.collect();
+            match services.is_empty() {
+                true => Vec::new(),
+                false => vec![Box::new(Hpa::new(services))],
+            }
         }
+        P::IstioDefaults | P::StaticHeadroom | P::Hpa | P::HpaTuned | P::KedaCron => Vec::new(),
         P::Vegas => vec![Box::new(baselines::Vegas::new(&planned))],
         P::Gradient2 => vec![Box::new(baselines::Gradient2::new(&planned))],
         P::Dagor => vec![Box::new(baselines::Dagor::new(&planned))],

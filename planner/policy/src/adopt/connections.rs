@@ -5,7 +5,7 @@ use foremesh_model::{ConnectionSettings, EdgeName, ServiceName};
 
 use super::{
     Unit,
-    merge::{Merge, capacity_unit, standby_unit},
+    merge::{Merge, autoscaling_unit, capacity_unit, standby_unit},
     near::{near, near_count},
 };
 use crate::guards::Violation;
@@ -77,7 +77,11 @@ impl Merge<'_> {
         }
         // The proposal's limits fit the proposal's callers: schedules that were held beside them must go.
         for (name, _) in &after {
-            for unit in [capacity_unit(name.caller()), standby_unit(name.caller())] {
+            for unit in [
+                capacity_unit(name.caller()),
+                standby_unit(name.caller()),
+                autoscaling_unit(name.caller()),
+            ] {
                 if self.held.contains(&unit) {
                     let why = format!(
                         "the connections that proxies of {} may open to {callee} moved, and were made for the proposed instances",
@@ -110,6 +114,7 @@ impl Merge<'_> {
             causes.push(unit(name.callee()));
             causes.push(capacity_unit(name.caller()));
             causes.push(standby_unit(name.caller()));
+            causes.push(autoscaling_unit(name.caller()));
         }
         causes
     }

@@ -37,6 +37,10 @@ pub(super) fn standby_unit(name: &ServiceName) -> Unit {
     Unit(format!("services[\"{name}\"].standby_instances"))
 }
 
+pub(super) fn autoscaling_unit(name: &ServiceName) -> Unit {
+    Unit(format!("services[\"{name}\"].autoscaling"))
+}
+
 fn ejection_unit(name: &ServiceName) -> Unit {
     Unit(format!(
         "services[\"{name}\"].outlier_ejection.max_ejection_percent"
@@ -124,6 +128,7 @@ impl<'a> Merge<'a> {
             &[
                 "instances",
                 "standby_instances",
+                "autoscaling",
                 "needs",
                 "outlier_ejection.max_ejection_percent",
                 "protocol",
@@ -162,9 +167,36 @@ impl<'a> Merge<'a> {
         ) {
             service.standby_instances = before.standby_instances;
         }
+        self.autoscaling(name, before, after, &mut service);
         self.ejection(name, before, after, &mut service);
         self.rate_limit(name, after, &mut service, &prefix);
         service
+    }
+
+    /// An autoscaler's target, its meaning as busy share and its most instances are held together, and only where no instance is given more
+    /// than the proposal allows.
+    fn autoscaling(
+        &mut self,
+        name: &ServiceName,
+        before: &ServiceSettings,
+        after: &ServiceSettings,
+        service: &mut ServiceSettings,
+    ) {
+        let (Some(old), Some(new)) = (before.autoscaling, after.autoscaling) else {
+            return;
+        };
+        let near = near(
+            old.requests_per_second,
+            new.requests_per_second,
+            self.tolerance,
+        ) && near(old.utilisation, new.utilisation, self.tolerance)
+            && near_count(old.most_instances, new.most_instances, self.tolerance);
+        let careful = old.requests_per_second <= new.requests_per_second
+            && old.utilisation <= new.utilisation
+            && old.most_instances >= new.most_instances;
+        if self.hold(autoscaling_unit(name), near && careful, old != new) {
+            service.autoscaling = Some(old);
+        }
     }
 
     /// The share that may be ejected follows from the number of instances: where that is held, so is this.
@@ -328,7 +360,11 @@ impl<'a> Merge<'a> {
         // The proposal's limits fit the proposal's callers: a schedule that was held beside them must go.
         let holds_back = caller.filter(|_| scale > 1.0 + 1e-9 || !fits(after, self));
         if let Some(caller) = holds_back {
-            for unit in [capacity_unit(caller), standby_unit(caller)] {
+            for unit in [
+                capacity_unit(caller),
+                standby_unit(caller),
+                autoscaling_unit(caller),
+            ] {
                 if self.held.contains(&unit) {
                     self.unfit.insert(
                         unit,
@@ -482,6 +518,7 @@ impl<'a> Merge<'a> {
         {
             causes.push(capacity_unit(name));
             causes.push(standby_unit(name));
+            causes.push(autoscaling_unit(name));
             causes.push(ejection_unit(name));
             let prefix = format!("services[\"{name}\"].");
             if violation.path.contains("rate_limit") {
@@ -502,6 +539,7 @@ impl<'a> Merge<'a> {
                 "limits_of_the_fewest_callers" | "limits_of_the_most_callers" => {
                     causes.push(capacity_unit(name.caller()));
                     causes.push(standby_unit(name.caller()));
+                    causes.push(autoscaling_unit(name.caller()));
                 }
                 "callee_inside_caller" => {
                     causes.push(Unit(format!("entries[\"{}\"].timeout_ms", name.caller())));

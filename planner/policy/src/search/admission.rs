@@ -28,7 +28,7 @@ impl Ground<'_> {
     }
 
     /// The share of requests that the rate limits of a service's instances refuse.
-    fn refused(&self, service: usize, rate_rps: f64, instances: u32) -> f64 {
+    pub(crate) fn refused(&self, service: usize, rate_rps: f64, instances: u32) -> f64 {
         let instances = instances.max(1);
         let dispersion = thinned(self.dispersion[service], instances);
         let limit = rate_limit(rate_limit_rps(&self.stations[service]), dispersion);

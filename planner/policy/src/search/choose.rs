@@ -1,73 +1,83 @@
 //! Which of what was found is taken: the boldest that passes its trial in simulation, else the floor.
 
-use super::{Options, size, trial};
+use foremesh_model::{Candidate, ProfileRequest, Warning};
+
+use super::{
+    Options, size,
+    trial::{self, Trial},
+};
 use crate::{
-    PolicyError, PolicyInput,
-    candidates::{self, Weighed},
+    Method, PolicyError, PolicyInput,
+    candidates::{self, Chosen, Weighed},
     ground::Ground,
     plan::settle,
     sizing::Sizing,
 };
 
 /// Shares of objectives and limits that are planned with, the boldest first.
-const SHARES: [f64; 5] = [1.0, 0.95, 0.9, 0.85, 0.8];
+pub(crate) const SHARES: [f64; 5] = [1.0, 0.95, 0.9, 0.85, 0.8];
 /// The share that is trusted where nothing may be simulated: the floor's.
-const TRUSTED_SHARE: f64 = 0.9;
+pub(crate) const TRUSTED_SHARE: f64 = 0.9;
 /// Windows that may be simulated where the request says nothing.
 const WINDOWS: u32 = 12;
 
-/// The candidates, the one to take first: of those that the search finds and that pass their trial the boldest, else the floor.
+/// Candidates that may be tried in simulation, the floor among them.
+pub(crate) fn tries(request: &ProfileRequest) -> usize {
+    request.search_windows.unwrap_or(WINDOWS) as usize / trial::HOURS
+}
+
+/// Of what the search finds and what passes its trial the boldest, else the floor.
 pub(crate) fn choose(
     input: &PolicyInput<'_>,
     ground: &Ground<'_>,
-    floor: Sizing,
-) -> Result<Vec<Weighed>, PolicyError> {
+    mut floor: Weighed,
+    warnings: &mut Vec<Warning>,
+) -> Result<Chosen, PolicyError> {
     let contest = Contest { input, ground };
-    let tries = input.request.search_windows.unwrap_or(WINDOWS) as usize / trial::HOURS;
-    let mut rivals = Vec::new();
-    let mut chosen = None;
-    let mut floor_weighed = contest.weigh(candidates::FLOOR, floor.clone());
+    let mut tries = tries(input.request);
     // The floor's own trial is one of them.
-    if tries < 2 {
-        let found = contest.find(&floor, TRUSTED_SHARE, &mut rivals);
-        if found.candidate.beats(&floor_weighed.candidate) {
-            chosen = Some(found);
-        } else {
-            rivals.push(found);
-        }
-        return Ok(chosen
-            .into_iter()
-            .chain([floor_weighed])
-            .chain(rivals)
-            .collect());
+    if tries > 1
+        && let Some(unseen) = trial::unseen(input, ground)
+    {
+        tries = 0;
+        let follows = format!(
+            "the search relied on formulas alone, with {} of what is allowed",
+            TRUSTED_SHARE
+        );
+        warnings.push(unseen.warning("search_windows", &follows));
     }
-    let yardstick = contest.tried(&floor)?;
-    floor_weighed.candidate.kept_in_simulation = Some(yardstick.passes(ground, None));
-    for share in SHARES.into_iter().take(tries - 1) {
-        let mut found = contest.find(&floor, share, &mut rivals);
-        if rivals
-            .iter()
-            .any(|other| other.by_hour().is_some() && other.by_hour() == found.by_hour())
-        {
+    let yardstick = match tries {
+        0 | 1 => None,
+        _ => Some(contest.tried(&floor.sizing)?),
+    };
+    let shares = match &yardstick {
+        Some(yardstick) => {
+            floor.candidate.kept_in_simulation = Some(yardstick.passes(ground, None));
+            &SHARES[..SHARES.len().min(tries - 1)]
+        }
+        None => &[TRUSTED_SHARE],
+    };
+    let mut others = Vec::new();
+    let mut before: Vec<Vec<Vec<u32>>> = Vec::new();
+    for share in shares {
+        let mut found = contest.find(&floor.sizing, *share, &mut others);
+        if before.contains(&found.sizing.by_hour) {
             continue;
         }
-        if let Some(sizing) = &found.sizing
-            && found.candidate.beats(&floor_weighed.candidate)
-        {
-            let passes = contest.tried(sizing)?.passes(ground, Some(&yardstick));
-            found.candidate.kept_in_simulation = Some(passes);
-            if passes {
-                chosen = Some(found);
-                break;
-            }
+        before.push(found.sizing.by_hour.clone());
+        let mut taken = found.candidate.beats(&floor.candidate);
+        if taken && let Some(yardstick) = &yardstick {
+            let trial = contest.tried(&found.sizing)?;
+            taken = trial.passes(ground, Some(yardstick));
+            found.candidate.kept_in_simulation = Some(taken);
         }
-        rivals.push(found);
+        if taken {
+            others.push(floor.candidate);
+            return Ok(found.chosen(others));
+        }
+        others.push(found.candidate);
     }
-    Ok(chosen
-        .into_iter()
-        .chain([floor_weighed])
-        .chain(rivals)
-        .collect())
+    Ok(floor.chosen(others))
 }
 
 struct Contest<'a> {
@@ -76,30 +86,27 @@ struct Contest<'a> {
 }
 
 impl Contest<'_> {
-    fn weigh(&self, name: &str, sizing: Sizing) -> Weighed {
-        candidates::weigh(self.ground, self.input.request, name, sizing)
-    }
-
     /// What the search finds with a share of what is allowed; what greedy additions alone would be joins those it is compared with.
-    fn find(&self, floor: &Sizing, share: f64, rivals: &mut Vec<Weighed>) -> Weighed {
+    fn find(&self, floor: &Sizing, share: f64, others: &mut Vec<Candidate>) -> Weighed {
         let request = self.input.request;
         let options = Options {
             share,
             violation_per_minute: request.cost.violation_per_minute,
         };
         let searched = size(self.ground, floor, &options);
-        let greedy = format!("greedy additions with {share} of what is allowed");
-        rivals.push(Weighed {
-            candidate: candidates::weigh_hours(self.ground, request, &greedy, &searched.greedy),
-            sizing: None,
-        });
-        let name = format!("search with {share} of what is allowed");
-        self.weigh(&name, searched.sizing)
+        let greedy = Method::Greedy { share };
+        others.push(candidates::weigh_hours(
+            self.ground,
+            request,
+            greedy,
+            &searched.greedy,
+        ));
+        candidates::weigh(self.ground, request, searched.sizing)
     }
 
-    fn tried(&self, sizing: &Sizing) -> Result<trial::Trial, PolicyError> {
+    fn tried(&self, sizing: &Sizing) -> Result<Trial, PolicyError> {
         let settled = settle(self.input, self.ground, sizing, Vec::new());
-        Ok(trial::Trial::of(
+        Ok(Trial::of(
             self.input,
             self.ground,
             sizing,

@@ -5,7 +5,7 @@
 //! ([`Ground::allocate`]) leave some on the table: an instance that was added early may be spared by those added later. Here instances
 //! are taken away first where most is saved for the slack that it costs, then exchanged: one more here for those that it lets go elsewhere.
 
-use std::{cmp::Ordering, collections::BinaryHeap};
+use std::{cmp::Reverse, collections::BinaryHeap};
 
 use foremesh_simulate::analytic::{Moments, Scratch};
 
@@ -40,33 +40,6 @@ pub(super) struct Allocation<'g, 'a> {
     /// Changes that may still be tried in exchanges.
     pub left: usize,
 }
-
-/// What is saved for the slack it costs to take an instance of a service away, at most.
-struct Worth {
-    at_most: f64,
-    service: usize,
-}
-
-impl Ord for Worth {
-    fn cmp(&self, other: &Self) -> Ordering {
-        let worth = self.at_most.total_cmp(&other.at_most);
-        worth.then(other.service.cmp(&self.service))
-    }
-}
-
-impl PartialOrd for Worth {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Worth {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Worth {}
 
 /// What changing one service changed, to take it back.
 struct Before {
@@ -195,15 +168,12 @@ impl<'g, 'a> Allocation<'g, 'a> {
         if slack.iter().any(|s| *s < 0.0) {
             return;
         }
-        // Nothing is known of any yet.
-        let mut queue: BinaryHeap<Worth> = (0..self.instances.len())
+        // What each is worth at most, as bits, which are in the order of numbers that are not negative. Nothing is known of any yet.
+        let mut queue: BinaryHeap<(u64, Reverse<usize>)> = (0..self.instances.len())
             .filter(|service| self.may_shrink(*service))
-            .map(|service| Worth {
-                at_most: f64::INFINITY,
-                service,
-            })
+            .map(|service| (u64::MAX, Reverse(service)))
             .collect();
-        while let Some(Worth { service, .. }) = queue.pop() {
+        while let Some((_, Reverse(service))) = queue.pop() {
             if !self.may_shrink(service) {
                 continue;
             }
@@ -215,13 +185,13 @@ impl<'g, 'a> Allocation<'g, 'a> {
                 self.back(before);
                 continue;
             }
-            let at_most = self.unit_cost(service) / used.max(1e-9);
-            if queue.peek().is_none_or(|next| at_most >= next.at_most) {
+            let worth = (self.unit_cost(service) / used.max(1e-9)).to_bits();
+            if queue.peek().is_none_or(|(at_most, _)| worth >= *at_most) {
                 std::mem::swap(&mut slack, &mut after);
             } else {
                 self.back(before);
             }
-            queue.push(Worth { at_most, service });
+            queue.push((worth, Reverse(service)));
         }
     }
 

@@ -1,6 +1,6 @@
 //! Up to which demand the instances of an hour keep the objectives, and how likely more is.
 
-use statrs::function::erf::erfc;
+use foremesh_simulate::analytic::normal_tail;
 
 use super::hour::{Allocation, Asked};
 use crate::{ground::Ground, sampling::LEVELS};
@@ -14,26 +14,25 @@ const MOST_SCORE: f64 = 4.0;
 /// The last step is a thirtieth of a standard deviation.
 const BISECTIONS: usize = 7;
 
-/// The chance of a demand above a normal score.
-pub(crate) fn beyond(score: f64) -> f64 {
-    0.5 * erfc(score / std::f64::consts::SQRT_2)
-}
-
 impl Ground<'_> {
-    /// Requests a second at every service, the peak within the hour included, at a normal score of the hour's demand: linear between the levels
-    /// that are known, and on beyond them.
+    /// Requests a second at every service, the peak within the hour included, at a normal score of the hour's demand.
     pub(crate) fn rates_at(&self, hour: usize, score: f64) -> Vec<f64> {
+        let services = 0..self.services.len();
+        services
+            .map(|service| self.rate_at(hour, service, score))
+            .collect()
+    }
+
+    /// The same at one service: linear between the levels that are known, and on beyond them.
+    pub(crate) fn rate_at(&self, hour: usize, service: usize, score: f64) -> f64 {
         let above = LEVEL_SCORES
             .partition_point(|knot| *knot < score)
             .clamp(1, LEVEL_SCORES.len() - 1);
         let (low, high) = (LEVEL_SCORES[above - 1], LEVEL_SCORES[above]);
         let weight = (score - low) / (high - low);
-        let levels = &self.demand.mean_rps;
-        let known = levels[above - 1][hour].iter().zip(&levels[above][hour]);
-        known
-            .zip(&self.demand.peak[hour])
-            .map(|((low, high), peak)| (low + weight * (high - low)).max(0.0) * peak)
-            .collect()
+        let known = |level: usize| self.demand.mean_rps[level][hour][service];
+        let (low, high) = (known(above - 1), known(above));
+        (low + weight * (high - low)).max(0.0) * self.demand.peak[hour][service]
     }
 
     /// The share of an hour's time in which demand is expected to be more than its instances keep the objectives at: 1 where they do not
@@ -54,7 +53,7 @@ impl Ground<'_> {
             return 1.0;
         }
         if keeps(MOST_SCORE) {
-            return beyond(MOST_SCORE);
+            return normal_tail(MOST_SCORE);
         }
         let (mut low, mut high) = (kept.unwrap_or(0.0), MOST_SCORE);
         for _ in 0..BISECTIONS {
@@ -65,6 +64,6 @@ impl Ground<'_> {
                 high = middle;
             }
         }
-        beyond(low)
+        normal_tail(low)
     }
 }

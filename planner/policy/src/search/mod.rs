@@ -18,14 +18,20 @@ use foremesh_model::Criticality;
 use rayon::prelude::*;
 
 use self::hour::{Allocation, Asked};
-pub(crate) use self::{choose::choose, level::BOUGHT_SCORE, why::Bound};
+pub(crate) use self::{
+    choose::{SHARES, TRUSTED_SHARE, choose, tries},
+    level::BOUGHT_SCORE,
+    trial::{Trial, unseen},
+    why::Bound,
+};
 use crate::{
+    Method,
     candidates::smoothed,
     ground::Ground,
     limits::rate_limit_rps,
     schedule::smooth,
     size::Target,
-    sizing::{MadeBy, Sized, Sizing},
+    sizing::{Sized, Sizing},
 };
 
 /// Normal scores of the demand that an hour is planned for, as long as each is worth more than the one before: the quantiles 0.99, 0.998
@@ -75,7 +81,13 @@ pub(crate) fn size(ground: &Ground<'_>, floor: &Sizing, options: &Options) -> Se
         .collect();
     let greedy: Vec<Vec<u32>> = by_hour.into_iter().map(|found| found.greedy).collect();
     Searched {
-        sizing: Sizing::of(ground, MadeBy::Search, services),
+        sizing: Sizing::of(
+            ground,
+            Method::Search {
+                share: options.share,
+            },
+            services,
+        ),
         greedy: smoothed(ground, floor, &greedy),
     }
 }
@@ -94,7 +106,7 @@ struct Found {
 }
 
 fn best_of_hour(ground: &Ground<'_>, hour: usize, options: &Options) -> Found {
-    let loss = Loss::of(ground, hour);
+    let loss = Loss::of(ground, ground.rates_at(hour, 0.0));
     let worth = |found: &Found, score: f64| {
         let kept = found.kept.then_some(score);
         let violated = ground.violated_share(hour, &found.instances, kept);
@@ -125,7 +137,7 @@ impl Ground<'_> {
             .sum()
     }
 
-    fn searched_target(&self, share: f64) -> Target {
+    pub(crate) fn searched_target(&self, share: f64) -> Target {
         let limits: Vec<f64> = self.stations.iter().map(rate_limit_rps).collect();
         let mut target = self.needed_target(&limits);
         for instance_rps in &mut target.instance_rps {
@@ -209,23 +221,35 @@ fn at_score(ground: &Ground<'_>, hour: usize, score: f64, loss: &Loss, options: 
     }
 }
 
-/// The loss of an instance at an hour's median demand.
+/// These instances and as many more as it takes to keep the objectives at a demand when any one of a service is lost; also, of each service,
+/// whether they are.
+pub(crate) fn bearing_loss(
+    ground: &Ground<'_>,
+    rates_rps: Vec<f64>,
+    instances: Vec<u32>,
+) -> (Vec<u32>, Vec<bool>) {
+    let found = Loss::of(ground, rates_rps).bear(ground, instances);
+    (found.instances, found.bears_loss)
+}
+
+/// The loss of an instance at a demand.
 struct Loss {
     asked: Asked,
 }
 
 impl Loss {
-    fn of(ground: &Ground<'_>, hour: usize) -> Self {
+    fn of(ground: &Ground<'_>, rates_rps: Vec<f64>) -> Self {
         Self {
             asked: Asked {
-                rates_rps: ground.rates_at(hour, 0.0),
+                rates_rps,
                 entry_ms: ground.entries.iter().map(|e| e.slo.latency_ms).collect(),
                 fewest: Vec::new(),
             },
         }
     }
 
-    /// Adds instances where the loss of one would break an objective that is kept with all of them.
+    /// Adds instances where the loss of one would break an objective that is kept with all of them; where one is missed with all of them,
+    /// no loss is borne.
     fn bear(&self, ground: &Ground<'_>, instances: Vec<u32>) -> Found {
         let mut bears_loss = vec![false; instances.len()];
         let mut all = Allocation::new(ground, &self.asked, instances);
@@ -236,7 +260,7 @@ impl Loss {
             }
             loop {
                 let alive = all.instances[s] > 1 && (!kept || all.holds_with(s, -1));
-                *bears = alive;
+                *bears = kept && alive;
                 if alive || all.instances[s] >= ground.stations[s].max_instances {
                     break;
                 }

@@ -7,7 +7,7 @@ use foremesh_model::{
 };
 use proptest::prelude::*;
 
-use super::{Allocation, Asked};
+use super::{Allocation, Asked, Loss};
 use crate::{ground::Ground, search::BOUGHT_SCORE};
 
 fn name(i: usize) -> ServiceName {
@@ -145,6 +145,28 @@ fn costs(seed: u64, services: usize, slack: f64) -> Option<Costs> {
         least: least_cost(&ground, &asked, cost),
     };
     Some(costs)
+}
+
+#[test]
+fn no_loss_is_borne_where_objectives_are_missed_with_all_instances() {
+    let (graph, demand) = region(3, 4);
+    let borne = |slack: f64| {
+        let request = ProfileRequest::default();
+        let bound = Ground::of(&graph, &demand, &request).unwrap().bounds_ms()[0];
+        let request = ProfileRequest {
+            slo: Slo {
+                latency_ms: bound * slack,
+                ..Slo::default()
+            },
+            ..request
+        };
+        let ground = Ground::of(&graph, &demand, &request).unwrap();
+        let found = Loss::of(&ground, ground.rates_at(0, 0.0)).bear(&ground, vec![MOST; 4]);
+        assert_eq!(found.instances, [MOST; 4]);
+        found.bears_loss
+    };
+    assert_eq!(borne(2.0), [true; 4]);
+    assert_eq!(borne(0.9), [false; 4]);
 }
 
 #[test]

@@ -11,10 +11,11 @@ use rayon::prelude::*;
 use super::level::BOUGHT_SCORE;
 use crate::{
     PolicyInput,
+    autoscaler::standing,
     ground::Ground,
     sampling::{BOUGHT, LEVELS},
     sizing::Sizing,
-    window::{Shown, Window, busiest_hour, entry_rates, simulate, visits_rps},
+    window::{Allowed, Shown, Unseen, Window, busiest_hour, entry_rates, simulate, visits_rps},
 };
 
 /// Visits of services that a window simulates: half a second of work.
@@ -46,7 +47,11 @@ impl Trial {
     ) -> Result<Self, SimulateError> {
         let shown = hardest_hours(input, ground, sizing)
             .into_par_iter()
-            .map(|hour| simulate(input, ground, settings, &window(input, ground, hour)))
+            .map(|hour| {
+                let rates = ground.rates_at(hour, BOUGHT_SCORE);
+                let settings = standing(ground, settings, hour, &rates);
+                simulate(input, ground, &settings, &window(input, ground, hour))
+            })
             .collect::<Result<_, _>>()?;
         Ok(Self { shown })
     }
@@ -54,18 +59,20 @@ impl Trial {
     /// Whether every objective is kept in every hour, or missed by no more than the floor misses it in the hour in which it does worst.
     pub(crate) fn passes(&self, ground: &Ground<'_>, floor: Option<&Self>) -> bool {
         ground.entries.iter().enumerate().all(|(e, entry)| {
-            let worst = |trial: &Self, of: fn(&Shown) -> f64| {
-                let values = trial.shown.iter().map(|hour| of(&hour[e]));
-                values.fold(0.0, f64::max)
-            };
-            let allowed = |least: f64, of: fn(&Shown) -> f64| {
-                least.max(floor.map_or(0.0, |floor| worst(floor, of)))
-            };
-            let slow = allowed(1.0 - entry.slo.percentile / 100.0, |shown| shown.slow);
-            let failed = allowed(1.0 - entry.slo.availability, |shown| shown.failed);
-            worst(self, |shown| shown.slow) <= slow && worst(self, |shown| shown.failed) <= failed
+            let yardstick = floor.into_iter().flat_map(|floor| &floor.shown);
+            let allowed = yardstick.fold(Allowed::by(&entry.slo), |allowed, hour| {
+                allowed.or(&hour[e])
+            });
+            self.shown.iter().all(|hour| hour[e].within(allowed))
         })
     }
+}
+
+/// Why nothing can be tried, in whatever hours; None: everything can.
+pub(crate) fn unseen(input: &PolicyInput<'_>, ground: &Ground<'_>) -> Option<Unseen> {
+    let hours = 0..ground.demand.hours();
+    let windows: Vec<Window> = hours.map(|hour| window(input, ground, hour)).collect();
+    Unseen::of(input, ground, &windows)
 }
 
 /// The hour in which most requests come, and the one in which an instance has most to do.

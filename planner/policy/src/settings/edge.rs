@@ -12,6 +12,7 @@ use crate::{
     ground::warning,
     limits::{CONNECT_MS, PROXY_LEVEL, ProxyLoad, caller_limits, thinned},
     reasons::{Reasons, Under, show},
+    sizing::Sized,
 };
 
 /// What callers together may hold open, as a multiple of what the callee takes, above which the limits protect nobody.
@@ -140,6 +141,9 @@ pub(super) fn proxy_load(
     let ground = parts.ground;
     let (mut calls_rps, mut in_flight) = (0.0f64, 0.0f64);
     let bought = ground.bought_rps(caller);
+    // The proxies of an entry are those of the gateway.
+    let sized = &parts.sizing.services[caller];
+    let tracked = Some(sized).filter(|sized| caller != callee && sized.tracking.is_some());
     for (hour, rate) in bought.iter().enumerate() {
         let spread = f64::from(
             proxies
@@ -149,7 +153,9 @@ pub(super) fn proxy_load(
                 .saturating_sub(1)
                 .max(1),
         );
-        let calls = rate * fan_out / spread;
+        // Where an autoscaler adds proxies none carries more than its instance admits.
+        let of_one = (rate / spread).min(tracked.map_or(f64::INFINITY, |sized| sized.limit_rps));
+        let calls = of_one * fan_out;
         let time_ms = parts.sizing.expected.whole[hour][callee].mean;
         calls_rps = calls_rps.max(calls);
         in_flight = in_flight.max(calls * time_ms / 1000.0);
@@ -160,7 +166,12 @@ pub(super) fn proxy_load(
         in_flight,
         dispersion: thinned(ground.dispersion[callee], fewest - 1),
         fewest,
-        most: proxies.iter().copied().max().unwrap_or(1).max(1),
+        most: proxies
+            .iter()
+            .copied()
+            .max()
+            .unwrap_or(1)
+            .max(tracked.map_or(1, Sized::most)),
     }
 }
 

@@ -182,6 +182,7 @@ pub(super) fn settings(
         criticality: service.criticality,
         instances: Schedule::from_hours(&sized.schedule),
         standby_instances: sized.standby,
+        autoscaling: instances::autoscaling(parts, s, &mut why),
         rate_limit,
         max_concurrent_requests,
         max_pending_requests,

@@ -45,7 +45,7 @@ pub(crate) fn render(
             Autoscaler::Keda => (
                 ("keda.sh/v1alpha1", "ScaledObject"),
                 keda::spec(settings, options, name, service, &place)?,
-                Vec::new(),
+                keda::notes(options, service),
             ),
             Autoscaler::Hpa => (
                 ("autoscaling/v2", "HorizontalPodAutoscaler"),

@@ -103,6 +103,13 @@ pub(super) fn check(spec: &Value, problems: &mut Problems) {
         if let Some(name) = trigger["name"].as_str() {
             *names.entry(name).or_default() += 1;
         }
+        if kind == "cpu" || kind == "memory" {
+            share(
+                &trigger["metadata"]["value"],
+                &trigger["metricType"],
+                problems,
+            );
+        }
         if kind == "cron" {
             window(&trigger["metadata"], most, problems);
             let text = |field: &str| trigger["metadata"][field].as_str().unwrap_or_default();
@@ -136,6 +143,18 @@ pub(super) fn check(spec: &Value, problems: &mut Problems) {
             "fallback-without-metric",
             "fallback",
             "a fallback does nothing when every trigger is cpu or memory: add a trigger of another type, or remove it",
+        );
+    }
+}
+
+/// A target by processor time or memory.
+fn share(value: &Value, metric_type: &Value, problems: &mut Problems) {
+    let number = value.as_str().and_then(|text| text.parse::<u32>().ok());
+    if metric_type.as_str() == Some("Utilization") && number.is_none_or(|percent| percent == 0) {
+        problems.error(
+            "utilization-percent",
+            "value",
+            format!("the target is {value}: write whole percent of what is requested in quotes, at least 1"),
         );
     }
 }

@@ -23,7 +23,7 @@ pub use calls::{Call, Calls, Plain, Scratch, View};
 pub use counts::{consecutive_errors, count_quantile};
 pub use loss::{erlang_b, overflow, refused, throttled};
 pub use moments::Moments;
-pub use quantile::{GammaQuantile, normal_score};
+pub use quantile::{GammaQuantile, normal_score, normal_tail};
 pub use queue::{CallerProxies, Wait, Workers, erlang_c};
 pub use recompose::Callers;
 pub use steady::{Answer, EdgeAnswer, EntryAnswer, Load, ServiceAnswer, SteadyState};

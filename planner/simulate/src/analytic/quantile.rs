@@ -4,7 +4,10 @@
 //! times, and within a few percent for the mixtures that rare calls make (see the tests against drawn latencies; with two moments alone
 //! a rare slow call was understated by 12%).
 
-use statrs::function::{erf::erfc_inv, gamma::gamma_lr};
+use statrs::function::{
+    erf::{erfc, erfc_inv},
+    gamma::gamma_lr,
+};
 
 use super::Moments;
 
@@ -12,6 +15,12 @@ use super::Moments;
 #[must_use]
 pub fn normal_score(level: f64) -> f64 {
     -std::f64::consts::SQRT_2 * erfc_inv(2.0 * level.clamp(1e-12, 1.0 - 1e-12))
+}
+
+/// The chance that a standard normal value is above `score`: [`normal_score`] the other way round.
+#[must_use]
+pub fn normal_tail(score: f64) -> f64 {
+    0.5 * erfc(score / std::f64::consts::SQRT_2)
 }
 
 /// The quantile of a shifted gamma distribution at one level. Tabulated by shape because the search for instances asks for it
@@ -106,6 +115,10 @@ mod tests {
     fn scores_are_the_tables() {
         assert!((normal_score(0.99) - 2.326_347_874).abs() < 1e-6);
         assert!(normal_score(0.5).abs() < 1e-9);
+        assert!((normal_tail(1.959_963_985) - 0.025).abs() < 1e-9);
+        for level in [0.001, 0.2, 0.5, 0.99, 0.999_9] {
+            assert!((normal_tail(normal_score(level)) - (1.0 - level)).abs() < 1e-9);
+        }
     }
 
     #[test]

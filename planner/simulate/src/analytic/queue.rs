@@ -13,12 +13,12 @@
 //!   behind a random split, because a proxy does not see which instances are idle.
 
 use foremesh_model::LoadBalancing;
-use statrs::function::erf::erfc;
 
 use super::{
     Moments,
     balancers::{Balancer, Conditions},
     loss::inverse_erlang_b,
+    quantile::normal_tail,
 };
 
 /// Servers above which Erlang C is taken from its many-server limit.
@@ -39,7 +39,7 @@ pub fn erlang_c(servers: u32, offered: f64) -> f64 {
     let utilisation = offered / c;
     if servers > MANY_SERVERS {
         let beta = (1.0 - utilisation) * c.sqrt();
-        let cumulated = 0.5 * erfc(-beta / std::f64::consts::SQRT_2);
+        let cumulated = normal_tail(-beta);
         let density = (-0.5 * beta * beta).exp() / std::f64::consts::TAU.sqrt();
         return density / (density + beta * cumulated);
     }

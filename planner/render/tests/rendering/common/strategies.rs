@@ -95,6 +95,7 @@ fn service(modes: Vec<ProxyMode>) -> impl Strategy<Value = ServiceSettings> {
             },
             instances: sizes.0,
             standby_instances: sizes.1,
+            autoscaling: None,
             rate_limit: RateLimit {
                 requests_per_second: quantise(sizes.2),
                 burst: sizes.3,
