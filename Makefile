@@ -82,9 +82,13 @@ bench-simulate-whole-day: ## Simulate every second of the same day, a quarter of
 bench-policy: ## Policies beside each other at equal attainment, on graphs that nothing was trained on
 	cargo run --release -p foremesh-scenarios --example policies -- 24
 
-.PHONY: docs-policy
-docs-policy: build ## Write the quickstart's searched plan into docs/guides/policy.md
-	scripts/docs-policy
+.PHONY: bench-policy-speed
+bench-policy-speed: tools ## One look of the learned policy: 20 to 20,000 services, embedded runtime and ONNX Runtime
+	cargo run --release -p foremesh-scenarios --example policy_speed
+
+.PHONY: docs-examples
+docs-examples: build ## Run the commands of the guides simulate, chaos and policy, and write there what they print
+	scripts/docs-examples
 
 .PHONY: bench-hindcast
 bench-hindcast: ## Replay the launches of docs/guides/hindcast.md and write what came of them there

@@ -67,6 +67,9 @@ pub enum TrainError {
         /// Series that were left out, and why.
         left_out: Vec<String>,
     },
+    /// A region to learn on cannot be drawn.
+    #[error("a region to learn on cannot be drawn: {0}")]
+    Scenario(String),
     /// A net cannot be written as a model file.
     #[error("the net cannot be written as ONNX: {0}")]
     Export(String),
@@ -80,6 +83,16 @@ pub enum TrainError {
         path: PathBuf,
         /// What is wrong.
         cause: String,
+    },
+    /// Drawn regions in which plans do not differ.
+    #[error(
+        "of {drawn} regions drawn {what} none has anything to learn: some plan must keep what is asked, and plans must differ in cost; draw more"
+    )]
+    NothingToLearn {
+        /// Regions that were drawn.
+        drawn: usize,
+        /// What for.
+        what: &'static str,
     },
     /// No evaluation was reached.
     #[error("the time was up before the first evaluation: give --hours more")]

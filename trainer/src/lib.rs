@@ -7,6 +7,8 @@
 pub mod corpus;
 mod error;
 pub mod forecaster;
+pub mod learning;
+pub mod policy;
 pub mod prior;
 mod track;
 

@@ -1,36 +1,13 @@
 //! A trained net as an ONNX file, operation by operation what [`Mixer::forward`] does.
 
-use burn::{
-    nn::{LayerNorm, Linear},
-    tensor::Tensor,
-};
 use foremesh_forecast::neural::{LEVELS, Layout, TOKEN_STEPS, contract};
 use foremesh_onnx::{Attribute, GraphBuilder, Value};
 
 use super::model::{Mixer, increments_to_levels, median_mask};
-use crate::TrainError;
-
-/// Added to variances, as burn does.
-const EPSILON: f32 = 1e-5;
-
-fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    let data = tensor.into_data_as::<f32>();
-    data.try_to_vec::<f32>().unwrap_or_default()
-}
-
-fn linear(graph: &mut GraphBuilder, name: &str, x: &Value, layer: &Linear) -> Value {
-    let sizes = layer.weight.val().dims();
-    let bias = layer.bias.as_ref().map(|bias| values(bias.val()));
-    let bias = bias.unwrap_or_else(|| vec![0.0; sizes[1]]);
-    graph.linear(name, x, sizes, &values(layer.weight.val()), &bias)
-}
-
-fn norm(graph: &mut GraphBuilder, name: &str, x: &Value, layer: &LayerNorm) -> Value {
-    let scale = values(layer.gamma.val());
-    let bias = layer.beta.as_ref().map(|beta| values(beta.val()));
-    let bias = bias.unwrap_or_else(|| vec![0.0; scale.len()]);
-    graph.layer_norm(name, x, &scale, &bias, EPSILON)
-}
+use crate::{
+    TrainError,
+    learning::onnx::{linear, norm, values},
+};
 
 /// The ONNX file of a net. `metadata` is what a reader may want to know of how it was made.
 ///

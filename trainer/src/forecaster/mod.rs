@@ -1,8 +1,5 @@
 //! The forecaster: its net, its windows, its training.
 
-mod average;
-mod checkpoint;
-mod curve;
 mod export;
 mod finetune;
 mod import;
@@ -12,7 +9,7 @@ mod run;
 mod sample;
 mod train;
 
-pub use curve::draw;
+pub use crate::learning::draw;
 pub use export::export;
 pub use finetune::{Comparison, SeriesScore, Tuned, Tuning, finetune, tuned_name};
 pub use foremesh_forecast::neural::Layout;

@@ -1,23 +1,19 @@
 //! From options to files: reads the real series, trains, writes the model, its card and its learning curve.
 
-use std::{
-    fmt::Write as _,
-    fs,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{fmt::Write as _, path::PathBuf, time::Duration};
 
 use burn::{module::Module, tensor::Device};
 use foremesh_forecast::neural::Layout;
-use sha2::{Digest, Sha256};
 
 use super::{
-    curve::draw,
     export::export,
     sample::{Diet, Samples, Source},
     train::{Ended, Job, Point, Recipe, Trained, checkpoint_folder, train},
 };
-use crate::{TrainError, corpus};
+use crate::{
+    TrainError, corpus,
+    learning::{Line, draw, facts, sha256, write},
+};
 
 /// Synthetic windows that are held back.
 const HELD_BACK: usize = 512;
@@ -115,7 +111,7 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(&Point, u64)) -> Result<R
         ("foremesh.steps", best.step.to_string()),
     ];
     let file = export(&trained.net, *layout, &metadata)?;
-    let curve = draw(&format!("{name}: learning curve"), &trained.curve)?;
+    let curve = drawn(name, &trained.curve)?;
     let card = card(options, &trained, best, &file, real.len());
     let paths = ["onnx", "md", "svg"].map(|kind| options.output.join(format!("{name}.{kind}")));
     let contents = [&file[..], card.as_bytes(), curve.as_bytes()];
@@ -132,22 +128,24 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(&Point, u64)) -> Result<R
     })
 }
 
+/// The picture of a forecaster's learning curve.
+pub(super) fn drawn(name: &str, curve: &[Point]) -> Result<String, TrainError> {
+    let line = |name, loss: fn(&Point) -> f64| Line {
+        name,
+        points: curve.iter().map(|p| (p.step, loss(p))).collect(),
+    };
+    let lines = [
+        line("training windows", |p| p.training),
+        line("synthetic windows held back", |p| p.synthetic),
+        line("real windows held back", |p| p.real.unwrap_or(f64::NAN)),
+    ];
+    let title = format!("{name}: learning curve");
+    draw(&title, "pinball loss, in spreads", &lines)
+}
+
 /// The synthetic windows that no training sees.
 pub(super) fn held_back_synthetic(layout: Layout) -> Samples {
     Source::new(layout, &[], Diet::default(), HELD_BACK_SEED).samples(0, HELD_BACK)
-}
-
-pub(super) fn write(path: &Path, content: &[u8]) -> Result<(), TrainError> {
-    let said = |cause: std::io::Error| TrainError::Write {
-        path: path.to_owned(),
-        cause: cause.to_string(),
-    };
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(said)?;
-    }
-    let new = path.with_extension("new");
-    fs::write(&new, content).map_err(said)?;
-    fs::rename(&new, path).map_err(said)
 }
 
 fn told(loss: Option<f64>) -> String {
@@ -221,21 +219,6 @@ fn card(options: &Options, trained: &Trained, best: Point, file: &[u8], series: 
     ];
     card += &facts(&rows);
     card + &curve_table(name, &trained.curve)
-}
-
-/// SHA-256 in hexadecimal digits.
-pub(super) fn sha256(file: &[u8]) -> String {
-    let hash = Sha256::digest(file);
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// A table of facts.
-pub(super) fn facts(rows: &[(&str, String)]) -> String {
-    let mut table = String::from("| | |\n|---|---|\n");
-    for (what, value) in rows {
-        let _ = writeln!(table, "| {what} | {value} |");
-    }
-    table
 }
 
 /// The curve's picture, and some of its points.

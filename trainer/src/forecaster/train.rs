@@ -16,13 +16,14 @@ use foremesh_forecast::neural::{GLOBAL_FEATURES, Layout, TOKEN_FEATURES};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    average::Average,
-    checkpoint::{self, Checkpoint},
     loss::pinball,
     model::{Inputs, Mixer, Size},
     sample::{Samples, Source},
 };
-use crate::TrainError;
+use crate::{
+    TrainError,
+    learning::{Average, Checkpoint, load, save},
+};
 
 /// How a net is trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -202,7 +203,7 @@ pub fn train(job: Job<'_>) -> Result<Trained, TrainError> {
     let mut best = net.valid();
     let mut state = Checkpoint::begin(recipe);
     if let Some(folder) = &job.folder
-        && let Some(found) = checkpoint::load(folder, recipe, &net)?
+        && let Some(found) = load(folder, recipe, &net)?
     {
         net = found.net;
         optimiser = optimiser.load_record(found.optimiser);
@@ -275,7 +276,7 @@ pub fn train(job: Job<'_>) -> Result<Trained, TrainError> {
         }
         if let Some(folder) = &job.folder {
             let (net, optimiser) = (net.valid(), optimiser.to_record());
-            checkpoint::save(folder, &state, [net, averaged, best.clone()], optimiser)?;
+            save(folder, &state, [net, averaged, best.clone()], optimiser)?;
         }
         (job.progress)(&point, recipe.steps);
         if state.not_better >= recipe.patience {

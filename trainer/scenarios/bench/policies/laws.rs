@@ -14,10 +14,14 @@ const FEWEST: u32 = 2;
 pub enum Law<'a> {
     /// A plan's schedule with its standby.
     Plan(&'a Settings),
+    /// A plan's schedule with its standby, and beyond it what its autoscalers ask for: late as [`Law::Hpa`].
+    Tracked(&'a Settings),
     /// As many as the busiest hour's median needs at this utilisation, all the time.
     Static { utilisation: f64 },
     /// The horizontal pod autoscaler at this utilisation: a minute behind, and behind by what an instance takes to start.
     Hpa { utilisation: f64 },
+    /// The horizontal pod autoscaler at this utilisation if it knew what is asked in the next minute and instances came at once.
+    Foresight { utilisation: f64 },
     /// AWS predictive scaling at this utilisation: what the forecast's median of the hour needs, ordered ahead, and what the autoscaler asks for
     /// where that is more.
     Predictive { utilisation: f64 },
@@ -47,12 +51,24 @@ impl Law<'_> {
                     })
                 })
                 .collect(),
+            Self::Tracked(settings) => {
+                let scheduled = Law::Plan(settings).instances(known, path, minute);
+                let asked = late(known, path, minute, |s, rate| {
+                    let scaled = settings.services.get(&known.names[s])?.autoscaling?;
+                    Some(scaled.asks(rate))
+                });
+                let each = scheduled.iter().zip(&asked);
+                each.map(|(a, b)| *a.max(b)).collect()
+            }
             Self::Static { utilisation } => {
                 let hours = known.median_rps.iter();
                 let busiest = hours.fold(vec![0.0f64; known.stations.len()], |most, hour| {
                     most.iter().zip(hour).map(|(m, r)| m.max(*r)).collect()
                 });
                 needed(known, &busiest, *utilisation)
+            }
+            Self::Foresight { utilisation } => {
+                needed(known, &path.service_rps(minute), *utilisation)
             }
             Self::Hpa { utilisation } => reacting(known, path, minute, *utilisation),
             Self::Predictive { utilisation } => {
@@ -68,7 +84,8 @@ impl Law<'_> {
     }
 }
 
-fn needed(known: &Known<'_>, rates_rps: &[f64], utilisation: f64) -> Vec<u32> {
+/// The instances that keep these rates at a utilisation.
+pub fn needed(known: &Known<'_>, rates_rps: &[f64], utilisation: f64) -> Vec<u32> {
     let services = known.stations.iter().zip(rates_rps);
     services
         .map(|(station, rate)| one(station, *rate, utilisation))
@@ -86,8 +103,19 @@ fn one(station: &Station, rate_rps: f64, utilisation: f64) -> u32 {
         .min(station.max_instances)
 }
 
-/// What an autoscaler asked for while its orders of now were placed: the most of the last minutes, because it gives back late.
 fn reacting(known: &Known<'_>, path: &Path<'_>, minute: usize, utilisation: f64) -> Vec<u32> {
+    late(known, path, minute, |s, rate| {
+        Some(one(&known.stations[s], rate, utilisation))
+    })
+}
+
+/// What autoscalers asked for while their orders of now were placed: the most of the last minutes, because they give back late.
+fn late(
+    known: &Known<'_>,
+    path: &Path<'_>,
+    minute: usize,
+    asks: impl Fn(usize, f64) -> Option<u32>,
+) -> Vec<u32> {
     let leads: Vec<usize> = known
         .stations
         .iter()
@@ -97,9 +125,9 @@ fn reacting(known: &Known<'_>, path: &Path<'_>, minute: usize, utilisation: f64)
     let mut most = vec![0; known.stations.len()];
     for ago in 1..=longest {
         let rates = path.service_rps(minute.saturating_sub(ago));
-        for (s, station) in known.stations.iter().enumerate() {
+        for s in 0..known.stations.len() {
             if (leads[s]..=leads[s] + STABILIZATION_MINUTES).contains(&ago) {
-                most[s] = most[s].max(one(station, rates[s], utilisation));
+                most[s] = most[s].max(asks(s, rates[s]).unwrap_or(0));
             }
         }
     }

@@ -8,8 +8,7 @@ use foremesh_model::{
     graph::Visits,
     random::{mix, text_key, uniform},
 };
-use foremesh_simulate::analytic::normal_score;
-use statrs::function::erf::erfc;
+use foremesh_simulate::analytic::{normal_score, normal_tail};
 
 /// The expected highest of sixty normal values.
 const HIGHEST_OF_SIXTY: f64 = 2.32;
@@ -121,6 +120,5 @@ impl<'a> Path<'a> {
 
 /// The demand of an hour at a normal score.
 fn level(entry: &EntryDemand, hour: usize, score: f64) -> f64 {
-    let level = 0.5 * erfc(-score / std::f64::consts::SQRT_2);
-    entry.at_level(hour, level)
+    entry.at_level(hour, normal_tail(-score))
 }

@@ -3,12 +3,10 @@
 use burn::module::Module;
 
 use super::{
-    super::{
-        run::{curve_table, facts, sha256},
-        train::Recipe,
-    },
+    super::{run::curve_table, train::Recipe},
     Tuned, Tuning, tuned_name,
 };
+use crate::learning::{facts, sha256};
 
 /// Series that are named; a card is read by people.
 const MOST_SERIES: usize = 40;

@@ -17,11 +17,10 @@ use foremesh_model::History;
 pub use score::{Comparison, SeriesScore};
 
 use super::{
-    curve::draw,
     export::export,
     import::import,
     model::Mixer,
-    run::{held_back_synthetic, model_name, write},
+    run::{drawn, held_back_synthetic, model_name},
     sample::{Diet, Source},
     train::{Ended, Job, Point, Recipe, train},
 };
@@ -31,6 +30,7 @@ use crate::{
         Real,
         own::{self, OwnHistory},
     },
+    learning::write,
 };
 use foremesh_forecast::neural::Layout;
 
@@ -212,7 +212,7 @@ fn write_all(tuned: &Tuned, tuning: &Tuning, recipe: &Recipe) -> Result<[PathBuf
         ("foremesh.tuned_from", tuned.start_sha256.clone()),
     ];
     let file = export(&tuned.candidate, tuning.layout, &metadata)?;
-    let curve = draw(&format!("{name}: learning curve"), &tuned.curve)?;
+    let curve = drawn(&name, &tuned.curve)?;
     let card = card::card(tuned, tuning, recipe, &file);
     let paths = ["onnx", "md", "svg"].map(|kind| tuning.output.join(format!("{name}.{kind}")));
     for (path, content) in paths

@@ -3,27 +3,23 @@
 use std::{fs, path::Path};
 
 use burn::{module::Module, optim::OptimizerRecord, store::ModuleRecord, tensor::Bytes};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{
-    model::Mixer,
-    train::{Point, Recipe},
-};
 use crate::TrainError;
 
-/// Where a training stands.
+/// Where a training stands: `R` is how it is done, `P` a point of its curve.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Checkpoint {
-    pub recipe: Recipe,
+pub(crate) struct Checkpoint<R, P> {
+    pub recipe: R,
     pub step: u64,
     pub seconds: f64,
     pub best: f64,
     pub not_better: u32,
-    pub curve: Vec<Point>,
+    pub curve: Vec<P>,
 }
 
-impl Checkpoint {
-    pub fn begin(recipe: &Recipe) -> Self {
+impl<R: Clone, P> Checkpoint<R, P> {
+    pub fn begin(recipe: &R) -> Self {
         Self {
             recipe: recipe.clone(),
             step: 0,
@@ -36,11 +32,11 @@ impl Checkpoint {
 }
 
 /// What was found.
-pub(super) struct Found {
-    pub state: Checkpoint,
-    pub net: Mixer,
-    pub average: Mixer,
-    pub best: Mixer,
+pub(crate) struct Found<R, P, N> {
+    pub state: Checkpoint<R, P>,
+    pub net: N,
+    pub average: N,
+    pub best: N,
     pub optimiser: OptimizerRecord,
 }
 
@@ -49,10 +45,10 @@ const NETS: [&str; 3] = ["weights", "average", "best"];
 const OPTIMISER: &str = "optimiser";
 
 /// Keeps a checkpoint; the one before it stays whole until this one is.
-pub(super) fn save(
+pub(crate) fn save<R: Serialize, P: Serialize, N: Module>(
     folder: &Path,
-    state: &Checkpoint,
-    nets: [Mixer; 3],
+    state: &Checkpoint<R, P>,
+    nets: [N; 3],
     optimiser: OptimizerRecord,
 ) -> Result<(), TrainError> {
     let broken = |what: &str, cause: String| TrainError::Checkpoint {
@@ -84,11 +80,16 @@ pub(super) fn save(
 }
 
 /// The checkpoint of a folder. `None`: there is none.
-pub(super) fn load(
+pub(crate) fn load<R, P, N>(
     folder: &Path,
-    recipe: &Recipe,
-    blank: &Mixer,
-) -> Result<Option<Found>, TrainError> {
+    recipe: &R,
+    blank: &N,
+) -> Result<Option<Found<R, P, N>>, TrainError>
+where
+    R: PartialEq + DeserializeOwned,
+    P: DeserializeOwned,
+    N: Module,
+{
     // Killed between two renames: the one before is whole.
     let old = folder.with_extension("old");
     let folder = if folder.join(STATE).exists() {
@@ -103,7 +104,7 @@ pub(super) fn load(
         cause,
     };
     let read = |what: &str| fs::read(folder.join(what)).map_err(|e| broken(what, e.to_string()));
-    let state: Checkpoint =
+    let state: Checkpoint<R, P> =
         serde_json::from_slice(&read(STATE)?).map_err(|e| broken(STATE, e.to_string()))?;
     if state.recipe != *recipe {
         return Err(broken(
@@ -112,7 +113,7 @@ pub(super) fn load(
                 .into(),
         ));
     }
-    let net = |name: &str| -> Result<Mixer, TrainError> {
+    let net = |name: &str| -> Result<N, TrainError> {
         let record = ModuleRecord::from_bytes(Bytes::from_bytes_vec(read(name)?));
         let record = record.map_err(|e| broken(name, e.to_string()))?;
         let loaded = blank.clone().try_load_record(record);

@@ -2,39 +2,46 @@
 
 use plotters::prelude::*;
 
-use super::train::Point;
 use crate::TrainError;
 
 const SIZE: (u32, u32) = (800, 420);
 
-/// Draws training and validation losses over steps, as SVG. Equal curves give equal bytes.
+/// A line of a learning curve.
+#[derive(Debug, Clone)]
+pub struct Line {
+    /// What it shows.
+    pub name: &'static str,
+    /// Steps and values; those that are no number are left out.
+    pub points: Vec<(u64, f64)>,
+}
+
+const COLOURS: [RGBColor; 4] = [
+    RGBColor(150, 150, 150),
+    RGBColor(31, 119, 180),
+    RGBColor(214, 39, 40),
+    RGBColor(44, 160, 44),
+];
+
+/// Draws lines over steps, as SVG. Equal lines give equal bytes.
 ///
 /// # Errors
 /// [`TrainError::Curve`] when it cannot be drawn.
-pub fn draw(title: &str, curve: &[Point]) -> Result<String, TrainError> {
+pub fn draw(title: &str, unit: &str, lines: &[Line]) -> Result<String, TrainError> {
     let mut svg = String::new();
-    draw_into(&mut svg, title, curve).map_err(|cause| TrainError::Curve(cause.to_string()))?;
+    draw_into(&mut svg, title, unit, lines)
+        .map_err(|cause| TrainError::Curve(cause.to_string()))?;
     Ok(svg)
 }
 
 fn draw_into(
     svg: &mut String,
     title: &str,
-    curve: &[Point],
+    unit: &str,
+    lines: &[Line],
 ) -> Result<(), Box<dyn std::error::Error>> {
-    type Line = (&'static str, RGBColor, fn(&Point) -> f64);
-    let lines: [Line; 3] = [
-        ("training windows", RGBColor(150, 150, 150), |p| p.training),
-        ("synthetic windows held back", RGBColor(31, 119, 180), |p| {
-            p.synthetic
-        }),
-        ("real windows held back", RGBColor(214, 39, 40), |p| {
-            p.real.unwrap_or(f64::NAN)
-        }),
-    ];
-    let all = curve
+    let all = lines
         .iter()
-        .flat_map(|p| [p.training, p.synthetic, p.real.unwrap_or(f64::NAN)]);
+        .flat_map(|line| line.points.iter().map(|p| p.1));
     let known: Vec<f64> = all.filter(|loss| loss.is_finite()).collect();
     let lowest = known.iter().copied().fold(f64::INFINITY, f64::min);
     let mut sorted = known.clone();
@@ -46,7 +53,10 @@ fn draw_into(
     } else {
         (0.0, 1.0)
     };
-    let steps = curve.last().map_or(1, |p| p.step).max(1);
+    let last = lines
+        .iter()
+        .flat_map(|line| line.points.iter().map(|p| p.0));
+    let steps = last.max().unwrap_or(1).max(1);
     let area = SVGBackend::with_string(svg, SIZE).into_drawing_area();
     area.fill(&WHITE)?;
     let mut chart = ChartBuilder::on(&area)
@@ -59,14 +69,14 @@ fn draw_into(
         .configure_mesh()
         .light_line_style(WHITE)
         .x_desc("steps")
-        .y_desc("pinball loss, in spreads")
+        .y_desc(unit)
         .draw()?;
-    for (name, colour, loss) in lines {
-        let points = curve.iter().map(|p| (p.step, loss(p)));
-        let points = points.filter(|(_, loss)| loss.is_finite());
+    for (line, colour) in lines.iter().zip(COLOURS.iter().cycle()) {
+        let points = line.points.iter().copied();
+        let points = points.filter(|(_, value)| value.is_finite());
         chart
             .draw_series(LineSeries::new(points, colour.stroke_width(2)))?
-            .label(name)
+            .label(line.name)
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
     }
     chart

@@ -1,4 +1,4 @@
-//! The running average of a net's weights, which forecasts better than the last of them (Polyak & Juditsky 1992).
+//! The running average of a net's weights, which answers better than the last of them (Polyak & Juditsky 1992).
 
 use std::collections::BTreeMap;
 
@@ -7,8 +7,6 @@ use burn::{
     tensor::{Tensor, TensorData},
 };
 
-use super::model::Mixer;
-
 /// What an average keeps of itself from one look at the weights to the next.
 const DECAY: f32 = 0.99;
 /// Steps between looks.
@@ -16,14 +14,14 @@ const EVERY: u64 = 5;
 
 /// Averages of all weights, by parameter.
 #[derive(Debug, Clone)]
-pub(super) struct Average {
+pub(crate) struct Average {
     weights: BTreeMap<u64, Vec<f32>>,
     looks: u64,
 }
 
 impl Average {
     /// The average that `net` holds after `steps` steps.
-    pub fn of(net: &Mixer, steps: u64) -> Self {
+    pub fn of<N: Module>(net: &N, steps: u64) -> Self {
         let mut look = Look(BTreeMap::new());
         net.visit(&mut look);
         Self {
@@ -33,7 +31,7 @@ impl Average {
     }
 
     /// Looks at the weights, if the step is one for it.
-    pub fn add(&mut self, net: &Mixer, step: u64) {
+    pub fn add<N: Module>(&mut self, net: &N, step: u64) {
         if !step.is_multiple_of(EVERY) {
             return;
         }
@@ -52,7 +50,7 @@ impl Average {
     }
 
     /// A net with the averages in place of its weights.
-    pub fn net(&self, net: Mixer) -> Mixer {
+    pub fn net<N: Module>(&self, net: N) -> N {
         net.map(&mut Put(&self.weights))
     }
 }

@@ -1,0 +1,36 @@
+//! Files that a training leaves, and what its card is made of.
+
+use std::{fmt::Write as _, fs, path::Path};
+
+use sha2::{Digest, Sha256};
+
+use crate::TrainError;
+
+/// Writes a file whole or not at all.
+pub(crate) fn write(path: &Path, content: &[u8]) -> Result<(), TrainError> {
+    let said = |cause: std::io::Error| TrainError::Write {
+        path: path.to_owned(),
+        cause: cause.to_string(),
+    };
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(said)?;
+    }
+    let new = path.with_extension("new");
+    fs::write(&new, content).map_err(said)?;
+    fs::rename(&new, path).map_err(said)
+}
+
+/// SHA-256 in hexadecimal digits.
+pub(crate) fn sha256(file: &[u8]) -> String {
+    let hash = Sha256::digest(file);
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A table of facts.
+pub(crate) fn facts(rows: &[(&str, String)]) -> String {
+    let mut table = String::from("| | |\n|---|---|\n");
+    for (what, value) in rows {
+        let _ = writeln!(table, "| {what} | {value} |");
+    }
+    table
+}

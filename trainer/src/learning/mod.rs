@@ -1,0 +1,12 @@
+//! What every training here shares: averaged weights, checkpoints that resume, learning curves, files.
+
+mod average;
+mod checkpoint;
+mod curve;
+mod files;
+pub(crate) mod onnx;
+
+pub(crate) use average::Average;
+pub(crate) use checkpoint::{Checkpoint, load, save};
+pub use curve::{Line, draw};
+pub(crate) use files::{facts, sha256, write};
