@@ -111,7 +111,7 @@ variable "policy" {
 }
 
 variable "prove_faults" {
-  description = "Faults under which the plan is simulated, those first that would hurt this region most. Default 4 with `search`, else 0. None is where a window would be of more than ten million visits of services."
+  description = "Faults under which the plan is simulated, those first that would hurt this region most. Default 4 with `search` and `gnn`, else 0. None is where a window would be of more than ten million visits of services."
   type        = number
   default     = null
 }
@@ -141,7 +141,7 @@ variable "scaling" {
 }
 
 variable "search_windows" {
-  description = "Windows of time that the search may simulate, each of at most 100000 requests or, beyond 50000 requests a second, of two seconds. Default 12; 0: it relies on formulas alone, as it does where a window would be of more than ten million visits of services."
+  description = "Windows of time that `search` and `gnn` may simulate, each of at most 100000 requests or, beyond 50000 requests a second, of two seconds. Default 12; 0: they rely on formulas alone, as they do where a window would be of more than ten million visits of services."
   type        = number
   default     = null
 }
