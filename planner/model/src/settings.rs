@@ -333,15 +333,24 @@ impl Autoscaling {
 }
 
 impl ServiceSettings {
-    /// The fewest instances of the schedule, standby included.
+    /// The fewest instances of the schedule in any hour, standby included; at least one.
     pub fn fewest_instances(&self) -> u32 {
-        self.instances.fewest() + self.standby_instances
+        self.with_standby(self.instances.fewest())
     }
 
-    /// The most instances of the schedule or, where that may be more, of the autoscaler; standby included.
+    /// The most instances of the schedule in any hour, standby included; at least one.
+    pub fn most_scheduled_instances(&self) -> u32 {
+        self.with_standby(self.instances.most())
+    }
+
+    /// The most instances of the schedule or, where that may be more, of the autoscaler; standby included; at least one.
     pub fn most_instances(&self) -> u32 {
         let scaled = self.autoscaling.map_or(0, |scaled| scaled.most_instances);
-        self.instances.most().max(scaled) + self.standby_instances
+        self.with_standby(self.instances.most().max(scaled))
+    }
+
+    fn with_standby(&self, instances: u32) -> u32 {
+        instances.saturating_add(self.standby_instances).max(1)
     }
 }
 

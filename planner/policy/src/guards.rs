@@ -174,7 +174,7 @@ fn check_ejection(name: &ServiceName, service: &ServiceSettings, found: &mut Fou
     let ejection = &service.outlier_ejection;
     let path = |field: &str| format!("services[\"{name}\"].outlier_ejection.{field}");
     let percent = ejection.max_ejection_percent;
-    let fewest = service.fewest_instances().max(1);
+    let fewest = service.fewest_instances();
     let out = u64::from(fewest) * u64::from(percent) / 100;
     found.unless(
         percent <= 99 && out < u64::from(fewest),
@@ -245,7 +245,7 @@ fn check_edge(name: &EdgeName, edge: &EdgeSettings, settings: &Settings, found: 
     if let Some(caller) = settings.services.get(name.caller()) {
         let (fewest, most) = (caller.fewest_instances(), caller.most_instances());
         found.unless(
-            limits.fewest_caller_proxies <= fewest.max(1),
+            limits.fewest_caller_proxies <= fewest,
             "limits_of_the_fewest_callers",
             || path("caller_limits.fewest_caller_proxies"),
             || {

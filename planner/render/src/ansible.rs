@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     RenderError, RenderOptions,
     document::{header, yaml},
-    envoy, policy,
+    envoy,
     ramp::Position,
 };
 
@@ -42,8 +42,8 @@ pub(crate) fn render(
                 "admin_port": options.admin_port,
                 "instances": service.instances.to_string(),
                 "standby_instances": service.standby_instances,
-                "fewest_instances": policy::fewest_instances(service),
-                "most_instances": policy::most_instances(service),
+                "fewest_instances": service.fewest_instances(),
+                "most_instances": service.most_scheduled_instances(),
                 "autoscaling": service.autoscaling,
                 "rate_limit_requests_per_second": service.rate_limit.requests_per_second,
                 "max_concurrent_requests": service.max_concurrent_requests,

@@ -33,7 +33,7 @@ impl Pool {
     /// What all instances together work on and queue: the most that one proxy can make use of, for a caller whose number of
     /// proxies the plan does not know (a waypoint, a failover region). Unlike the mesh's default it is not infinite.
     pub(crate) fn of_service(service: &ServiceSettings) -> Self {
-        let instances = ceiling_instances(service);
+        let instances = service.most_instances();
         let all = |of_one: u32| of_one.saturating_mul(instances);
         Self {
             max_connections: all(service.max_concurrent_requests),
@@ -192,30 +192,9 @@ pub(crate) fn warms_up(service: &ServiceSettings, options: &RenderOptions) -> bo
         )
 }
 
-/// The most instances of a service in any hour, standby included; at least one.
-pub(crate) fn most_instances(service: &ServiceSettings) -> u32 {
-    let planned = service.instances.most();
-    planned.saturating_add(service.standby_instances).max(1)
-}
-
-/// The most instances that a service may have, those that an autoscaler may add and standby included; at least one.
-pub(crate) fn ceiling_instances(service: &ServiceSettings) -> u32 {
-    let scaled = service
-        .autoscaling
-        .map_or(0, |scaled| scaled.most_instances);
-    let most = service.instances.most().max(scaled);
-    most.saturating_add(service.standby_instances).max(1)
-}
-
 /// The busy share at which an autoscaler is to aim by processor time, in whole percent.
 pub(crate) fn target_percent(scaled: &Autoscaling) -> u32 {
     (scaled.target_utilisation() * 100.0)
         .floor()
         .clamp(1.0, 100.0) as u32
-}
-
-/// The fewest instances of a service in any hour, standby included; at least one.
-pub(crate) fn fewest_instances(service: &ServiceSettings) -> u32 {
-    let planned = service.instances.fewest();
-    planned.saturating_add(service.standby_instances).max(1)
 }

@@ -13,8 +13,8 @@ pub(super) fn spec(options: &RenderOptions, service: &ServiceSettings, place: &P
     };
     json!({
         "scaleTargetRef": { "apiVersion": "apps/v1", "kind": "Deployment", "name": place.name },
-        "minReplicas": replicas(policy::fewest_instances(service)),
-        "maxReplicas": replicas(policy::ceiling_instances(service)),
+        "minReplicas": replicas(service.fewest_instances()),
+        "maxReplicas": replicas(service.most_instances()),
         "metrics": [{
             "type": "Resource",
             "resource": {

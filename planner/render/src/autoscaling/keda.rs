@@ -17,7 +17,7 @@ pub(super) fn spec(
     service: &ServiceSettings,
     place: &Place,
 ) -> Result<Value, RenderError> {
-    let most = replicas(policy::most_instances(service));
+    let most = replicas(service.most_scheduled_instances());
     let mut triggers: Vec<Value> = windows::of(settings, options, name, service)?
         .iter()
         .map(|window| {
@@ -36,7 +36,7 @@ pub(super) fn spec(
     let measured = rate_trigger(options, service, place)
         .or_else(|| service.autoscaling.as_ref().map(cpu_trigger));
     let ceiling = if service.autoscaling.is_some() {
-        replicas(policy::ceiling_instances(service))
+        replicas(service.most_instances())
     } else if measured.is_some() {
         replicas(most.saturating_mul(BEYOND_SCHEDULE))
     } else {
@@ -45,7 +45,7 @@ pub(super) fn spec(
     triggers.extend(measured);
     Ok(json!({
         "scaleTargetRef": { "apiVersion": "apps/v1", "kind": "Deployment", "name": place.name },
-        "minReplicaCount": replicas(policy::fewest_instances(service)),
+        "minReplicaCount": replicas(service.fewest_instances()),
         "maxReplicaCount": ceiling,
         "pollingInterval": 15,
         "cooldownPeriod": 300,

@@ -16,7 +16,7 @@
 use foremesh_model::{ServiceName, ServiceSettings, Settings, Timestamp};
 use jiff::{SignedDuration, tz::TimeZone};
 
-use crate::{RenderError, RenderOptions, policy};
+use crate::{RenderError, RenderOptions};
 
 /// A time in which a number of instances is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,8 +71,8 @@ pub(super) fn of(
         return Err(too_long());
     }
     let lead_minutes = lead_minutes(service.warm_up.duration_s);
-    let fewest = policy::fewest_instances(service);
-    let most = policy::most_instances(service);
+    let fewest = service.fewest_instances();
+    let most = service.most_scheduled_instances();
     let at = |hour: u32, lead: i64| {
         settings
             .starts

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use foremesh_model::{FaultKind, ServiceName, Settings};
+use foremesh_model::{FaultKind, ServiceName, ServiceSettings, Settings};
 use serde_json::{Map, Value, json};
 
 use super::{Action, Injection, percent, short, zone};
@@ -214,7 +214,7 @@ fn instances(
     let fewest = settings
         .services
         .get(injection.service)
-        .map_or(1, policy::fewest_instances);
+        .map_or(1, ServiceSettings::fewest_instances);
     let mode = if share >= 1.0 {
         "all"
     } else if u64::from(fewest) * u64::from(percent) < 100 {
