@@ -6,8 +6,10 @@
 //! *proposal* needs, and released where it would be unsafe.
 
 mod connections;
+mod limits;
 mod merge;
 mod near;
+mod units;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -105,7 +105,7 @@ pub(crate) fn hourly_demand(
     to_hours(by_step, peak_by_step, demand.step_s, services)
 }
 
-fn clamp_or(value: f64, low: f64, high: f64, otherwise: f64) -> f64 {
+pub(crate) fn clamp_or(value: f64, low: f64, high: f64, otherwise: f64) -> f64 {
     if value.is_finite() {
         value.clamp(low, high)
     } else {

@@ -5,8 +5,9 @@ use foremesh_model::{ConnectionSettings, EdgeName, ServiceName};
 
 use super::{
     Unit,
-    merge::{Merge, autoscaling_unit, capacity_unit, standby_unit},
+    merge::Merge,
     near::{near, near_count},
+    units::{autoscaling_unit, capacity_unit, standby_unit},
 };
 use crate::guards::Violation;
 

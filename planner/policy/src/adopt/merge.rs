@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use foremesh_model::{
-    CallerLimits, EdgeName, EdgeSettings, EntrySettings, Schedule, ServiceName, ServiceSettings,
-    Settings,
+    EdgeName, EdgeSettings, EntrySettings, Schedule, ServiceName, ServiceSettings, Settings,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -12,14 +11,16 @@ use serde_json::Value;
 use super::{
     Unit,
     near::{near, near_count, near_instances, near_value},
+    units::{
+        autoscaling_unit, calls_unit, capacity_unit, ejection_unit, standby_unit, timeout_unit,
+    },
 };
-use crate::guards::{self, Violation};
 
 pub(super) struct Merge<'a> {
     pub(super) prior: &'a Settings,
     pub(super) proposed: &'a Settings,
     pub(super) tolerance: f64,
-    released: &'a BTreeMap<Unit, String>,
+    pub(super) released: &'a BTreeMap<Unit, String>,
     pub(super) adopted: Settings,
     /// The units that keep a prior value against the proposal.
     pub(super) held: BTreeSet<Unit>,
@@ -27,36 +28,6 @@ pub(super) struct Merge<'a> {
     pub(super) unfit: BTreeMap<Unit, String>,
     /// Hours between the starts of prior and proposal; None: no whole hours, or no common hour.
     shift: Option<i64>,
-}
-
-pub(super) fn capacity_unit(name: &ServiceName) -> Unit {
-    Unit(format!("services[\"{name}\"].instances"))
-}
-
-pub(super) fn standby_unit(name: &ServiceName) -> Unit {
-    Unit(format!("services[\"{name}\"].standby_instances"))
-}
-
-pub(super) fn autoscaling_unit(name: &ServiceName) -> Unit {
-    Unit(format!("services[\"{name}\"].autoscaling"))
-}
-
-fn ejection_unit(name: &ServiceName) -> Unit {
-    Unit(format!(
-        "services[\"{name}\"].outlier_ejection.max_ejection_percent"
-    ))
-}
-
-fn calls_unit(name: &EdgeName) -> Unit {
-    Unit(format!("edges[\"{name}\"].retries"))
-}
-
-fn timeout_unit(name: &EdgeName) -> Unit {
-    Unit(format!("edges[\"{name}\"].timeout_ms"))
-}
-
-fn limits_unit(name: &EdgeName) -> Unit {
-    Unit(format!("edges[\"{name}\"].caller_limits"))
 }
 
 impl<'a> Merge<'a> {
@@ -295,108 +266,6 @@ impl<'a> Merge<'a> {
         edge
     }
 
-    /// Limits were derived from a number of proxies. Where the caller's schedule is held against the proposal, what the
-    /// proposal needs is scaled to the proxies that there will be.
-    fn caller_limits(
-        &mut self,
-        name: &EdgeName,
-        before: &CallerLimits,
-        after: &CallerLimits,
-    ) -> CallerLimits {
-        let scale = self.proxies_scale(name.caller());
-        self.limits(limits_unit(name), before, after, scale, Some(name.caller()))
-    }
-
-    fn limits(
-        &mut self,
-        unit: Unit,
-        before: &CallerLimits,
-        after: &CallerLimits,
-        scale: f64,
-        caller: Option<&ServiceName>,
-    ) -> CallerLimits {
-        let scaled = |v: u32| (f64::from(v) * scale).ceil().min(f64::from(u32::MAX)) as u32;
-        let fields = |l: &CallerLimits| {
-            [
-                l.max_connections,
-                l.max_pending_requests,
-                l.max_concurrent_requests,
-                l.max_concurrent_retries,
-            ]
-        };
-        let near = fields(before)
-            .into_iter()
-            .zip(fields(after))
-            .all(|(old, new)| {
-                near_count(old, new, self.tolerance)
-                    || near_limit(old, f64::from(new) * scale, self.tolerance)
-            });
-        let passes = before.max_concurrent_requests >= scaled(after.needed_concurrent_requests);
-        let fits = |limits: &CallerLimits, merge: &Self| {
-            caller
-                .and_then(|caller| merge.adopted.services.get(caller))
-                .is_none_or(|service| {
-                    limits.fewest_caller_proxies <= service.fewest_instances().max(1)
-                        && limits.most_caller_proxies >= service.most_instances()
-                })
-        };
-        if near && !passes && !self.released.contains_key(&unit) {
-            self.unfit.insert(
-                unit.clone(),
-                format!(
-                    "the {} requests in flight that are held for a proxy are fewer than the {} that are needed",
-                    before.max_concurrent_requests,
-                    scaled(after.needed_concurrent_requests)
-                ),
-            );
-        }
-        let kept = CallerLimits {
-            needed_concurrent_requests: after.needed_concurrent_requests,
-            ..*before
-        };
-        if near && passes && fits(before, self) && self.hold(unit.clone(), true, kept != *after) {
-            return kept;
-        }
-        // The proposal's limits fit the proposal's callers: a schedule that was held beside them must go.
-        let holds_back = caller.filter(|_| scale > 1.0 + 1e-9 || !fits(after, self));
-        if let Some(caller) = holds_back {
-            for unit in [
-                capacity_unit(caller),
-                standby_unit(caller),
-                autoscaling_unit(caller),
-            ] {
-                if self.held.contains(&unit) {
-                    self.unfit.insert(
-                        unit,
-                        format!("the limits of the proxies of {caller} moved, and were made for the proposed instances"),
-                    );
-                }
-            }
-        }
-        *after
-    }
-
-    /// How much more one proxy of the adopted schedule carries than one of the proposed, one of them lost, in the hour in
-    /// which it is most; at least 1.
-    fn proxies_scale(&self, caller: &ServiceName) -> f64 {
-        let (Some(adopted), Some(proposed)) = (
-            self.adopted.services.get(caller),
-            self.proposed.services.get(caller),
-        ) else {
-            return 1.0;
-        };
-        let spread = |service: &ServiceSettings, hour: u32| {
-            f64::from(
-                (service.instances.at(hour) + service.standby_instances)
-                    .saturating_sub(1)
-                    .max(1),
-            )
-        };
-        (0..self.proposed.horizon_hours)
-            .map(|hour| spread(proposed, hour) / spread(adopted, hour))
-            .fold(1.0, f64::max)
-    }
-
     fn entry(
         &mut self,
         name: &ServiceName,
@@ -484,87 +353,4 @@ impl<'a> Merge<'a> {
             }
         }
     }
-
-    /// The held units that make the merge unsafe, each with the reason; what is needed is what the proposal needs.
-    pub(super) fn unsafe_units(&self) -> BTreeMap<Unit, String> {
-        let mut units = self.unfit.clone();
-        if self.held.is_empty() {
-            return units;
-        }
-        for violation in guards::check(&self.adopted) {
-            for unit in self.causes(&violation) {
-                if self.held.contains(&unit) {
-                    units.entry(unit).or_insert_with(|| violation.text.clone());
-                }
-            }
-        }
-        units
-    }
-
-    /// The units whose hold may have caused a violation.
-    fn causes(&self, violation: &Violation) -> Vec<Unit> {
-        let mut causes: Vec<Unit> = self
-            .held
-            .iter()
-            .filter(|unit| violation.path.starts_with(&unit.0))
-            .cloned()
-            .collect();
-        causes.extend(self.causes_of_connections(violation));
-        if let Some(name) = self
-            .adopted
-            .services
-            .keys()
-            .find(|n| violation.path.starts_with(&format!("services[\"{n}\"].")))
-        {
-            causes.push(capacity_unit(name));
-            causes.push(standby_unit(name));
-            causes.push(autoscaling_unit(name));
-            causes.push(ejection_unit(name));
-            let prefix = format!("services[\"{name}\"].");
-            if violation.path.contains("rate_limit") {
-                causes.push(Unit(format!("{prefix}rate_limit.requests_per_second")));
-                causes.push(Unit(format!("{prefix}rate_limit.burst")));
-            }
-        }
-        if let Some(name) = self
-            .adopted
-            .edges
-            .keys()
-            .find(|n| violation.path.starts_with(&format!("edges[\"{n}\"].")))
-        {
-            causes.push(timeout_unit(name));
-            causes.push(calls_unit(name));
-            causes.push(limits_unit(name));
-            match violation.invariant {
-                "limits_of_the_fewest_callers" | "limits_of_the_most_callers" => {
-                    causes.push(capacity_unit(name.caller()));
-                    causes.push(standby_unit(name.caller()));
-                    causes.push(autoscaling_unit(name.caller()));
-                }
-                "callee_inside_caller" => {
-                    causes.push(Unit(format!("entries[\"{}\"].timeout_ms", name.caller())));
-                    causes.extend(
-                        self.adopted
-                            .edges
-                            .keys()
-                            .filter(|e| e.callee() == name.caller())
-                            .map(timeout_unit),
-                    );
-                }
-                "amplification_bounded" => {
-                    causes.extend(self.adopted.edges.keys().map(calls_unit));
-                }
-                _ => {}
-            }
-        }
-        causes
-    }
-}
-
-/// Whether a held limit is near what the proposal's becomes when scaled to other proxies.
-fn near_limit(old: u32, scaled: f64, tolerance: f64) -> bool {
-    // Scaling a rounded number leaves it between two steps.
-    near(f64::from(old), foremesh_model::quantise(scaled), tolerance)
-        || near(f64::from(old), scaled, tolerance)
-        || (scaled <= 10.0 && (f64::from(old) - scaled).abs() <= 1.5)
 }

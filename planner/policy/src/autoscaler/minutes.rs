@@ -11,6 +11,7 @@ use crate::{
     PolicyError,
     draw::{mix, normals, text_key},
     ground::Ground,
+    sampling::clamp_or,
 };
 
 /// Seconds until a rise of demand is an order for instances: half of the minute over which requests are measured, a scrape, a poll and a look
@@ -131,13 +132,13 @@ impl Drawing<'_> {
     fn path(&self, path: u64, draw: &Draw) -> Vec<Minute> {
         let key = mix(draw.key, path);
         let steps = self.demand.steps();
-        let memory = self.demand.dependence.autocorrelation.clamp(0.0, 0.999);
+        let memory = clamp_or(self.demand.dependence.autocorrelation, 0.0, 0.999, 0.0);
         let common = walk(mix(key, 0xC), steps, memory);
         let scores: Vec<Vec<f64>> = self
             .sources
             .iter()
             .map(|source| {
-                let loading = source.demand.common_loading.clamp(-1.0, 1.0);
+                let loading = clamp_or(source.demand.common_loading, -1.0, 1.0, 0.0);
                 let rest = (1.0 - loading * loading).sqrt();
                 let own = walk(mix(key, source.key), steps, memory);
                 let both = common.iter().zip(&own);

@@ -11,7 +11,7 @@
 //! - Training stands on the same [`Region`], [`States`] and [`Plan`] as plans.
 
 mod action;
-mod choose;
+mod candidate;
 mod contract;
 mod explain;
 mod judge;
@@ -21,7 +21,7 @@ mod state;
 
 pub use crate::autoscaler::Minute;
 pub use action::{ACTIONS, Action, Plan};
-pub(crate) use choose::candidate;
+pub(crate) use candidate::candidate;
 pub use contract::{ANSWER, INPUTS, Network, NetworkError, contract};
 pub use explain::{INFLUENCES, Influence, Learned, influences};
 pub use judge::Judged;
