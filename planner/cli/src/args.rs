@@ -1,10 +1,16 @@
 //! The commands and their options. What `foremesh plan` takes beside a request file is read off the request's declaration.
 
+mod train;
+mod values;
+
 use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use foremesh_model::{DeviceKind, InferenceSettings, RuntimeKind};
 use foremesh_pipeline::{RequestOption, SimulatedPolicy, request_options};
+
+pub use train::{Step, Train, TrainDevice, TrainForecaster, TrainPolicy};
+use values::{donor, hours, policy, seconds, timestamp};
 
 /// Plans a service mesh for a region before the region takes its first request.
 #[derive(Debug, Parser)]
@@ -258,95 +264,6 @@ pub enum Day {
     Whole,
 }
 
-/// `foremesh train`
-#[derive(Debug, Subcommand)]
-pub enum Train {
-    /// Train the neural forecaster and write it as ONNX, with a card and its learning curve. Broken off, the same command goes on. With --finetune,
-    /// train a model further on a history, and write it only where it is better on the last fifth, which it has not seen; else it ends with 2.
-    Forecaster(TrainForecaster),
-    /// Train the learned policy in regions drawn from a seed and write it as ONNX, with a card and its learning curve. Broken off, the same command
-    /// goes on.
-    Policy(TrainPolicy),
-}
-
-/// `foremesh train policy`
-#[derive(Debug, Args)]
-pub struct TrainPolicy {
-    /// Updates of the net in all; without it 8000.
-    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
-    pub updates: Option<u64>,
-    /// Regions that are drawn to learn on; without it 3000.
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub regions: Option<u32>,
-    /// Hours after which this run ends, with what it has; without it when all updates are done.
-    #[arg(long, value_name = "H")]
-    pub hours: Option<f64>,
-    /// Where it is computed.
-    #[arg(long, value_enum, default_value_t = TrainDevice::Cpu)]
-    pub device: TrainDevice,
-    /// Seed of the first weights, the regions and all that is tried.
-    #[arg(long, default_value_t = 1)]
-    pub seed: u64,
-    /// The folder that model, card, curve and checkpoints are written to.
-    #[arg(short, long, default_value = "models", value_name = "DIR")]
-    pub output: PathBuf,
-}
-
-/// `foremesh train forecaster`
-#[derive(Debug, Args)]
-pub struct TrainForecaster {
-    /// The folder of public data sets that may train (nab, msft-cloud-monitoring, servegen-m-small, nasa-http).
-    #[arg(long, value_name = "DIR")]
-    pub data: Option<PathBuf>,
-    /// Train a model further on this history file, CSV or Parquet.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["data", "hours"])]
-    pub finetune: Option<PathBuf>,
-    /// The model to begin with, which `foremesh train forecaster` wrote; without it the one inside the program.
-    #[arg(long, value_name = "MODEL", requires = "finetune")]
-    pub from: Option<PathBuf>,
-    /// Share of windows from the synthetic prior; the rest is real. Without it 0.7, with --finetune 0.3.
-    #[arg(long, value_name = "SHARE")]
-    pub synthetic: Option<f64>,
-    /// Steps of the series.
-    #[arg(long, value_enum, default_value_t = Step::Hour)]
-    pub step: Step,
-    /// Steps of the optimiser in all; without it 8000 of 128 windows, with --finetune 400 of 64.
-    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
-    pub steps: Option<u64>,
-    /// Hours after which this run ends, with what it has; without it when all steps are done, or it no longer gets better.
-    #[arg(long, value_name = "H")]
-    pub hours: Option<f64>,
-    /// Where it is computed.
-    #[arg(long, value_enum, default_value_t = TrainDevice::Cpu)]
-    pub device: TrainDevice,
-    /// Seed of the first weights and of all windows.
-    #[arg(long, default_value_t = 1)]
-    pub seed: u64,
-    /// The folder that model, card, curve and checkpoints are written to.
-    #[arg(short, long, default_value = "models", value_name = "DIR")]
-    pub output: PathBuf,
-}
-
-/// Steps of series.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Step {
-    /// Hours: eight weeks of history, two weeks ahead.
-    #[value(name = "1h")]
-    Hour,
-    /// Five minutes: two weeks of history, a day ahead.
-    #[value(name = "5m")]
-    FiveMinutes,
-}
-
-/// Where a net is trained.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum TrainDevice {
-    /// The processor.
-    Cpu,
-    /// A GPU.
-    Gpu,
-}
-
 /// `foremesh audit`
 #[derive(Debug, Args)]
 pub struct Audit {
@@ -460,55 +377,6 @@ fn given(matches: &ArgMatches, options: Vec<RequestOption>) -> Vec<Override> {
         .collect()
 }
 
-fn timestamp(text: &str) -> Result<foremesh_model::Timestamp, String> {
-    foremesh_model::parse_timestamp(text).map_err(|e| e.to_string())
-}
-
-/// `auto`, `analytic`, …, as in a request.
-fn policy(word: &str) -> Result<foremesh_model::PolicyKind, String> {
-    serde_json::from_value(word.into()).map_err(|e| e.to_string())
-}
-
-/// `region=share`.
-fn donor(text: &str) -> Result<(foremesh_model::RegionName, f64), String> {
-    const FORM: &str = "write region=share, for example eu-west-1=0.4";
-    let (region, share) = text.split_once('=').ok_or(FORM)?;
-    let region = foremesh_model::RegionName::new(region).map_err(|e| format!("{e}; {FORM}"))?;
-    let share = share.parse().map_err(|_| FORM.to_owned())?;
-    Ok((region, share))
-}
-
-/// `48h`, `7d` or a plain number of hours.
-fn hours(text: &str) -> Result<u32, String> {
-    let (number, factor) = match text.strip_suffix('d') {
-        Some(days) => (days, 24),
-        None => (text.strip_suffix('h').unwrap_or(text), 1),
-    };
-    match number
-        .trim()
-        .parse::<u32>()
-        .ok()
-        .and_then(|n| n.checked_mul(factor))
-    {
-        Some(hours @ 1..=336) => Ok(hours),
-        _ => Err("write hours or days, at most 14 days: 48h, 7d".into()),
-    }
-}
-
-/// Seconds of a time written as 30m, 48h or 7d; a bare number is hours.
-fn seconds(text: &str) -> Result<i64, String> {
-    let units = [('m', 60), ('h', 3600), ('d', 86_400)];
-    let unit = units.iter().find(|(unit, _)| text.ends_with(*unit));
-    let (number, factor) = match unit {
-        Some((unit, factor)) => (text.strip_suffix(*unit).unwrap_or(text), *factor),
-        None => (text, 3600),
-    };
-    let number = number.trim().parse::<u32>().ok().filter(|n| *n > 0);
-    number
-        .map(|n| i64::from(n) * factor)
-        .ok_or_else(|| "write minutes, hours or days: 30m, 48h, 7d".into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -516,13 +384,5 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
-        assert_eq!(hours("7d"), Ok(168));
-        assert_eq!(hours("48h"), Ok(48));
-        assert_eq!(
-            ["30m", "48h", "7d", "5"].map(|text| seconds(text).unwrap_or(0)),
-            [1800, 172_800, 604_800, 18_000]
-        );
-        assert!(seconds("0m").is_err() && seconds("-1h").is_err() && seconds("soon").is_err());
-        assert!(hours("0h").is_err() && hours("99d").is_err() && hours("soon").is_err());
     }
 }

@@ -6,7 +6,7 @@ use foremesh_onnx::{Attribute, GraphBuilder, Value};
 use super::model::{Mixer, increments_to_levels, median_mask};
 use crate::{
     TrainError,
-    learning::onnx::{linear, norm, values},
+    learning::onnx::{finish, linear, norm, values},
 };
 
 /// The ONNX file of a net. `metadata` is what a reader may want to know of how it was made.
@@ -88,14 +88,5 @@ pub fn export(
     let steps = graph.node("Add", &[&median, &increments], &[]);
     let matrix = graph.f32("levels", &[LEVELS, LEVELS], &increments_to_levels());
     let quantiles = graph.node("MatMul", &[&steps, &matrix], &[]);
-    for port in &contract.outputs {
-        graph.output(port.clone(), &quantiles);
-    }
-    for (key, text) in metadata {
-        graph.metadata(key, text);
-    }
-    let producer = ("foremesh-trainer", env!("CARGO_PKG_VERSION"));
-    graph
-        .finish(&contract, producer)
-        .map_err(|cause| TrainError::Export(cause.to_string()))
+    finish(graph, &contract, &quantiles, metadata)
 }

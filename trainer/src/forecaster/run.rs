@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     TrainError, corpus,
-    learning::{Line, draw, facts, sha256, write},
+    learning::{Line, draw, facts, sha256, write_model},
 };
 
 /// Synthetic windows that are held back.
@@ -113,18 +113,14 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(&Point, u64)) -> Result<R
     let file = export(&trained.net, *layout, &metadata)?;
     let curve = drawn(name, &trained.curve)?;
     let card = card(options, &trained, best, &file, real.len());
-    let paths = ["onnx", "md", "svg"].map(|kind| options.output.join(format!("{name}.{kind}")));
-    let contents = [&file[..], card.as_bytes(), curve.as_bytes()];
-    for (path, content) in paths.iter().zip(contents) {
-        write(path, content)?;
-    }
+    let files = write_model(&options.output, name, &file, &card, &curve)?;
     Ok(Report {
         ended: trained.ended,
         weights: trained.net.num_params(),
         curve: trained.curve,
         best,
         bytes: file.len(),
-        files: paths,
+        files,
     })
 }
 

@@ -1,6 +1,10 @@
 //! Files that a training leaves, and what its card is made of.
 
-use std::{fmt::Write as _, fs, path::Path};
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use sha2::{Digest, Sha256};
 
@@ -18,6 +22,22 @@ pub(crate) fn write(path: &Path, content: &[u8]) -> Result<(), TrainError> {
     let new = path.with_extension("new");
     fs::write(&new, content).map_err(said)?;
     fs::rename(&new, path).map_err(said)
+}
+
+/// Writes a model with its card and the picture of its learning curve; returns where they are.
+pub(crate) fn write_model(
+    folder: &Path,
+    name: &str,
+    model: &[u8],
+    card: &str,
+    curve: &str,
+) -> Result<[PathBuf; 3], TrainError> {
+    let paths = ["onnx", "md", "svg"].map(|kind| folder.join(format!("{name}.{kind}")));
+    let contents = [model, card.as_bytes(), curve.as_bytes()];
+    for (path, content) in paths.iter().zip(contents) {
+        write(path, content)?;
+    }
+    Ok(paths)
 }
 
 /// SHA-256 in hexadecimal digits.

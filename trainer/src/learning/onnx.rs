@@ -4,7 +4,9 @@ use burn::{
     nn::{LayerNorm, Linear},
     tensor::Tensor,
 };
-use foremesh_onnx::{GraphBuilder, Value};
+use foremesh_onnx::{Contract, GraphBuilder, Value};
+
+use crate::TrainError;
 
 /// Added to variances, as burn does.
 const EPSILON: f32 = 1e-5;
@@ -26,4 +28,23 @@ pub(crate) fn norm(graph: &mut GraphBuilder, name: &str, x: &Value, layer: &Laye
     let bias = layer.beta.as_ref().map(|beta| values(beta.val()));
     let bias = bias.unwrap_or_else(|| vec![0.0; scale.len()]);
     graph.layer_norm(name, x, &scale, &bias, EPSILON)
+}
+
+/// The file of a net whose answer this is. `metadata` is what a reader may want to know of how it was made.
+pub(crate) fn finish(
+    mut graph: GraphBuilder,
+    contract: &Contract,
+    answer: &Value,
+    metadata: &[(&str, String)],
+) -> Result<Vec<u8>, TrainError> {
+    for port in &contract.outputs {
+        graph.output(port.clone(), answer);
+    }
+    for (key, text) in metadata {
+        graph.metadata(key, text);
+    }
+    let producer = ("foremesh-trainer", env!("CARGO_PKG_VERSION"));
+    graph
+        .finish(contract, producer)
+        .map_err(|cause| TrainError::Export(cause.to_string()))
 }

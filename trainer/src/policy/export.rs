@@ -6,7 +6,7 @@ use foremesh_policy::gnn::contract;
 use super::net::{Gnn, Message, Update};
 use crate::{
     TrainError,
-    learning::onnx::{linear, norm},
+    learning::onnx::{finish, linear, norm},
 };
 
 /// Which links a kind of message takes.
@@ -161,14 +161,5 @@ pub fn export(net: &Gnn, metadata: &[(&str, String)]) -> Result<Vec<u8>, TrainEr
     }
     let normed = norm(&mut graph, "before_head", &services, &net.before_head);
     let answer = linear(&mut graph, "head", &normed, &net.head);
-    for port in &contract.outputs {
-        graph.output(port.clone(), &answer);
-    }
-    for (key, text) in metadata {
-        graph.metadata(key, text);
-    }
-    let producer = ("foremesh-trainer", env!("CARGO_PKG_VERSION"));
-    graph
-        .finish(&contract, producer)
-        .map_err(|cause| TrainError::Export(cause.to_string()))
+    finish(graph, &contract, &answer, metadata)
 }

@@ -2,6 +2,7 @@
 
 mod cases;
 mod export;
+mod held;
 mod net;
 mod run;
 mod train;

@@ -3,17 +3,17 @@
 use std::{fmt::Write as _, path::PathBuf, time::Duration};
 
 use burn::{module::Module, tensor::Device};
-use foremesh_model::random::mix;
 use foremesh_scenarios::Family;
 
 use super::{
     cases::{Draw, cases, scenarios},
     export::export,
-    train::{Held, Job, Point, Recipe, Trained, train},
+    held::{Held, Shown, searched},
+    train::{Job, Point, Recipe, Trained, train},
 };
 use crate::{
     TrainError,
-    learning::{Line, draw, facts, sha256, write},
+    learning::{Line, draw, facts, sha256, write_model},
 };
 
 /// The name of the policy's model.
@@ -87,17 +87,7 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(&Point, u64)) -> Result<R
         .into_iter()
         .filter_map(|case| {
             let [paths, each] = MINUTES;
-            let others = case
-                .region
-                .minutes(mix(HELD_BACK_SEED, 2), 2 * paths, each)
-                .ok()?;
-            let uniform = case.region.uniform(&case.minutes);
-            let shown = uniform.plan.judged(&case.region, &others);
-            Some(Held {
-                uniform_cost: shown.cost_per_hour,
-                others,
-                case,
-            })
+            Held::of(case, HELD_BACK_SEED, [2 * paths, each])
         })
         .collect();
     for (empty, drawn, what) in [
@@ -130,19 +120,22 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(&Point, u64)) -> Result<R
     ];
     let file = export(&trained.net, &metadata)?;
     let curve = drawn_curve(&trained.curve)?;
-    let card = card(options, &trained, best, &file, [regions.len(), held.len()]);
-    let paths = ["onnx", "md", "svg"].map(|kind| options.output.join(format!("{NAME}.{kind}")));
-    let contents = [&file[..], card.as_bytes(), curve.as_bytes()];
-    for (path, content) in paths.iter().zip(contents) {
-        write(path, content)?;
-    }
+    let card = card(
+        options,
+        &trained,
+        best,
+        &file,
+        [regions.len(), held.len()],
+        searched(&held),
+    );
+    let files = write_model(&options.output, NAME, &file, &card, &curve)?;
     Ok(Report {
         done: trained.done,
         weights: trained.net.num_params(),
         curve: trained.curve,
         best,
         bytes: file.len(),
-        files: paths,
+        files,
     })
 }
 
@@ -165,6 +158,7 @@ fn card(
     best: Point,
     file: &[u8],
     [regions, held]: [usize; 2],
+    (found, trials): (Shown, f64),
 ) -> String {
     let recipe = &options.recipe;
     let mut card = format!(
@@ -220,6 +214,14 @@ fn card(
                 best.cost,
                 percent(best.missed),
                 percent(best.unguarded_missed)
+            ),
+        ),
+        (
+            "the same regions, searched service by service",
+            format!(
+                "{:.4} of that cost, {} of minutes missed; {trials:.0} plans tried of each",
+                found.cost,
+                percent(found.missed),
             ),
         ),
     ];

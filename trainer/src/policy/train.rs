@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     cases::Case,
+    held::{Held, Shown, evaluate},
     net::{Gnn, Inputs, Size},
 };
 use crate::{
@@ -122,16 +123,6 @@ pub struct Trained {
     pub curve: Vec<Point>,
     /// All updates were done; else the time was up.
     pub done: bool,
-}
-
-/// What a region that is held back is measured with.
-pub struct Held<'a> {
-    /// The region, with the minutes that plans are made safe on.
-    pub case: Case<'a>,
-    /// Minutes that they are judged on.
-    pub others: Vec<Minute>,
-    /// Cost for an hour of the best one answer for all services, on these.
-    pub uniform_cost: f64,
 }
 
 /// What a training is given.
@@ -364,8 +355,11 @@ pub fn train(job: Job<'_, '_>) -> Result<Trained, TrainError> {
         }
         state.seconds = before + started.elapsed().as_secs_f64();
         let averaged = average.net(net.valid());
-        let [cost, missed, unguarded_missed] =
-            evaluate(&averaged, job.held).ok_or(TrainError::Diverged { step: state.step })?;
+        let Shown {
+            cost,
+            missed,
+            unguarded_missed,
+        } = evaluate(&averaged, job.held).ok_or(TrainError::Diverged { step: state.step })?;
         let point = Point {
             step: state.step,
             tried_cost: (sums[0] / count).exp(),
@@ -418,23 +412,4 @@ fn tensors(all: &[Tried], plans: usize, services: usize, device: &Device) -> [Te
         Tensor::<3>::from_data(TensorData::new(values, [plans, services, last]), device)
     };
     [tensor(draws, ACTIONS), tensor(advantages, 1)]
-}
-
-/// What a net's plans cost and miss on regions held back: see [`Point`]. None where it answers no numbers.
-fn evaluate(net: &Gnn, held: &[Held<'_>]) -> Option<[f64; 3]> {
-    let shown: Option<Vec<[f64; 3]>> = held
-        .iter()
-        .map(|held| {
-            let answers = States::answers(&net.answer(&held.case.states).ok()?);
-            let region = &held.case.region;
-            let safe = region.secured(&answers, &held.case.minutes);
-            let safe = safe.plan.judged(region, &held.others);
-            let bare = region.plan(&answers).judged(region, &held.others);
-            let cost = safe.cost_per_hour / held.uniform_cost.max(1e-9);
-            Some([cost.ln(), 1.0 - safe.kept, 1.0 - bare.kept])
-        })
-        .collect();
-    let shown = shown?;
-    let mean = |i: usize| shown.iter().map(|s| s[i]).sum::<f64>() / shown.len().max(1) as f64;
-    Some([mean(0).exp(), mean(1), mean(2)])
 }

@@ -3,7 +3,7 @@
 mod finetune;
 mod policy;
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use foremesh_pipeline::PipelineError;
 use foremesh_trainer::forecaster::{
@@ -20,13 +20,13 @@ use crate::{
 
 /// What a training left, for machines.
 #[derive(Debug, Serialize)]
-struct Trained<'a> {
+struct Trained<'a, P> {
     ended: &'static str,
     weights: usize,
     bytes: usize,
-    best: &'a Point,
-    files: &'a [std::path::PathBuf],
-    curve: &'a [Point],
+    best: &'a P,
+    files: &'a [PathBuf],
+    curve: &'a [P],
 }
 
 /// Trains, from the checkpoint where there is one.
@@ -191,14 +191,16 @@ fn text(report: &Report) -> String {
         number(report.weights as f64),
         report.bytes / 1000,
     );
-    for (file, what) in report
-        .files
-        .iter()
-        .zip(["the model", "its card", "its learning curve"])
-    {
-        text += &format!("{}  {what}\n", file.display());
-    }
+    text += &files(&report.files);
     text
+}
+
+/// The files that a training left.
+fn files(files: &[PathBuf; 3]) -> String {
+    let whats = ["the model", "its card", "its learning curve"];
+    let each = files.iter().zip(whats);
+    each.map(|(file, what)| format!("{}  {what}\n", file.display()))
+        .collect()
 }
 
 /// The command that makes the same model again.

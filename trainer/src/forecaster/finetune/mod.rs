@@ -30,7 +30,7 @@ use crate::{
         Real,
         own::{self, OwnHistory},
     },
-    learning::write,
+    learning::{write, write_model},
 };
 use foremesh_forecast::neural::Layout;
 
@@ -214,14 +214,7 @@ fn write_all(tuned: &Tuned, tuning: &Tuning, recipe: &Recipe) -> Result<[PathBuf
     let file = export(&tuned.candidate, tuning.layout, &metadata)?;
     let curve = drawn(&name, &tuned.curve)?;
     let card = card::card(tuned, tuning, recipe, &file);
-    let paths = ["onnx", "md", "svg"].map(|kind| tuning.output.join(format!("{name}.{kind}")));
-    for (path, content) in paths
-        .iter()
-        .zip([&file[..], card.as_bytes(), curve.as_bytes()])
-    {
-        write(path, content)?;
-    }
-    Ok(paths)
+    write_model(&tuning.output, &name, &file, &card, &curve)
 }
 
 /// Finds out before the work whether a folder can be written to.

@@ -1,24 +1,13 @@
 //! `foremesh train policy`.
 
 use foremesh_trainer::policy::{Options, Point, Recipe, Report, run as train};
-use serde::Serialize;
 
+use super::Trained;
 use crate::{
     args::{Format, TrainPolicy},
     error::CliError,
     output::{self, Outcome, number},
 };
-
-/// What a training left, for machines.
-#[derive(Debug, Serialize)]
-struct Trained<'a> {
-    ended: &'static str,
-    weights: usize,
-    bytes: usize,
-    best: &'a Point,
-    files: &'a [std::path::PathBuf],
-    curve: &'a [Point],
-}
 
 /// Trains, from the checkpoint where there is one.
 pub fn run(args: &TrainPolicy, format: Format) -> Result<Outcome, CliError> {
@@ -86,9 +75,6 @@ fn text(report: &Report) -> String {
         number(report.weights as f64),
         report.bytes / 1000,
     );
-    let whats = ["the model", "its card", "its learning curve"];
-    for (file, what) in report.files.iter().zip(whats) {
-        text += &format!("{}  {what}\n", file.display());
-    }
+    text += &super::files(&report.files);
     text
 }
