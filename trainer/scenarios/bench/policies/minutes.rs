@@ -2,6 +2,9 @@
 //!
 //! A path of demand is drawn for each seed (the Gaussian copula of [`foremesh_model::Dependence`]); within the hour minutes vary about the
 //! path so that the highest of sixty is what the forecast says of the peak.
+//!
+//! Written apart from the minutes that plans are chosen on (`autoscaler::minutes` of the policy), so that a fault there is not forgiven here: other draws,
+//! and minutes that remember more of the one before (0.7, there 0.5), which the forecast does not say.
 
 use foremesh_model::{
     Demand, EntryDemand, ServiceGraph,
