@@ -84,21 +84,32 @@ pub fn plan_with(
         PolicyKind::Auto | PolicyKind::Analytic | PolicyKind::Gnn => floor.chosen([]),
         PolicyKind::Search => search::choose(input, &ground, floor, &mut warnings)?,
     };
-    let mut output = settle(input, &ground, &chosen.sizing, warnings);
+    let learns_or_searches = match input.request.policy {
+        PolicyKind::Search | PolicyKind::Gnn => true,
+        PolicyKind::Auto | PolicyKind::Analytic => false,
+    };
+    let usual = if learns_or_searches { FAULTS } else { 0 };
+    let faults = input.request.prove_faults.unwrap_or(usual) as usize;
+    let mut plan = proof::Plan {
+        settled: settle(input, &ground, &chosen.sizing, warnings.clone()),
+        sizing: chosen.sizing,
+        warnings,
+    };
+    let proof = proof::prove(input, &ground, &mut plan, faults, learns_or_searches)?;
+    let mut output = plan.settled;
     output.candidates = chosen.candidates;
     output.candidates.extend(compared);
     if let Some((first, others)) = output.candidates.split_first_mut() {
+        if proof.refined {
+            let refined = candidates::weigh(&ground, input.request, plan.sizing).candidate;
+            *first = Candidate {
+                kept_in_simulation: first.kept_in_simulation,
+                ..refined
+            };
+        }
         first.holds = output.kpis.holds;
         others.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.name.cmp(&b.name)));
     }
-    let faults = input
-        .request
-        .prove_faults
-        .unwrap_or(match input.request.policy {
-            PolicyKind::Search | PolicyKind::Gnn => FAULTS,
-            PolicyKind::Auto | PolicyKind::Analytic => 0,
-        });
-    let proof = proof::prove(input, &ground, &output.settings, faults as usize)?;
     output.faults = proof.verdicts;
     output.warnings.extend(proof.warnings);
     output.warnings.sort();

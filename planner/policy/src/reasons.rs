@@ -37,6 +37,14 @@ impl Under<'_> {
         let path = format!("{}{field}", self.prefix);
         self.reasons.0.insert(path, reason);
     }
+
+    /// Says more of a value whose reason is there.
+    pub(crate) fn append(&mut self, field: &str, text: &str) {
+        let path = format!("{}{field}", self.prefix);
+        if let Some(reason) = self.reasons.0.get_mut(&path) {
+            reason.text.push_str(text);
+        }
+    }
 }
 
 /// A number as a sentence shows it: up to three digits that matter.

@@ -38,6 +38,17 @@ pub(crate) struct Sized {
     pub bears_loss: Option<bool>,
     /// What an autoscaler does beyond the schedule; None: nothing.
     pub tracking: Option<Tracking>,
+    /// The part of schedule or standby that is there to recover from faults; None: nothing is.
+    pub recovery: Option<Recovery>,
+}
+
+/// Instances without which a mesh does not recover from faults.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Recovery {
+    /// On standby; with an autoscaler, in every hour beyond what it asks for at the median.
+    pub instances: u32,
+    /// What it recovers from, in words.
+    pub faults: Vec<String>,
 }
 
 /// What an autoscaler does beyond a schedule: as many instances as keep what each is given at a target.
@@ -252,5 +263,6 @@ fn one(
         wanted,
         bears_loss: None,
         tracking: None,
+        recovery: None,
     }
 }

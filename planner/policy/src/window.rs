@@ -103,6 +103,15 @@ pub(crate) struct Shown {
     pub slow: f64,
 }
 
+/// What a window showed.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Seen {
+    /// Of each of [`Ground::entries`].
+    pub entries: Vec<Shown>,
+    /// Share of its time that each service's workers were busy, 0 … 1.
+    pub busy: Vec<f64>,
+}
+
 /// The shares of requests that an entry may miss.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Allowed {
@@ -158,13 +167,13 @@ impl Allowed {
     }
 }
 
-/// Simulates settings and answers what each of [`Ground::entries`] showed. [`Unseen::of`] is asked first.
+/// Simulates settings. [`Unseen::of`] is asked first.
 pub(crate) fn simulate(
     input: &PolicyInput<'_>,
     ground: &Ground<'_>,
     settings: &Settings,
     window: &Window,
-) -> Result<Vec<Shown>, SimulateError> {
+) -> Result<Seen, SimulateError> {
     let rates = entry_rates(input, ground, window.hour, window.level);
     let entries = ground.entries.iter();
     let loads: Vec<EntryLoad> = entries
@@ -202,8 +211,12 @@ pub(crate) fn simulate(
         &assumptions,
     )?;
     let report = replicate(&mesh, &options, 1)?;
+    let busy = |s: usize| {
+        let seen = report.services.get(ground.name(s).as_str());
+        seen.map_or(0.0, |seen| seen.utilisation.mean)
+    };
     let entries = ground.entries.iter();
-    Ok(entries
+    let entries = entries
         .map(|entry| {
             let seen = report.entries.get(ground.name(entry.node).as_str());
             seen.map_or(Shown::default(), |seen| {
@@ -216,7 +229,11 @@ pub(crate) fn simulate(
                 }
             })
         })
-        .collect())
+        .collect();
+    Ok(Seen {
+        entries,
+        busy: (0..ground.services.len()).map(busy).collect(),
+    })
 }
 
 /// Requests a second of every entry at a level, the peak within the hour included.

@@ -67,17 +67,22 @@ impl Shown {
 
 /// What a net's plans show. None where it answers no numbers.
 pub fn evaluate(net: &Gnn, held: &[Held<'_>]) -> Option<Shown> {
-    let each: Option<Vec<[f64; 3]>> = held
+    // A net is asked on one thread, plans are tried on all.
+    let said: Option<Vec<_>> = held
         .iter()
-        .map(|held| {
-            let answers = States::answers(&net.answer(&held.case.states).ok()?);
+        .map(|held| Some(States::answers(&net.answer(&held.case.states).ok()?)))
+        .collect();
+    let each: Vec<[f64; 3]> = held
+        .par_iter()
+        .zip(said?)
+        .map(|(held, answers)| {
             let region = &held.case.region;
             let [cost, missed] = held.shown(&region.secured(&answers, &held.case.minutes));
             let bare = region.plan(&answers).judged(region, &held.others);
-            Some([cost, missed, 1.0 - bare.kept])
+            [cost, missed, 1.0 - bare.kept]
         })
         .collect();
-    each.as_deref().map(Shown::of)
+    Some(Shown::of(&each))
 }
 
 /// What is found service by service, from the best one answer: see [`foremesh_policy::gnn::Region::searched`]. Second, the trials of a region, mean.

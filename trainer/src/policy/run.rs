@@ -217,7 +217,7 @@ fn card(
             ),
         ),
         (
-            "the same regions, searched service by service",
+            "the same regions, searched service by service on the minutes that make plans safe",
             format!(
                 "{:.4} of that cost, {} of minutes missed; {trials:.0} plans tried of each",
                 found.cost,

@@ -50,9 +50,10 @@ impl Trial {
             .map(|hour| {
                 let rates = ground.rates_at(hour, BOUGHT_SCORE);
                 let settings = standing(ground, settings, hour, &rates);
-                simulate(input, ground, &settings, &window(input, ground, hour))
+                let seen = simulate(input, ground, &settings, &window(input, ground, hour))?;
+                Ok(seen.entries)
             })
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<_, SimulateError>>()?;
         Ok(Self { shown })
     }
 

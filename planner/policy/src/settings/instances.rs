@@ -12,6 +12,7 @@ use crate::{
     sampling::MEDIAN,
     search::Bound,
     size::{hardest_hour, planned_utilisation},
+    sizing::{Recovery, Sized},
 };
 
 /// Says why a service has its instances and its standby; `demand_rps` is what is asked of it in its hardest hour.
@@ -22,6 +23,41 @@ pub(super) fn explain(
     hour: usize,
     why: &mut Under<'_>,
 ) {
+    by_method(parts, s, demand_rps, hour, why);
+    let sized = &parts.sizing.services[s];
+    if let Some(recovery) = &sized.recovery {
+        recovers(sized, recovery, why);
+    }
+}
+
+/// Why there are instances to recover from faults.
+fn recovers(sized: &Sized, recovery: &Recovery, why: &mut Under<'_>) {
+    let (count, faults) = (recovery.instances, recovery.faults.join(", "));
+    let so = format!(
+        "so that objectives are kept again after {faults}: in simulation they were not without"
+    );
+    if sized.tracking.is_some() {
+        why.append(
+            "instances",
+            &format!(
+                " {count} in every hour, beyond what the autoscaler asks for at the median, {so}."
+            ),
+        );
+        return;
+    }
+    if sized.standby > count {
+        why.append("standby_instances", &format!(" {count} of them {so}."));
+        return;
+    }
+    let reason = Reason::new(
+        "recovery_from_faults",
+        format!("{count} {so}. The loss of one is borne by the schedule."),
+        [("instances", f64::from(count))],
+    );
+    why.set("standby_instances", reason);
+}
+
+fn by_method(parts: &Parts<'_>, s: usize, demand_rps: f64, hour: usize, why: &mut Under<'_>) {
     let (station, sized) = (&parts.ground.stations[s], &parts.sizing.services[s]);
     let criticality = parts.ground.services[s].criticality;
     let utilisation = planned_utilisation(criticality);

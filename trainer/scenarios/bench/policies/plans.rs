@@ -33,7 +33,7 @@ impl Network for Found {
 }
 
 /// Services of the largest region that [`near_optimum`] tries plans of.
-pub const MOST_TRIED: usize = 25;
+pub const MOST_TRIED: usize = 12;
 /// Paths of demand that it tries them on, and minutes of each.
 const TRIED: [usize; 2] = [32, 24];
 const TRYING_SEED: u64 = 3_000_000;

@@ -1,0 +1,237 @@
+//! A plan under what may well go wrong: which faults would hurt this region most, and what the plan does under each, in simulation.
+//!
+//! Each is compared with the same time without it, on the same random numbers: what is missed there is not the fault's doing.
+//!
+//! Two questions are asked of each: are the objectives kept while it lasts, and are they kept again soon after it has ended? A mesh that stays
+//! overloaded by its own retries and ejections after the cause is gone does not come back by itself (Bronson et al., *Metastable failures in
+//! distributed systems*, HotOS 2021): what does not recover is given room (`refine`) or said loudest.
+
+mod ranked;
+mod refine;
+
+use foremesh_model::{Fault, FaultKind, FaultVerdict, Settings, Severity, Warning, random::mix};
+use foremesh_simulate::SimulateError;
+use rayon::prelude::*;
+
+use crate::{
+    PolicyError, PolicyInput,
+    autoscaler::standing,
+    ground::{Ground, warning},
+    reasons::show,
+    sampling::{LEVELS, MEDIAN},
+    window::{
+        Allowed, Seen, Shown, Unseen, Window, busiest_hour, entry_rates, simulate, visits_rps,
+    },
+};
+use ranked::ranked;
+pub(crate) use refine::Plan;
+
+/// Seconds that a fault lasts, and that are looked at after it, where the traffic allows.
+const PHASE_S: [f64; 2] = [2.0, 30.0];
+/// Visits of services that a fault's simulation is kept to, by shorter phases.
+const VISITS: f64 = 1_000_000.0;
+/// Seconds before a fault begins.
+const BEFORE_S: f64 = 5.0;
+/// Sets these random numbers apart from those that chose the plan.
+const PURPOSE: u64 = 0x0070_726f_6f66;
+
+/// What faults do, and what is to say of it.
+#[derive(Debug, Default)]
+pub(crate) struct Proof {
+    pub verdicts: Vec<FaultVerdict>,
+    pub warnings: Vec<Warning>,
+    /// Services were given room to recover.
+    pub refined: bool,
+}
+
+/// What settings did under a fault.
+#[derive(Debug, Clone)]
+struct Judged {
+    verdict: FaultVerdict,
+    kind: FaultKind,
+    /// Largest share of an entry's requests that failed or came late once the fault was over.
+    missed_after: f64,
+    /// Share of its time that each service was busy while the fault lasted, and once it was over.
+    busy: [Vec<f64>; 2],
+}
+
+/// Where faults are tried: the hardest hour at the median of its demand.
+struct Ordeal<'a> {
+    input: &'a PolicyInput<'a>,
+    ground: &'a Ground<'a>,
+    hour: usize,
+    phase_s: f64,
+    /// Seconds before what is looked at: what the fault meets, and what is left of it once it has been over for as long as it lasted.
+    phases: [f64; 2],
+}
+
+impl<'a> Ordeal<'a> {
+    fn of(input: &'a PolicyInput<'a>, ground: &'a Ground<'a>) -> Self {
+        let level = LEVELS[MEDIAN];
+        let hour = busiest_hour(input, ground, level);
+        let rates = entry_rates(input, ground, hour, level);
+        let phase_s = (VISITS / (4.0 * visits_rps(ground, &rates)).max(1e-9))
+            .round()
+            .clamp(PHASE_S[0], PHASE_S[1]);
+        Self {
+            input,
+            ground,
+            hour,
+            phase_s,
+            phases: [BEFORE_S, BEFORE_S + 2.0 * phase_s],
+        }
+    }
+
+    /// The windows of both phases.
+    fn windows(&self, fault: Option<&Fault>) -> [Window; 2] {
+        self.phases.map(|warm_up_s| Window {
+            hour: self.hour,
+            level: LEVELS[MEDIAN],
+            faults: fault.cloned().into_iter().collect(),
+            warm_up_s,
+            measured_s: self.phase_s,
+            seed: mix(self.input.demand.seed, PURPOSE),
+        })
+    }
+
+    /// What settings show in both phases.
+    fn seen(&self, settings: &Settings, fault: Option<&Fault>) -> Result<[Seen; 2], SimulateError> {
+        // What the autoscalers would do while the fault lasts is left out.
+        let rates = self.ground.rates_at(self.hour, 0.0);
+        let settings = standing(self.ground, settings, self.hour, &rates);
+        let [first, second] = self.windows(fault);
+        let simulate = |window| simulate(self.input, self.ground, &settings, window);
+        let (first, second) = rayon::join(|| simulate(&first), || simulate(&second));
+        Ok([first?, second?])
+    }
+
+    fn judged(
+        &self,
+        settings: &Settings,
+        undisturbed: &[Seen; 2],
+        weight: f64,
+        kind: FaultKind,
+    ) -> Result<Judged, SimulateError> {
+        let fault = Fault {
+            name: kind.word().into(),
+            starts_s: BEFORE_S,
+            duration_s: self.phase_s,
+            kind: kind.clone(),
+        };
+        let seen = self.seen(settings, Some(&fault))?;
+        let [kept, recovered] = [0, 1].map(|phase| {
+            kept(
+                self.ground,
+                &seen[phase].entries,
+                &undisturbed[phase].entries,
+            )
+        });
+        let missed = |seen: &Seen| seen.entries.iter().map(Shown::missed).fold(0.0, f64::max);
+        let rounded = |share: f64| (share * 1e4).round() / 1e4;
+        let [during, after] = seen;
+        Ok(Judged {
+            verdict: FaultVerdict {
+                kind: kind.word().into(),
+                service: kind.service().to_owned(),
+                weight: rounded(weight),
+                hour: self.hour as u32,
+                seconds: self.phase_s,
+                kept,
+                recovered,
+                missed_share: rounded(missed(&during)),
+            },
+            kind,
+            missed_after: missed(&after),
+            busy: [during.busy, after.busy],
+        })
+    }
+
+    /// All of the faults, the worst first.
+    fn all(
+        &self,
+        settings: &Settings,
+        faults: &[(f64, FaultKind)],
+    ) -> Result<([Seen; 2], Vec<Judged>), SimulateError> {
+        let undisturbed = self.seen(settings, None)?;
+        let judged = faults
+            .par_iter()
+            .map(|(weight, kind)| self.judged(settings, &undisturbed, *weight, kind.clone()))
+            .collect::<Result<_, _>>()?;
+        Ok((undisturbed, judged))
+    }
+}
+
+/// What the settings of a plan do under the faults that matter most. Where `refine` says so, services are given room until the mesh recovers
+/// from those that it would not recover from, if that is to be had: the sizing and what is settled then change.
+pub(crate) fn prove(
+    input: &PolicyInput<'_>,
+    ground: &Ground<'_>,
+    plan: &mut Plan,
+    faults: usize,
+    refine: bool,
+) -> Result<Proof, PolicyError> {
+    if faults == 0 {
+        return Ok(Proof::default());
+    }
+    let ordeal = Ordeal::of(input, ground);
+    if let Some(unseen) = Unseen::of(input, ground, &ordeal.windows(None)) {
+        return Ok(Proof {
+            warnings: vec![
+                unseen.warning("prove_faults", "what faults do to the plan is not known"),
+            ],
+            ..Proof::default()
+        });
+    }
+    let faults = ranked(ground, ordeal.hour, faults);
+    let (undisturbed, mut judged) = ordeal.all(&plan.settled.settings, &faults)?;
+    let mut warnings = Vec::new();
+    if refine {
+        warnings = refine::refine(&ordeal, plan, &faults, &undisturbed, &mut judged)?;
+    }
+    let refined = !warnings.is_empty();
+    let verdicts: Vec<FaultVerdict> = judged.into_iter().map(|judged| judged.verdict).collect();
+    warnings.extend(self::warnings(&verdicts));
+    Ok(Proof {
+        verdicts,
+        warnings,
+        refined,
+    })
+}
+
+/// Whether every entry misses no more than its objective allows, or than chance makes of what it misses without the fault.
+fn kept(ground: &Ground<'_>, shown: &[Shown], undisturbed: &[Shown]) -> bool {
+    let entries = ground.entries.iter().zip(shown).zip(undisturbed);
+    entries
+        .map(|((entry, shown), undisturbed)| {
+            (shown, Allowed::by(&entry.slo).or_by_chance(undisturbed))
+        })
+        .all(|(shown, allowed)| shown.within(allowed))
+}
+
+/// What is to say of the verdicts.
+fn warnings(verdicts: &[FaultVerdict]) -> impl Iterator<Item = Warning> + '_ {
+    verdicts.iter().filter(|verdict| !verdict.kept || !verdict.recovered).map(|verdict| {
+        let subject = match verdict.service.as_str() {
+            "" => "every entry",
+            service => service,
+        };
+        let (severity, code, then) = if verdict.recovered {
+            (Severity::Note, "fault_felt", "afterwards all is as before")
+        } else {
+            (
+                Severity::Caution,
+                "fault_not_recovered",
+                "afterwards objectives are still missed: give the service and its callers more room, or bound retries",
+            )
+        };
+        warning(
+            severity,
+            code,
+            subject,
+            format!(
+                "{} for {} s at the median of hour {}: {}% of an entry's requests fail or come late meanwhile, {then}; foremesh simulate shows it with --fault",
+                verdict.kind, show(verdict.seconds), verdict.hour, show(verdict.missed_share * 100.0)
+            ),
+        )
+    })
+}
