@@ -79,12 +79,16 @@ bench-simulate-whole-day: ## Simulate every second of the same day, a quarter of
 	cargo run --release -p foremesh-pipeline --example simulate_day_speed -- --whole
 
 .PHONY: bench-policy
-bench-policy: ## Policies beside each other at equal attainment, on graphs that nothing was trained on
-	cargo run --release -p foremesh-scenarios --example policies -- 24
+bench-policy: ## Policies beside each other on graphs that nothing was trained on: at equal attainment, then under surge and faults
+	cargo build --release --workspace --example policies --example policies_simulated
+	$${CARGO_TARGET_DIR:-target}/release/examples/policies 24
+	$${CARGO_TARGET_DIR:-target}/release/examples/policies_simulated 10
 
 .PHONY: bench-policy-speed
-bench-policy-speed: tools ## One look of the learned policy: 20 to 20,000 services, embedded runtime and ONNX Runtime
-	cargo run --release -p foremesh-scenarios --example policy_speed
+bench-policy-speed: tools ## One look of the learned policy, 20 to 20,000 services, in both runtimes; and whole plans of 20 to 500
+	cargo build --release --workspace --example policy_speed --example plan_speed
+	$${CARGO_TARGET_DIR:-target}/release/examples/policy_speed
+	$${CARGO_TARGET_DIR:-target}/release/examples/plan_speed
 
 .PHONY: docs-examples
 docs-examples: build ## Run the commands of the guides simulate, chaos and policy, and write there what they print

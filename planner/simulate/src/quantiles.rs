@@ -3,6 +3,11 @@
 //! Both tails are cut into octaves (each half as likely as the one before) of 64 cells, with straight lines between: a draw of
 //! probability p is looked up in a cell of width p/64. The table is scaled so that its mean is exact.
 
+use std::{
+    collections::HashMap,
+    sync::{Arc, LazyLock, Mutex, PoisonError},
+};
+
 use foremesh_model::random::uniform;
 
 use crate::{SimulateError, analytic::normal_score};
@@ -136,34 +141,23 @@ impl Times {
         let mean = self.mean_ms() * NS_PER_MS;
         Ok(match self {
             Self::Constant { .. } => Quantiles::constant(mean),
-            Self::Exponential { .. } => Quantiles::build(mean, |below, above| {
-                if below < 0.5 {
-                    -(-below).ln_1p()
-                } else {
-                    -above.ln()
-                }
-            }),
-            Self::LogNormal { cv2, .. } => {
-                let sigma = cv2.ln_1p().sqrt();
-                Quantiles::build(mean, |below, above| (sigma * score(below, above)).exp())
-            }
+            Self::Exponential { .. } => Shape::Exponential.table().scaled(mean),
+            Self::LogNormal { cv2, .. } => Shape::LogNormal(cv2.to_bits()).table().scaled(mean),
             Self::Gamma { cv2, .. } if *cv2 < 1e-6 => Quantiles::constant(mean),
-            Self::Gamma { cv2, .. } => {
-                let shape = 1.0 / cv2;
-                Quantiles::build(mean, |below, above| gamma_quantile(shape, below, above))
-            }
+            Self::Gamma { cv2, .. } => Shape::Gamma(cv2.to_bits()).table().scaled(mean),
             Self::Empirical(values) => {
                 let mut sorted = values.clone();
                 sorted.sort_by(f64::total_cmp);
                 match sorted.as_slice() {
                     [] => Quantiles::constant(0.0),
                     [only] => Quantiles::constant(only * NS_PER_MS),
-                    sorted => Quantiles::build(mean, |below, above| {
+                    sorted => Quantiles::build(|below, above| {
                         let at = if below < 0.5 { below } else { 1.0 - above }
                             * (sorted.len() - 1) as f64;
                         let low = (at as usize).min(sorted.len() - 2);
                         sorted[low] + (sorted[low + 1] - sorted[low]) * (at - low as f64)
-                    }),
+                    })
+                    .scaled(mean),
                 }
             }
         })
@@ -179,37 +173,104 @@ fn score(below: f64, above: f64) -> f64 {
     }
 }
 
-/// The quantile of a gamma variable of scale 1, by bisection on its logarithm.
+/// A distribution but for its scale; numbers are held as their bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Shape {
+    Exponential,
+    /// Of a squared coefficient of variation.
+    LogNormal(u64),
+    /// Of a squared coefficient of variation.
+    Gamma(u64),
+}
+
+/// Tables that are kept: a plan simulates the same services again and again, and a table costs as much as ten thousand requests. 32 kB each.
+const KEPT: usize = 1024;
+static TABLES: LazyLock<Mutex<HashMap<Shape, Quantiles>>> = LazyLock::new(Mutex::default);
+
+impl Shape {
+    /// Its table, of any mean.
+    fn table(self) -> Quantiles {
+        let tables = || TABLES.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = tables().get(&self) {
+            return known.clone();
+        }
+        let table = self.build();
+        let mut tables = tables();
+        if tables.len() >= KEPT {
+            tables.clear();
+        }
+        tables.insert(self, table.clone());
+        table
+    }
+
+    fn build(self) -> Quantiles {
+        match self {
+            Self::Exponential => Quantiles::build(|below, above| {
+                if below < 0.5 {
+                    -(-below).ln_1p()
+                } else {
+                    -above.ln()
+                }
+            }),
+            Self::LogNormal(cv2) => {
+                let sigma = f64::from_bits(cv2).ln_1p().sqrt();
+                Quantiles::build(|below, above| (sigma * score(below, above)).exp())
+            }
+            Self::Gamma(cv2) => {
+                let shape = 1.0 / f64::from_bits(cv2);
+                Quantiles::build(|below, above| gamma_quantile(shape, below, above))
+            }
+        }
+    }
+}
+
+/// The quantile of a gamma variable of scale 1, by Newton's steps on the logarithms of value and tail within a bracket.
 fn gamma_quantile(shape: f64, below: f64, above: f64) -> f64 {
-    use statrs::function::gamma::{gamma_lr, gamma_ur};
-    let beyond = |x: f64| {
-        if below < above {
-            gamma_lr(shape, x) > below
-        } else {
-            gamma_ur(shape, x) < above
-        }
+    use statrs::function::gamma::{gamma_lr, gamma_ur, ln_gamma};
+    let lower = below < above;
+    let ln_density = |y: f64| shape * y - y.exp() - ln_gamma(shape);
+    let (mut low, mut high) = (1e-300f64.ln(), f64::MAX.ln());
+    // Wilson and Hilferty, 1931: the cube root is nearly normal.
+    let cube = 1.0 - 1.0 / (9.0 * shape) + score(below, above) / (3.0 * shape.sqrt());
+    let mut y = if cube > 0.1 {
+        (shape * cube.powi(3)).ln()
+    } else {
+        (below.ln() + ln_gamma(shape + 1.0)) / shape
     };
-    let (mut low, mut high) = (1e-300f64.ln(), (shape + 1.0).ln());
-    while !beyond(high.exp()) {
-        high += 1.0;
-    }
-    for _ in 0..60 {
-        let middle = 0.5 * (low + high);
-        if beyond(middle.exp()) {
-            high = middle;
+    for _ in 0..100 {
+        let x = y.exp();
+        let (tail, wanted) = match lower {
+            true => (gamma_lr(shape, x), below),
+            false => (gamma_ur(shape, x), above),
+        };
+        let too_high = (tail > wanted) == lower;
+        if too_high {
+            high = y;
         } else {
-            low = middle;
+            low = y;
         }
+        // The slope of the tail's logarithm in y.
+        let slope = (ln_density(y) - tail.ln()).exp() * if lower { 1.0 } else { -1.0 };
+        let step = (wanted / tail).ln() / slope;
+        let next = y + step;
+        let next = match step.is_finite() && next > low && next < high {
+            true => next,
+            false => 0.5 * (low.max(y - 2.0) + high.min(y + 2.0)),
+        };
+        if (next - y).abs() < 1e-12 * (1.0 + y.abs()) {
+            return next.exp();
+        }
+        y = next;
     }
-    high.exp()
+    y.exp()
 }
 
 /// A distribution of nanoseconds, ready to draw from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Quantiles {
     /// Values at the edges of cells: the lower tail from the median down, then the upper from the median up. Empty: constant.
-    lower: Vec<f32>,
-    upper: Vec<f32>,
+    lower: Arc<[f32]>,
+    upper: Arc<[f32]>,
     /// Nanoseconds of one unit of the table.
     scale: f64,
     mean_ns: f64,
@@ -220,14 +281,15 @@ impl Quantiles {
     #[must_use]
     pub fn constant(ns: f64) -> Self {
         Self {
-            lower: Vec::new(),
-            upper: Vec::new(),
+            lower: Arc::default(),
+            upper: Arc::default(),
             scale: 0.0,
             mean_ns: ns,
         }
     }
 
-    fn build(mean_ns: f64, quantile: impl Fn(f64, f64) -> f64) -> Self {
+    /// Of the mean that its quantiles have.
+    fn build(quantile: impl Fn(f64, f64) -> f64) -> Self {
         // Edge i of octave k lies at probability 2^-(k+1) · (1 − i/128), so that an octave ends at half of where it began.
         let edges = || {
             (0..OCTAVES).flat_map(|octave| {
@@ -237,8 +299,8 @@ impl Quantiles {
         };
         let last = 0.5f64.powi(OCTAVES as i32 + 1);
         let with_last = || edges().chain(std::iter::once(last));
-        let lower: Vec<f32> = with_last().map(|p| quantile(p, 1.0 - p) as f32).collect();
-        let upper: Vec<f32> = with_last().map(|p| quantile(1.0 - p, p) as f32).collect();
+        let lower: Arc<[f32]> = with_last().map(|p| quantile(p, 1.0 - p) as f32).collect();
+        let upper: Arc<[f32]> = with_last().map(|p| quantile(1.0 - p, p) as f32).collect();
         let probabilities: Vec<f64> = with_last().collect();
         let half = |values: &[f32]| -> f64 {
             let cells: f64 = (0..values.len() - 1)
@@ -250,12 +312,24 @@ impl Quantiles {
             cells + f64::from(values[values.len() - 1]) * last
         };
         let mean = half(&lower) + half(&upper);
-        let scale = if mean > 0.0 { mean_ns / mean } else { 0.0 };
         Self {
             lower,
             upper,
+            scale: 1.0,
+            mean_ns: mean,
+        }
+    }
+
+    /// With another mean.
+    fn scaled(self, mean_ns: f64) -> Self {
+        let scale = match self.mean_ns > 0.0 {
+            true => mean_ns / self.mean_ns,
+            false => 0.0,
+        };
+        Self {
             scale,
             mean_ns,
+            ..self
         }
     }
 
@@ -306,6 +380,34 @@ mod tests {
         let variance = draws.iter().map(|d| (d - mean).powi(2)).sum::<f64>() / n;
         draws.sort_by(f64::total_cmp);
         (mean, variance / mean / mean, draws)
+    }
+
+    #[test]
+    fn gamma_s_quantiles_are_those_of_its_tails() {
+        use statrs::function::gamma::{gamma_lr, gamma_ur};
+        for shape in [0.05, 0.3, 0.9, 1.0, 1.7, 4.0, 30.0, 1e3, 1e5] {
+            for octave in [1, 2, 3, 7, 15, 24, 33] {
+                let p = 0.5f64.powi(octave);
+                let low = gamma_quantile(shape, p, 1.0 - p);
+                let high = gamma_quantile(shape, 1.0 - p, p);
+                assert!(low <= high, "{shape} {p}");
+                let off = |tail: f64| (tail / p - 1.0).abs();
+                // What lies below the smallest number has no quantile.
+                assert!(
+                    low < 1e-290 || off(gamma_lr(shape, low)) < 1e-7,
+                    "{shape} {p}"
+                );
+                assert!(off(gamma_ur(shape, high)) < 1e-7, "{shape} {p}");
+            }
+        }
+    }
+
+    #[test]
+    fn tables_are_kept_whatever_their_mean() {
+        let of = |mean_ms: f64| Times::Gamma { mean_ms, cv2: 0.37 }.table().unwrap();
+        let (one, two) = (of(1.0), of(2.0));
+        assert!(Arc::ptr_eq(&one.lower, &two.lower));
+        assert!((two.draw(7) / one.draw(7) - 2.0).abs() < 1e-12);
     }
 
     #[test]

@@ -24,6 +24,8 @@ const MORE: [u32; 5] = [0, 1, 2, 4, 8];
 const PARTS: [f64; 13] = [
     1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5, 0.4, 0.3,
 ];
+/// Minutes that are counted before it is asked if the count is too high already.
+const SOME_MINUTES: usize = 64;
 /// The normal score of the demand up to which instances are asked for: the 0.9995 quantile.
 pub(crate) const MOST_SCORE: f64 = 3.29;
 
@@ -48,6 +50,8 @@ pub(super) struct Contest<'a> {
     rates_rps: Vec<Vec<Vec<f64>>>,
     /// The most that instances are asked for, by service.
     most_rps: Vec<f64>,
+    /// Minutes that lie in each hour.
+    minutes_of_hour: Vec<u64>,
     /// What the region's instances cost an hour.
     pub cost_per_hour: f64,
 }
@@ -77,7 +81,12 @@ impl<'a> Contest<'a> {
             .unwrap_or(0);
         let rates = ground.demand.peak_rps(BOUGHT, busiest);
         let there = &floor.by_hour[busiest];
+        let mut minutes_of_hour = vec![0; hours];
+        for minute in minutes {
+            minutes_of_hour[minute.hour] += 1;
+        }
         Self {
+            minutes_of_hour,
             knowledge: Knowledge::of_all(ground, options.share, &most_rps, there, &rates),
             limit_rps: ground.searched_target(options.share).instance_rps,
             rates_rps: SCORES.map(at).into(),
@@ -137,10 +146,16 @@ impl<'a> Contest<'a> {
         let most = station.max_instances;
         let violated_hour = 60.0 * self.options.violation_per_minute;
         let each = 1.0 / self.minutes.len().max(1) as f64;
+        // Beside each other, as they are read again and again.
+        let minutes: Vec<(usize, f64, f64)> = (self.minutes.iter())
+            .map(|minute| (minute.hour, minute.seen_rps[s], minute.now_rps[s]))
+            .collect();
         let mut best: Option<(f64, Law)> = None;
         for (needs, schedule) in self.schedules(s, carried) {
             let fewest = schedule.iter().copied().min().unwrap_or(1).max(1);
             let scheduled = schedule.iter().copied().max().unwrap_or(1);
+            let hours = self.minutes_of_hour.iter().zip(&schedule);
+            let of_schedule: u64 = hours.map(|(minutes, n)| minutes * u64::from(*n)).sum();
             let whole = carried.by(fewest) / f64::from(fewest);
             // With this one the loss of one is borne at any demand.
             let without_one = self.limit_rps[s] * f64::from(fewest - 1) / f64::from(fewest);
@@ -155,14 +170,25 @@ impl<'a> Contest<'a> {
                     instance_rps,
                     most: round_instances_up(wanted).max(scheduled).min(most),
                 };
-                let (mut instances, mut missed) = (0.0, 0.0);
-                for minute in self.minutes {
-                    let n = schedule[minute.hour].max(tracking.asks(minute.seen_rps[s]));
-                    instances += f64::from(n);
-                    missed += f64::from(u8::from(minute.now_rps[s] > carried.by(n)));
+                let (mut instances, mut missed) = (of_schedule, 0u32);
+                let least = best.as_ref().map_or(f64::INFINITY, |(least, _)| *least);
+                // What is counted only grows: nothing dearer than the best is counted to the end.
+                let mut cost = 0.0;
+                for some in minutes.chunks(SOME_MINUTES) {
+                    for (hour, seen_rps, now_rps) in some {
+                        let planned = schedule[*hour];
+                        let n = planned.max(tracking.asks(*seen_rps));
+                        instances += u64::from(n - planned);
+                        missed += u32::from(*now_rps > carried.by(n));
+                    }
+                    cost = each
+                        * (instances as f64 * station.cost_per_hour
+                            + f64::from(missed) * violated_hour);
+                    if cost >= least {
+                        break;
+                    }
                 }
-                let cost = each * (instances * station.cost_per_hour + missed * violated_hour);
-                if best.as_ref().is_none_or(|(least, _)| cost < *least) {
+                if cost < least {
                     let law = Law {
                         needs: needs.clone(),
                         tracking: Some(tracking),

@@ -30,7 +30,7 @@ pub(crate) use refine::Plan;
 const PHASE_S: [f64; 2] = [2.0, 30.0];
 /// Visits of services that a fault's simulation is kept to, by shorter phases.
 const VISITS: f64 = 1_000_000.0;
-/// Seconds before a fault begins.
+/// Seconds before a fault begins, at most: no longer than it lasts.
 const BEFORE_S: f64 = 5.0;
 /// Sets these random numbers apart from those that chose the plan.
 const PURPOSE: u64 = 0x0070_726f_6f66;
@@ -49,10 +49,24 @@ pub(crate) struct Proof {
 struct Judged {
     verdict: FaultVerdict,
     kind: FaultKind,
-    /// Largest share of an entry's requests that failed or came late once the fault was over.
-    missed_after: f64,
-    /// Share of its time that each service was busy while the fault lasted, and once it was over.
-    busy: [Vec<f64>; 2],
+    /// Share of its time that each service was busy while the fault lasted.
+    busy_meanwhile: Vec<f64>,
+    after: After,
+}
+
+/// What is left of a fault once it is over.
+#[derive(Debug, Clone)]
+struct After {
+    recovered: bool,
+    /// Largest share of an entry's requests that failed or came late.
+    missed: f64,
+    /// Share of its time that each service was busy.
+    busy: Vec<f64>,
+}
+
+/// Largest share of an entry's requests that failed or came late.
+fn missed(seen: &Seen) -> f64 {
+    seen.entries.iter().map(Shown::missed).fold(0.0, f64::max)
 }
 
 /// Where faults are tried: the hardest hour at the median of its demand.
@@ -60,6 +74,9 @@ struct Ordeal<'a> {
     input: &'a PolicyInput<'a>,
     ground: &'a Ground<'a>,
     hour: usize,
+    /// Visits of services a second.
+    visits_rps: f64,
+    before_s: f64,
     phase_s: f64,
     /// Seconds before what is looked at: what the fault meets, and what is left of it once it has been over for as long as it lasted.
     phases: [f64; 2],
@@ -70,15 +87,19 @@ impl<'a> Ordeal<'a> {
         let level = LEVELS[MEDIAN];
         let hour = busiest_hour(input, ground, level);
         let rates = entry_rates(input, ground, hour, level);
-        let phase_s = (VISITS / (4.0 * visits_rps(ground, &rates)).max(1e-9))
+        let visits_rps = visits_rps(ground, &rates);
+        let phase_s = (VISITS / (4.0 * visits_rps).max(1e-9))
             .round()
             .clamp(PHASE_S[0], PHASE_S[1]);
+        let before_s = phase_s.min(BEFORE_S);
         Self {
             input,
             ground,
             hour,
+            visits_rps,
+            before_s,
             phase_s,
-            phases: [BEFORE_S, BEFORE_S + 2.0 * phase_s],
+            phases: [before_s, before_s + 2.0 * phase_s],
         }
     }
 
@@ -94,15 +115,50 @@ impl<'a> Ordeal<'a> {
         })
     }
 
-    /// What settings show in both phases.
-    fn seen(&self, settings: &Settings, fault: Option<&Fault>) -> Result<[Seen; 2], SimulateError> {
+    /// What settings show in a phase.
+    fn simulated(&self, settings: &Settings, window: &Window) -> Result<Seen, SimulateError> {
         // What the autoscalers would do while the fault lasts is left out.
         let rates = self.ground.rates_at(self.hour, 0.0);
         let settings = standing(self.ground, settings, self.hour, &rates);
+        simulate(self.input, self.ground, &settings, window)
+    }
+
+    /// What settings show in both phases.
+    fn seen(&self, settings: &Settings, fault: Option<&Fault>) -> Result<[Seen; 2], SimulateError> {
         let [first, second] = self.windows(fault);
-        let simulate = |window| simulate(self.input, self.ground, &settings, window);
-        let (first, second) = rayon::join(|| simulate(&first), || simulate(&second));
+        let simulated = |window| self.simulated(settings, window);
+        let (first, second) = rayon::join(|| simulated(&first), || simulated(&second));
         Ok([first?, second?])
+    }
+
+    fn fault(&self, kind: &FaultKind) -> Fault {
+        Fault {
+            name: kind.word().into(),
+            starts_s: self.before_s,
+            duration_s: self.phase_s,
+            kind: kind.clone(),
+        }
+    }
+
+    /// What is left of a fault: the second phase alone.
+    fn after(
+        &self,
+        settings: &Settings,
+        undisturbed: &Seen,
+        kind: &FaultKind,
+    ) -> Result<After, SimulateError> {
+        let [_, window] = self.windows(Some(&self.fault(kind)));
+        let seen = self.simulated(settings, &window)?;
+        Ok(After {
+            recovered: kept(self.ground, &seen.entries, &undisturbed.entries),
+            missed: missed(&seen),
+            busy: seen.busy,
+        })
+    }
+
+    /// Visits of services that [`Ordeal::after`] simulates.
+    fn visits_of_after(&self) -> f64 {
+        (self.phases[1] + self.phase_s) * self.visits_rps
     }
 
     fn judged(
@@ -112,13 +168,7 @@ impl<'a> Ordeal<'a> {
         weight: f64,
         kind: FaultKind,
     ) -> Result<Judged, SimulateError> {
-        let fault = Fault {
-            name: kind.word().into(),
-            starts_s: BEFORE_S,
-            duration_s: self.phase_s,
-            kind: kind.clone(),
-        };
-        let seen = self.seen(settings, Some(&fault))?;
+        let seen = self.seen(settings, Some(&self.fault(&kind)))?;
         let [kept, recovered] = [0, 1].map(|phase| {
             kept(
                 self.ground,
@@ -126,7 +176,6 @@ impl<'a> Ordeal<'a> {
                 &undisturbed[phase].entries,
             )
         });
-        let missed = |seen: &Seen| seen.entries.iter().map(Shown::missed).fold(0.0, f64::max);
         let rounded = |share: f64| (share * 1e4).round() / 1e4;
         let [during, after] = seen;
         Ok(Judged {
@@ -141,8 +190,12 @@ impl<'a> Ordeal<'a> {
                 missed_share: rounded(missed(&during)),
             },
             kind,
-            missed_after: missed(&after),
-            busy: [during.busy, after.busy],
+            busy_meanwhile: during.busy,
+            after: After {
+                recovered,
+                missed: missed(&after),
+                busy: after.busy,
+            },
         })
     }
 

@@ -5,7 +5,7 @@
 
 use foremesh_model::{FaultKind, Severity, Warning};
 
-use super::{Judged, Ordeal};
+use super::{After, Judged, Ordeal};
 use crate::{
     PolicyError, PolicyOutput,
     autoscaler::{drawn, expectation},
@@ -16,6 +16,8 @@ use crate::{
     window::Seen,
 };
 
+/// Visits of services that are simulated to find room, all trials together: some seconds of work.
+const VISITS: f64 = 6_000_000.0;
 /// Plans that are tried in all, each under one fault.
 const TRIALS: usize = 12;
 /// Times that one fault's services are given more.
@@ -51,8 +53,7 @@ fn cost_per_hour(ground: &Ground<'_>, sizing: &Sizing) -> f64 {
 }
 
 /// The services that were busiest once the fault was over, then while it lasted, then the one that it hit.
-fn suspects(ground: &Ground<'_>, judged: &Judged) -> Vec<usize> {
-    let [during, after] = &judged.busy;
+fn suspects(ground: &Ground<'_>, judged: &Judged, after: &After) -> Vec<usize> {
     let busiest = |busy: &[f64]| {
         let scaled = (0..busy.len()).filter(|s| !ground.stations[*s].stateful);
         scaled.max_by(|a, b| busy[*a].total_cmp(&busy[*b]).then(b.cmp(a)))
@@ -61,7 +62,10 @@ fn suspects(ground: &Ground<'_>, judged: &Judged) -> Vec<usize> {
         .find(|s| ground.name(*s).as_str() == judged.kind.service())
         .filter(|s| !ground.stations[*s].stateful);
     let mut found: Vec<usize> = Vec::new();
-    for s in [busiest(after), busiest(during), hit].into_iter().flatten() {
+    for s in [busiest(&after.busy), busiest(&judged.busy_meanwhile), hit]
+        .into_iter()
+        .flatten()
+    {
         if !found.contains(&s) {
             found.push(s);
         }
@@ -134,48 +138,51 @@ pub(super) fn refine(
     };
     let before = cost_per_hour(ground, &plan.sizing);
     let mut warnings = Vec::new();
+    let most_trials = TRIALS.min((VISITS / ordeal.visits_of_after().max(1.0)) as usize);
     let mut trials = 0;
     for at in 0..judged.len() {
         if judged[at].verdict.recovered {
             continue;
         }
-        let (weight, kind) = &faults[at];
+        let (_, kind) = &faults[at];
         let fault = told(kind);
         let mut sizing = plan.sizing.clone();
-        let mut last = judged[at].clone();
+        let mut last = judged[at].after.clone();
         let mut found = None;
         for _ in 0..STEPS {
-            let mut best: Option<(Sizing, PolicyOutput, Judged)> = None;
-            for s in suspects(ground, &last) {
+            let mut best: Option<(Sizing, PolicyOutput, After)> = None;
+            for s in suspects(ground, &judged[at], &last) {
                 let Some(mut tried) = with_room(ground, &sizing, s, &fault) else {
                     continue;
                 };
-                if trials == TRIALS || cost_per_hour(ground, &tried) > before * (1.0 + MOST_COST) {
+                if trials == most_trials
+                    || cost_per_hour(ground, &tried) > before * (1.0 + MOST_COST)
+                {
                     continue;
                 }
                 trials += 1;
                 let output = settled(&mut tried);
-                let shown = ordeal.judged(&output.settings, undisturbed, *weight, kind.clone())?;
-                let recovered = shown.verdict.recovered;
-                let least = best.as_ref().map_or(f64::MAX, |(.., b)| b.missed_after);
-                if recovered || shown.missed_after < least {
-                    best = Some((tried, output, shown));
+                let after = ordeal.after(&output.settings, &undisturbed[1], kind)?;
+                let recovered = after.recovered;
+                let least = best.as_ref().map_or(f64::MAX, |(.., best)| best.missed);
+                if recovered || after.missed < least {
+                    best = Some((tried, output, after));
                 }
                 if recovered {
                     break;
                 }
             }
-            let Some((tried, output, shown)) = best else {
+            let Some((tried, output, after)) = best else {
                 break;
             };
-            if shown.verdict.recovered {
+            if after.recovered {
                 found = Some((tried, output));
                 break;
             }
-            if shown.missed_after > last.missed_after * HELPS {
+            if after.missed > last.missed * HELPS {
                 break;
             }
-            (sizing, last) = (tried, shown);
+            (sizing, last) = (tried, after);
         }
         let Some((sizing, output)) = found else {
             continue;
