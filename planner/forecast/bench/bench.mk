@@ -26,7 +26,7 @@ bench-forecast: $(forecast_cache)/hourly.csv $(forecast_cache)/steps-300.csv $(f
 	$(forecast_examples)/forecast_speed
 	$(forecast_examples)/forecast_speed --model $(forecaster)
 
-# What the net and its synthetic prior add: six small nets, half an hour of two idle cores and more; see ablation.py.
+# What the net and its synthetic prior add: six small nets, a quarter of an hour of processor time in all; one that is done is not trained again.
 ablation_steps ?= 300
 
 .PHONY: ablate-forecaster
