@@ -87,13 +87,19 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(&Point, u64)) -> Result<R
     let synthetic = held_back_synthetic(*layout);
     let held_back = source.held_back(&real);
     let name = model_name(*layout);
+    // Where nothing synthetic is trained on, nothing synthetic chooses either.
+    let judge = if diet.synthetic > 0.0 {
+        Point::validation
+    } else {
+        Point::on_real
+    };
     let trained = train(Job {
         layout: *layout,
         recipe: recipe.clone(),
         source: &source,
         validation: [&synthetic, &held_back],
         start: None,
-        judge: Point::validation,
+        judge,
         folder: Some(checkpoint_folder(&options.output, name)),
         time: options.time,
         device: options.device.clone(),
@@ -102,7 +108,7 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(&Point, u64)) -> Result<R
     let best = trained
         .curve
         .iter()
-        .min_by(|a, b| a.validation().total_cmp(&b.validation()))
+        .min_by(|a, b| judge(a).total_cmp(&judge(b)))
         .copied()
         .ok_or(TrainError::NothingTrained)?;
     let metadata = [

@@ -86,6 +86,12 @@ impl Point {
         self.real
             .map_or(self.synthetic, |real| 0.5 * (self.synthetic + real))
     }
+
+    /// The loss on real windows, or the one there is: where nothing but real series is to say which weights are kept.
+    #[must_use]
+    pub fn on_real(&self) -> f64 {
+        self.real.unwrap_or(self.synthetic)
+    }
 }
 
 /// What a training leaves.

@@ -158,19 +158,18 @@ pub fn finetune(
         validation: [&synthetic, &validation],
         start: Some(start.net.clone()),
         // The user's series alone: what is forgotten is told apart.
-        judge: |point| point.real.unwrap_or(point.synthetic),
+        judge: Point::on_real,
         folder: None,
         time: None,
         device: tuning.device.clone(),
         progress,
     })?;
     let began = trained.start.ok_or(TrainError::NothingTrained)?;
-    let judged = |point: &Point| point.real.unwrap_or(point.synthetic);
     let best = trained
         .curve
         .iter()
-        .filter(|point| judged(point) < judged(&began))
-        .min_by(|a, b| judged(a).total_cmp(&judged(b)))
+        .filter(|point| point.on_real() < began.on_real())
+        .min_by(|a, b| a.on_real().total_cmp(&b.on_real()))
         .copied();
     let nets = [&start.net.valid(), &trained.net];
     let tail = score::compare(nets, &history, layout, &tuning.device, recipe.seed);
