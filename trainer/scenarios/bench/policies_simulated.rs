@@ -27,9 +27,9 @@ const APPLICATIONS: [&str; 4] = [
 ];
 const DRESSES: u64 = 3;
 /// Requests a second that all services of a graph together answer at most: what is simulated here costs time for each.
-const MOST_VISITS_RPS: f64 = 3_000.0;
+const MOST_VISITS_RPS: f64 = 1_500.0;
 const SEED: u64 = 4_000_000;
-const REPLICATIONS: u32 = 3;
+const REPLICATIONS: u32 = 2;
 const MINUTES: u32 = 2;
 /// When it goes wrong, and for how long, in seconds.
 const WRONG: [f64; 2] = [30.0, 60.0];
