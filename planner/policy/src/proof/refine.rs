@@ -39,15 +39,18 @@ pub(crate) struct Plan {
     pub warnings: Vec<Warning>,
 }
 
-/// Cost of an hour of all instances, in the mean of the hours.
-fn cost_per_hour(ground: &Ground<'_>, sizing: &Sizing) -> f64 {
-    let hours = sizing.by_hour.len().max(1) as f64;
+/// Cost of all instances over the horizon: with an autoscaler what is expected, else of schedules and standby.
+fn cost(ground: &Ground<'_>, sizing: &Sizing) -> f64 {
+    if let Some(expected) = &sizing.expectation {
+        return expected.instance_cost;
+    }
+    let hours = sizing.by_hour.len() as f64;
     let services = (0..ground.services.len()).zip(&ground.stations);
     services
         .map(|(s, station)| {
             let scheduled: u32 = sizing.by_hour.iter().map(|row| row[s]).sum();
             let standby = f64::from(sizing.services[s].standby);
-            station.cost_per_hour * (f64::from(scheduled) / hours + standby)
+            station.cost_per_hour * (f64::from(scheduled) + standby * hours)
         })
         .sum()
 }
@@ -136,7 +139,7 @@ pub(super) fn refine(
             .map(|minutes| expectation(ground, sizing, minutes, 1.0).0);
         settle(input, ground, sizing, plan.warnings.clone())
     };
-    let before = cost_per_hour(ground, &plan.sizing);
+    let before = cost(ground, &plan.sizing);
     let mut warnings = Vec::new();
     let most_trials = TRIALS.min((VISITS / ordeal.visits_of_after().max(1.0)) as usize);
     let mut trials = 0;
@@ -155,13 +158,14 @@ pub(super) fn refine(
                 let Some(mut tried) = with_room(ground, &sizing, s, &fault) else {
                     continue;
                 };
-                if trials == most_trials
-                    || cost_per_hour(ground, &tried) > before * (1.0 + MOST_COST)
-                {
+                if trials == most_trials {
+                    continue;
+                }
+                let output = settled(&mut tried);
+                if cost(ground, &tried) > before * (1.0 + MOST_COST) {
                     continue;
                 }
                 trials += 1;
-                let output = settled(&mut tried);
                 let after = ordeal.after(&output.settings, &undisturbed[1], kind)?;
                 let recovered = after.recovered;
                 let least = best.as_ref().map_or(f64::MAX, |(.., best)| best.missed);
@@ -195,7 +199,7 @@ pub(super) fn refine(
         if worse || !all[at].verdict.recovered {
             continue;
         }
-        let cost = cost_per_hour(ground, &sizing) / cost_per_hour(ground, &plan.sizing) - 1.0;
+        let more = cost(ground, &sizing) / cost(ground, &plan.sizing) - 1.0;
         warnings.push(warning(
             Severity::Note,
             "room_for_recovery",
@@ -204,9 +208,9 @@ pub(super) fn refine(
                 service => service,
             },
             format!(
-                "{fault}: objectives were still missed {} s after it was over; with more instances, {}% of their cost at the demand that is bought, they are kept",
+                "{fault}: objectives were still missed {} s after it was over; with more instances, for {}% more, they are kept",
                 show(ordeal.phase_s),
-                show((cost * 1e3).round() / 10.0)
+                show((more * 1e3).round() / 10.0)
             ),
         ));
         (plan.sizing, plan.settled) = (sizing, output);
