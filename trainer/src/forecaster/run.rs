@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     TrainError, corpus,
-    learning::{Line, draw, facts, sha256, write_model},
+    learning::{Line, draw, facts, made, some_of, write_model},
 };
 
 /// Synthetic windows that are held back.
@@ -158,7 +158,6 @@ fn told(loss: Option<f64>) -> String {
 fn card(options: &Options, trained: &Trained, best: Point, file: &[u8], series: usize) -> String {
     let Options { layout, recipe, .. } = options;
     let name = model_name(layout.to_owned());
-    let hash = sha256(file);
     let days = |steps: usize| steps as f64 * f64::from(layout.step_s) / 86_400.0;
     let mut card = format!(
         "# {name}\n\nA forecaster of requests a second in steps of {} s: sees {:.0} days of a series, its donors, known events, holidays and \
@@ -172,23 +171,14 @@ fn card(options: &Options, trained: &Trained, best: Point, file: &[u8], series: 
         Ended::Stopped => "stopped early: no longer better",
         Ended::Time => "time was up; the same command goes on",
     };
-    let rows = [
-        (
-            "file",
-            format!("{name}.onnx, {} bytes, SHA-256 `{hash}`", file.len()),
-        ),
-        ("licence", "Apache-2.0".into()),
-        (
-            "net",
-            format!(
-                "TSMixer: {} blocks, width {}, {} weights",
-                recipe.size.blocks,
-                recipe.size.width,
-                trained.net.num_params()
-            ),
-        ),
-        ("command", format!("`{}`", options.command)),
-        ("seed", recipe.seed.to_string()),
+    let net = format!(
+        "TSMixer: {} blocks, width {}, {} weights",
+        recipe.size.blocks,
+        recipe.size.width,
+        trained.net.num_params()
+    );
+    let mut rows = made(&name, file, net, &options.command, recipe.seed);
+    rows.extend([
         (
             "training",
             format!(
@@ -218,7 +208,7 @@ fn card(options: &Options, trained: &Trained, best: Point, file: &[u8], series: 
                 told(best.real)
             ),
         ),
-    ];
+    ]);
     card += &facts(&rows);
     card + &curve_table(name, &trained.curve)
 }
@@ -227,15 +217,7 @@ fn card(options: &Options, trained: &Trained, best: Point, file: &[u8], series: 
 pub(super) fn curve_table(name: &str, curve: &[Point]) -> String {
     let mut card = format!("\n![learning curve]({name}.svg)\n\n");
     card += "| step | training | synthetic held back | real held back |\n|---:|---:|---:|---:|\n";
-    let every = curve.len().div_ceil(16).max(1);
-    for point in curve
-        .iter()
-        .rev()
-        .step_by(every)
-        .collect::<Vec<_>>()
-        .iter()
-        .rev()
-    {
+    for point in some_of(curve) {
         let _ = writeln!(
             card,
             "| {} | {:.4} | {:.4} | {} |",

@@ -46,6 +46,35 @@ pub(crate) fn sha256(file: &[u8]) -> String {
     hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// The facts of every model: its file and licence, what it is, and what makes it again.
+pub(crate) fn made(
+    name: &str,
+    file: &[u8],
+    net: String,
+    command: &str,
+    seed: u64,
+) -> Vec<(&'static str, String)> {
+    let hash = sha256(file);
+    vec![
+        (
+            "file",
+            format!("{name}.onnx, {} bytes, SHA-256 `{hash}`", file.len()),
+        ),
+        ("licence", "Apache-2.0".into()),
+        ("net", net),
+        ("command", format!("`{command}`")),
+        ("seed", seed.to_string()),
+    ]
+}
+
+/// Points of a curve for a table: at most sixteen, the last among them.
+pub(crate) fn some_of<P>(curve: &[P]) -> Vec<&P> {
+    let every = curve.len().div_ceil(16).max(1);
+    let mut shown: Vec<&P> = curve.iter().rev().step_by(every).collect();
+    shown.reverse();
+    shown
+}
+
 /// A table of facts.
 pub(crate) fn facts(rows: &[(&str, String)]) -> String {
     let mut table = String::from("| | |\n|---|---|\n");

@@ -9,4 +9,4 @@ pub(crate) mod onnx;
 pub(crate) use average::Average;
 pub(crate) use checkpoint::{Checkpoint, load, save};
 pub use curve::{Line, draw};
-pub(crate) use files::{facts, sha256, write, write_model};
+pub(crate) use files::{facts, made, sha256, some_of, write, write_model};

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     TrainError,
-    learning::{Line, draw, facts, sha256, write_model},
+    learning::{Line, draw, facts, made, some_of, write_model},
 };
 
 /// The name of the policy's model.
@@ -168,27 +168,14 @@ fn card(
     let families = Family::TRAINING.map(Family::as_str).join(", ");
     let percent = |share: f64| format!("{:.2}%", 100.0 * share);
     let last = trained.curve.last();
-    let rows = [
-        (
-            "file",
-            format!(
-                "{NAME}.onnx, {} bytes, SHA-256 `{}`",
-                file.len(),
-                sha256(file)
-            ),
-        ),
-        ("licence", "Apache-2.0".into()),
-        (
-            "net",
-            format!(
-                "{} layers of messages, width {}, {} weights",
-                recipe.size.layers,
-                recipe.size.width,
-                trained.net.num_params()
-            ),
-        ),
-        ("command", format!("`{}`", options.command)),
-        ("seed", recipe.seed.to_string()),
+    let net = format!(
+        "{} layers of messages, width {}, {} weights",
+        recipe.size.layers,
+        recipe.size.width,
+        trained.net.num_params()
+    );
+    let mut rows = made(NAME, file, net, &options.command, recipe.seed);
+    rows.extend([
         (
             "training",
             format!(
@@ -224,16 +211,13 @@ fn card(
                 percent(found.missed),
             ),
         ),
-    ];
+    ]);
     card += &facts(&rows);
     let _ = write!(
         card,
         "\n![learning curve]({NAME}.svg)\n\n| update | learning: cost of the safe rule's | learning: missed | held back: cost of the best one answer's | held back: missed |\n|---:|---:|---:|---:|---:|\n"
     );
-    let every = trained.curve.len().div_ceil(16).max(1);
-    let mut shown: Vec<&Point> = trained.curve.iter().rev().step_by(every).collect();
-    shown.reverse();
-    for point in shown {
+    for point in some_of(&trained.curve) {
         let _ = writeln!(
             card,
             "| {} | {:.3} | {} | {:.4} | {} |",
