@@ -21,7 +21,9 @@ mod stats;
 mod trace;
 
 pub use controller::{Controller, EntryView, Order, ServiceView, View};
-pub use engine::{RunOptions, simulate, simulate_prepared, simulate_with, tables};
+pub use engine::{
+    Course, Prepared, RunOptions, simulate, simulate_prepared, simulate_with, tables,
+};
 pub use error::SimulateError;
 pub use from_plan::{EntryLoad, PlanAssumptions, from_plan};
 pub use mesh::{

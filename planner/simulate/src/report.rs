@@ -347,10 +347,17 @@ pub fn replicate_traced(
         .collect::<Result<_, _>>()?;
     let (runs, samples): (Vec<Numbers>, Vec<_>) = runs.into_iter().unzip();
     let sample = samples.into_iter().flatten().next();
-    Ok((sum_up(mesh, options, &runs), sample))
+    Ok((sum_up(mesh, options.measured_s, &runs), sample))
 }
 
-fn sum_up(mesh: &Mesh, options: &RunOptions, runs: &[Numbers]) -> Report {
+impl Report {
+    /// Of one run.
+    pub(crate) fn of(mesh: &Mesh, run: &Run) -> Self {
+        sum_up(mesh, run.measured_s, &[numbers(mesh, run)])
+    }
+}
+
+fn sum_up(mesh: &Mesh, measured_s: f64, runs: &[Numbers]) -> Report {
     let over =
         |value: &dyn Fn(&Numbers) -> f64| Estimate::of(&runs.iter().map(value).collect::<Vec<_>>());
     let failures =
@@ -421,7 +428,7 @@ fn sum_up(mesh: &Mesh, options: &RunOptions, runs: &[Numbers]) -> Report {
     });
     Report {
         replications: runs.len() as u32,
-        measured_s: options.measured_s,
+        measured_s,
         entries: entries.collect(),
         edges: edges.collect(),
         services: services.collect(),

@@ -2,7 +2,7 @@
 
 use hdrhistogram::Histogram;
 
-use crate::Outcome;
+use crate::{Mesh, Outcome};
 
 /// Nanoseconds of a microsecond: what histograms keep.
 const NS_PER_US: f64 = 1e3;
@@ -250,4 +250,31 @@ pub struct Run {
     pub roots: u64,
     /// Most calls that were open at once.
     pub most_open_calls: usize,
+}
+
+impl Run {
+    /// Nothing measured yet; `places` for instances of each service.
+    pub(crate) fn blank(mesh: &Mesh, places: impl Iterator<Item = u32>, measured_s: f64) -> Self {
+        let edge = |_| EdgeRun {
+            latency: Latencies::new(2),
+            outcomes: [0; Outcome::COUNT],
+            attempts: 0,
+            ejections: 0,
+            connections: 0,
+            cross_region_bytes: 0.0,
+        };
+        let service = |places| ServiceRun {
+            requests_by_instance: vec![0; places as usize],
+            ..ServiceRun::default()
+        };
+        Self {
+            measured_s,
+            entries: mesh.entries.iter().map(|_| EntryRun::new()).collect(),
+            edges: mesh.edges.iter().map(edge).collect(),
+            services: places.map(service).collect(),
+            events: 0,
+            roots: 0,
+            most_open_calls: 0,
+        }
+    }
 }

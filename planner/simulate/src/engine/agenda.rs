@@ -89,8 +89,12 @@ impl Agenda {
         }));
     }
 
+    /// Takes what is next, if it is before then.
     #[inline]
-    pub(super) fn next(&mut self) -> Option<Event> {
+    pub(super) fn next_before(&mut self, at: u64) -> Option<Event> {
+        if self.heap.peek()?.0.at >= at {
+            return None;
+        }
         self.heap.pop().map(|Reverse(event)| event)
     }
 }
@@ -146,7 +150,9 @@ mod tests {
         for (at, id) in [(5, 0), (3, 1), (5, 2), (1, 3)] {
             agenda.put(at, Kind::Root, id, 0, 0);
         }
-        let ids: Vec<u32> = std::iter::from_fn(|| agenda.next()).map(|e| e.id).collect();
+        let ids: Vec<u32> = std::iter::from_fn(|| agenda.next_before(u64::MAX))
+            .map(|e| e.id)
+            .collect();
         assert_eq!(ids, [3, 1, 0, 2]);
     }
 }

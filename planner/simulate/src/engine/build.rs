@@ -9,11 +9,7 @@ use super::{
     ns,
     parts::{self, Instance, InstanceState, Link, Proxy, Slab},
 };
-use crate::{
-    Mesh, Outcome, RunOptions, SimulateError,
-    quantiles::Quantiles,
-    stats::{EdgeRun, EntryRun, Latencies, Run, ServiceRun},
-};
+use crate::{Mesh, Run, RunOptions, SimulateError, quantiles::Quantiles};
 
 /// The wait until somebody notices; None: never.
 fn notice(seconds: f64) -> Option<u64> {
@@ -196,10 +192,12 @@ impl<'a> Engine<'a> {
             })
             .collect();
         let measure_from = ns(options.warm_up_s);
+        let ends = measure_from + ns(options.measured_s);
         Ok(Self {
             now: 0,
             measure_from,
-            ends: measure_from + ns(options.measured_s),
+            until: ends,
+            ends,
             agenda: Agenda::default(),
             lanes,
             edges,
@@ -213,32 +211,11 @@ impl<'a> Engine<'a> {
             trace: None,
             faults: Vec::new(),
             controls: Vec::new(),
-            run: Run {
-                measured_s: options.measured_s,
-                entries: mesh.entries.iter().map(|_| EntryRun::new()).collect(),
-                edges: mesh
-                    .edges
-                    .iter()
-                    .map(|_| EdgeRun {
-                        latency: Latencies::new(2),
-                        outcomes: [0; Outcome::COUNT],
-                        attempts: 0,
-                        ejections: 0,
-                        connections: 0,
-                        cross_region_bytes: 0.0,
-                    })
-                    .collect(),
-                services: services
-                    .iter()
-                    .map(|service| ServiceRun {
-                        requests_by_instance: vec![0; service.places as usize],
-                        ..ServiceRun::default()
-                    })
-                    .collect(),
-                events: 0,
-                roots: 0,
-                most_open_calls: 0,
-            },
+            run: Run::blank(
+                mesh,
+                services.iter().map(|service| service.places),
+                options.measured_s,
+            ),
             services,
             mesh,
         })

@@ -12,6 +12,7 @@ mod build;
 mod client;
 mod connections;
 mod control;
+mod course;
 mod faults;
 mod health;
 mod instances;
@@ -22,6 +23,8 @@ mod rotation;
 mod server;
 mod stages;
 mod trace;
+
+pub use course::{Course, Prepared};
 
 use agenda::{Agenda, Kind, Lane};
 use parts::{Call, Instance, Link, Proxy, Slab, Work};
@@ -169,6 +172,8 @@ pub(crate) struct Engine<'a> {
     mesh: &'a Mesh,
     now: u64,
     measure_from: u64,
+    /// Where it stops to be looked at.
+    until: u64,
     ends: u64,
     agenda: Agenda,
     /// Two of each edge: whole calls and attempts.
@@ -277,12 +282,9 @@ impl Engine<'_> {
 
     /// Does what is next; false at the end.
     fn step(&mut self) -> bool {
-        let Some(event) = self.agenda.next() else {
+        let Some(event) = self.agenda.next_before(self.until) else {
             return false;
         };
-        if event.at >= self.ends {
-            return false;
-        }
         self.now = event.at;
         self.run.events += 1;
         let (id, generation) = (event.id, event.generation);
@@ -305,10 +307,23 @@ impl Engine<'_> {
     }
 
     fn finish(mut self) -> Run {
-        self.now = self.ends;
+        self.close();
+        let nothing = Run::blank(self.mesh, std::iter::empty(), 0.0);
+        let mut run = std::mem::replace(&mut self.run, nothing);
+        self.sum_up(&mut run);
+        run
+    }
+
+    /// Adds up what lasts, until where it stops.
+    fn close(&mut self) {
+        self.now = self.until;
         for service in 0..self.services.len() {
             self.area(service);
         }
+    }
+
+    /// Counts those that have waited too long, and judges minutes.
+    fn sum_up(&self, run: &mut Run) {
         for call in &self.calls.places {
             let open = call.state != parts::CallState::Free && call.parent == parts::NONE;
             if !open || call.started < self.measure_from {
@@ -316,20 +331,14 @@ impl Engine<'_> {
             }
             // Who has waited for longer than the objective allows is not answered in time, whatever would come yet.
             let slo = &self.mesh.entries[call.entry as usize].slo;
-            let (came, waited) = (call.started - self.measure_from, self.ends - call.started);
+            let (came, waited) = (call.started - self.measure_from, self.now - call.started);
             if waited as f64 > slo.latency_ms * 1e6 {
-                self.run.entries[call.entry as usize].record(
-                    came,
-                    waited,
-                    Outcome::Unanswered,
-                    slo,
-                );
+                run.entries[call.entry as usize].record(came, waited, Outcome::Unanswered, slo);
             }
         }
-        for (entry, model) in self.run.entries.iter_mut().zip(&self.mesh.entries) {
+        for (entry, model) in run.entries.iter_mut().zip(&self.mesh.entries) {
             entry.judge(&model.slo);
         }
-        self.run
     }
 
     #[inline]
