@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 
 use foremesh_model::{
-    Demand, EdgeName, EntryDemand, LoadBalancing, ProfileRequest, Protocol, Service, ServiceGraph,
-    ServiceName, Severity, Slo, Warning,
+    Demand, EdgeName, EntryDemand, LoadBalancing, ProfileRequest, Protocol, ProxyMode, Service,
+    ServiceGraph, ServiceName, Severity, Slo, Warning,
     graph::Visits,
-    station::{Station, stations},
+    station::{Station, proxy_rps, stations},
 };
 
 use crate::{
     PolicyError,
-    sampling::{BOUGHT, HourlyDemand, MEDIAN, Source, hourly_demand},
+    reasons::show,
+    sampling::{BOUGHT, HourlyDemand, LEVELS, MEDIAN, Source, hourly_demand},
 };
 use foremesh_simulate::analytic::{CallerProxies, Callers, Calls, GammaQuantile, Workers};
 
@@ -76,7 +77,12 @@ impl<'a> Ground<'a> {
         }
         check_objectives(request)?;
         let visits = Visits::of(graph)?;
-        let stations = stations(graph, &request.cost)?;
+        let mut stations = stations(graph, &request.cost)?;
+        if request.proxy_mode == ProxyMode::None {
+            for station in &mut stations {
+                station.proxy_rps = f64::INFINITY;
+            }
+        }
         let mut warnings = Vec::new();
         let sources = resolve_entries(graph, demand, &mut warnings)?;
         if demand.steps() == 0 {
@@ -115,6 +121,8 @@ impl<'a> Ground<'a> {
             .map(|(service, station)| balancing(service, station))
             .collect();
         let entries = entries(graph, request, &sources, &visits, n, &mut warnings);
+        let gateway_proxies = request.gateway_proxies.unwrap_or(GATEWAY_PROXIES).max(1);
+        warnings.extend(gateway_too_small(demand, &entries, gateway_proxies));
         Ok(Self {
             services,
             edges,
@@ -128,7 +136,7 @@ impl<'a> Ground<'a> {
             arrival_cv2,
             balancing,
             incoming,
-            gateway_proxies: request.gateway_proxies.unwrap_or(GATEWAY_PROXIES).max(1),
+            gateway_proxies,
             entries,
             reached,
             warnings,
@@ -178,6 +186,33 @@ impl<'a> Ground<'a> {
             .map(|h| self.demand.mean_rps[BOUGHT][h][service] * self.demand.peak[h][service])
             .collect()
     }
+}
+
+/// Nobody plans the gateway, but all that enters passes it.
+fn gateway_too_small(demand: &Demand, entries: &[Entry<'_>], proxies: u32) -> Option<Warning> {
+    let enters = |hour: usize| -> f64 {
+        let demands = entries.iter().flat_map(|entry| &entry.demands);
+        demands
+            .map(|of| demand.peak_rps(of, hour as u32, LEVELS[BOUGHT]))
+            .sum()
+    };
+    let (hour, rps) = (0..demand.steps())
+        .map(|hour| (hour, enters(hour)))
+        .max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)))?;
+    let needed = (rps / proxy_rps(0.0)).ceil();
+    (needed > f64::from(proxies)).then(|| {
+        warning(
+            Severity::Caution,
+            "gateway_too_small",
+            "gateway_proxies",
+            format!(
+                "{} requests/s enter in hour {hour} at the {} quantile, and {proxies} proxies of the ingress gateway pass on {}: give it {needed} at least, and say so with gateway_proxies",
+                show(rps),
+                LEVELS[BOUGHT],
+                show(f64::from(proxies) * proxy_rps(0.0)),
+            ),
+        )
+    })
 }
 
 fn check_objectives(request: &ProfileRequest) -> Result<(), PolicyError> {

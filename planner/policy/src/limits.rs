@@ -28,9 +28,14 @@ pub(crate) const CONNECT_MS: f64 = 100.0;
 /// Error rate that is assumed where none was observed.
 pub(crate) const ASSUMED_ERROR_RATE: f64 = 0.001;
 
-/// What one instance may be given each second: its saturation at the utilisation that is admitted.
+/// What one instance may be given each second: what it bears at the utilisation that is admitted.
 pub(crate) fn rate_limit_rps(station: &Station) -> f64 {
-    quantise(station.saturation_rps * ADMITTED_UTILISATION)
+    quantise(station.bearable_rps() * ADMITTED_UTILISATION)
+}
+
+/// The dispersion at one of `proxies` among which the requests that cause calls are spread: those that a request makes at once stay together.
+pub(crate) fn thinned_calls(dispersion: f64, proxies: u32, at_once: f64) -> f64 {
+    thinned(dispersion, proxies).max(at_once)
 }
 
 /// The dispersion of one of `parts` among which a flow is spread.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Display};
 
-use foremesh_model::Reason;
+use foremesh_model::{Reason, station::Station};
 
 /// Reasons by path.
 #[derive(Debug, Default)]
@@ -48,6 +48,14 @@ impl Under<'_> {
 }
 
 /// A number as a sentence shows it: up to three digits that matter.
+/// By what an instance is saturated, where that is not its workers.
+pub(crate) fn by_sidecar(station: &Station) -> &'static str {
+    match station.proxy_rps < station.saturation_rps {
+        true => ", by what its sidecar passes on",
+        false => "",
+    }
+}
+
 pub(crate) fn show(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {
         return format!("{value}");

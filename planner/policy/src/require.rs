@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use foremesh_model::{Demand, EdgeName, ProfileRequest, ServiceGraph, ServiceName, Warning};
+use foremesh_model::{Demand, Edge, EdgeName, ProfileRequest, ServiceGraph, ServiceName, Warning};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     PolicyError,
     ground::Ground,
-    limits::{NEEDED_LEVEL, thinned},
+    limits::{NEEDED_LEVEL, thinned, thinned_calls},
     sampling::{BOUGHT, MEDIAN},
     sizing,
 };
@@ -44,6 +44,8 @@ pub struct HourCalls {
     pub in_flight: f64,
     /// Index of dispersion (variance ÷ mean) of the calls of one second.
     pub dispersion: f64,
+    /// The same of those that one request makes at once: they come to one proxy together.
+    pub at_once: f64,
     /// Mean milliseconds of a call.
     pub latency_ms: f64,
 }
@@ -54,7 +56,7 @@ impl HourCalls {
         let proxies = proxies.max(1);
         count_quantile(
             self.in_flight / f64::from(proxies),
-            thinned(self.dispersion, proxies),
+            thinned_calls(self.dispersion, proxies, self.at_once),
             NEEDED_LEVEL,
         )
     }
@@ -88,7 +90,8 @@ impl Requirements {
         let sizing = sizing::size(&ground);
         sizing.warn(&ground, &mut warnings);
         let hours = ground.demand.hours();
-        let calls = |caller: usize, callee: usize, fan_out: f64| -> Vec<HourCalls> {
+        let calls = |caller: usize, callee: usize, edge: Option<&Edge>| -> Vec<HourCalls> {
+            let fan_out = edge.map_or(1.0, Edge::fan_out);
             (0..hours)
                 .map(|hour| {
                     let rate = ground.demand.mean_rps[BOUGHT][hour][caller]
@@ -99,6 +102,7 @@ impl Requirements {
                         calls_rps: rate * fan_out,
                         in_flight: rate * fan_out * latency_ms / 1000.0,
                         dispersion: ground.dispersion[callee],
+                        at_once: edge.map_or(1.0, Edge::at_once),
                         latency_ms,
                     }
                 })
@@ -144,13 +148,13 @@ impl Requirements {
             .zip(&ground.edge_ends)
             .zip(&ground.edges)
             .map(|((name, (caller, callee)), edge)| {
-                (name.clone(), calls(*caller, *callee, edge.fan_out()))
+                (name.clone(), calls(*caller, *callee, Some(edge)))
             })
             .collect();
         let entries = ground
             .entries
             .iter()
-            .map(|e| (ground.name(e.node).clone(), calls(e.node, e.node, 1.0)))
+            .map(|e| (ground.name(e.node).clone(), calls(e.node, e.node, None)))
             .collect();
         warnings.sort();
         Ok(Self {

@@ -53,7 +53,7 @@ impl Ground<'_> {
                 .iter()
                 .zip(&self.stations)
                 .map(|(service, station)| {
-                    station.saturation_rps * planned_utilisation(service.criticality)
+                    station.bearable_rps() * planned_utilisation(service.criticality)
                 })
                 .collect(),
             entry_ms: self.entry_targets(PLANNED_SHARE_OF_OBJECTIVE),
@@ -67,7 +67,7 @@ impl Ground<'_> {
                 .stations
                 .iter()
                 .zip(limit_rps)
-                .map(|(station, limit)| limit.min(station.saturation_rps * ADMITTED_UTILISATION))
+                .map(|(station, limit)| limit.min(station.bearable_rps() * ADMITTED_UTILISATION))
                 .collect(),
             entry_ms: self.entry_targets(1.0),
         }

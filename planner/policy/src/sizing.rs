@@ -239,10 +239,10 @@ fn one(
     let ramp_rps = rise.max(gap) / 3600.0 * station.lead_s();
     let fewest = schedule.iter().copied().min().unwrap_or(0);
     let reserve_rps = f64::from(fewest)
-        * station.saturation_rps
+        * station.bearable_rps()
         * (ADMITTED_UTILISATION - planned_utilisation(criticality));
     let for_ramp = ((ramp_rps - reserve_rps)
-        / (station.saturation_rps * planned_utilisation(criticality)))
+        / (station.bearable_rps() * planned_utilisation(criticality)))
     .ceil()
     .clamp(0.0, 1e6) as u32;
     let for_failure = u32::from(criticality != Criticality::Deferrable || fewest < 2);

@@ -194,6 +194,19 @@ impl Edge {
         self.fan_out.unwrap_or(1.0)
     }
 
+    /// Index of dispersion (variance ÷ mean) that calls made at once by one request have where requests come by chance: the mean square of their
+    /// number ÷ its mean. 1 where the caller waits for each.
+    #[must_use]
+    pub fn at_once(&self) -> f64 {
+        let calls = self.fan_out();
+        if self.sequential.unwrap_or(true) || calls <= 1.0 {
+            return 1.0;
+        }
+        // Each request makes the whole number, some one more.
+        let (whole, more) = (calls.floor(), calls.fract());
+        (whole.powi(2) * (1.0 - more) + (whole + 1.0).powi(2) * more) / calls
+    }
+
     pub(super) fn fault(&self) -> Option<(&'static str, f64)> {
         [
             ("fan_out", self.fan_out),

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use foremesh_model::{
-    CallerLimits, EdgeName, EdgeSettings, Protocol, Reason, Retries, Severity, Warning,
+    CallerLimits, Edge, EdgeName, EdgeSettings, Protocol, Reason, Retries, Severity, Warning,
 };
 
 use super::{Parts, about_edges, service::sees_requests};
 use crate::{
     calls::{MOST_AMPLIFICATION, RETRY_BUDGET_MIN_CONCURRENT, RETRY_BUDGET_PERCENT},
     ground::warning,
-    limits::{CONNECT_MS, PROXY_LEVEL, ProxyLoad, caller_limits, thinned},
+    limits::{CONNECT_MS, PROXY_LEVEL, ProxyLoad, caller_limits, thinned_calls},
     reasons::{Reasons, Under, show},
     sizing::Sized,
 };
@@ -45,7 +45,7 @@ pub(super) fn all(
             .iter()
             .map(|n| n + parts.sizing.services[caller].standby)
             .collect();
-        let load = proxy_load(parts, caller, callee, ground.edges[i].fan_out(), &proxies);
+        let load = proxy_load(parts, caller, callee, Some(ground.edges[i]), &proxies);
         let limits = limits(
             parts,
             callee,
@@ -130,12 +130,12 @@ fn too_wide(parts: &Parts<'_>, callee: usize, open: u64, warnings: &mut Vec<Warn
 }
 
 /// What one proxy of a caller has to carry: in each hour the demand of that hour spread over the proxies of that hour, one of
-/// them lost.
+/// them lost. Without an edge what enters from outside.
 pub(super) fn proxy_load(
     parts: &Parts<'_>,
     caller: usize,
     callee: usize,
-    fan_out: f64,
+    edge: Option<&Edge>,
     proxies: &[u32],
 ) -> ProxyLoad {
     let ground = parts.ground;
@@ -155,7 +155,7 @@ pub(super) fn proxy_load(
         );
         // Where an autoscaler adds proxies none carries more than its instance admits.
         let of_one = (rate / spread).min(tracked.map_or(f64::INFINITY, |sized| sized.limit_rps));
-        let calls = of_one * fan_out;
+        let calls = of_one * edge.map_or(1.0, Edge::fan_out);
         let time_ms = parts.sizing.expected.whole[hour][callee].mean;
         calls_rps = calls_rps.max(calls);
         in_flight = in_flight.max(calls * time_ms / 1000.0);
@@ -164,7 +164,11 @@ pub(super) fn proxy_load(
     ProxyLoad {
         calls_rps,
         in_flight,
-        dispersion: thinned(ground.dispersion[callee], fewest - 1),
+        dispersion: thinned_calls(
+            ground.dispersion[callee],
+            fewest - 1,
+            edge.map_or(1.0, Edge::at_once),
+        ),
         fewest,
         most: proxies
             .iter()

@@ -75,7 +75,7 @@ pub(super) fn all(
                 [("objective_ms", entry.slo.latency_ms)],
             ),
         );
-        let load = proxy_load(parts, entry.node, entry.node, 1.0, &proxies);
+        let load = proxy_load(parts, entry.node, entry.node, None, &proxies);
         let gateway_limits = limits(parts, entry.node, &load, None);
         explain_limits(
             "gateway_limits.",

@@ -8,7 +8,7 @@ use crate::{
     Method,
     autoscaler::REACTION_S,
     gnn::Learned,
-    reasons::{Under, show},
+    reasons::{Under, by_sidecar, show},
     sampling::MEDIAN,
     search::Bound,
     size::{hardest_hour, planned_utilisation},
@@ -72,11 +72,12 @@ fn by_method(parts: &Parts<'_>, s: usize, demand_rps: f64, hour: usize, why: &mu
         )
     } else {
         format!(
-            "{} requests/s in hour {} at {} a second and instance ({}% of saturation) and the latency objective of its entries need {most}, the quietest hour {fewest}; {}fewer only where they suffice for three hours.",
+            "{} requests/s in hour {} at {} a second and instance ({}% of saturation{}) and the latency objective of its entries need {most}, the quietest hour {fewest}; {}fewer only where they suffice for three hours.",
             show(demand_rps),
             hour,
-            show(station.saturation_rps * utilisation),
+            show(station.bearable_rps() * utilisation),
             show(utilisation * 100.0),
+            by_sidecar(station),
             if sized.ahead {
                 "ordered an hour ahead because an instance takes long to be warm, "
             } else {
@@ -100,7 +101,7 @@ fn by_method(parts: &Parts<'_>, s: usize, demand_rps: f64, hour: usize, why: &mu
             text,
             [
                 ("demand_p99_rps", demand_rps),
-                ("saturation_rps", station.saturation_rps),
+                ("saturation_rps", station.bearable_rps()),
                 ("planned_utilisation", utilisation),
                 ("min_instances", f64::from(station.min_instances)),
                 ("max_instances", f64::from(station.max_instances)),
@@ -162,7 +163,7 @@ fn said(parts: &Parts<'_>, s: usize, demand_rps: f64, learned: &Learned, why: &m
                 ("demand_quantile", 1.0 - normal_tail(action.score)),
                 ("utilization", action.utilization),
                 ("rule_utilization", rule.utilization),
-                ("saturation_rps", parts.ground.stations[s].saturation_rps),
+                ("saturation_rps", parts.ground.stations[s].bearable_rps()),
             ],
         )
         .by(Executor::Autoscaler),
@@ -183,7 +184,7 @@ fn beside_autoscaler(parts: &Parts<'_>, s: usize, (fewest, most): (u32, u32), wh
                 "{fewest} to {most} are there before the demand is; more are left to the autoscaler, which has them {} s after it was given too much. {}",
                 show(REACTION_S + lead_s),
                 match parts.sizing.method {
-                    Method::Rule => "Schedule and target are the floor's rule, moved alike for all services until 99.5% of the minutes drawn from the forecast are kept.",
+                    Method::Rule { .. } => "Schedule and target are the floor's rule, moved alike for all services until 99.5% of the minutes drawn from the forecast are kept.",
                     _ => "Schedule and target together are the cheapest on minutes drawn from the forecast, violated ones at their price.",
                 }
             ),
@@ -229,7 +230,7 @@ pub(super) fn autoscaling(parts: &Parts<'_>, s: usize, why: &mut Under<'_>) -> O
     let busy = tracking.instance_rps / station.saturation_rps;
     let utilisation = ((busy * 1000.0).floor() / 1000.0).clamp(0.001, 1.0);
     let (rule, text) = match parts.sizing.learned.get(s) {
-        None if parts.sizing.method == Method::Rule => (
+        None if matches!(parts.sizing.method, Method::Rule { .. }) => (
             "rule_made_safe",
             "As busy as the floor's rule plans with, moved for all services alike until 99.5% of the minutes drawn from the forecast are kept.".into(),
         ),
@@ -298,14 +299,15 @@ fn searched(parts: &Parts<'_>, s: usize, demand_rps: f64, why: &mut Under<'_>) {
         Reason::new(
             "searched",
             format!(
-                "{} requests/s in hour {hour} at {} a second and instance (saturation): {planned} are the cheapest together with those of the other services, {}.",
+                "{} requests/s in hour {hour} at {} a second and instance (saturation{}): {planned} are the cheapest together with those of the other services, {}.",
                 show(demand_rps),
-                show(station.saturation_rps),
+                show(station.bearable_rps()),
+                by_sidecar(station),
                 bound.text()
             ),
             [
                 ("demand_p99_rps", demand_rps),
-                ("saturation_rps", station.saturation_rps),
+                ("saturation_rps", station.bearable_rps()),
                 ("instances", f64::from(planned)),
                 ("min_instances", f64::from(station.min_instances)),
                 ("max_instances", f64::from(station.max_instances)),

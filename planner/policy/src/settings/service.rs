@@ -12,7 +12,7 @@ use crate::{
         ASSUMED_ERROR_RATE, EjectionInputs, FALSE_EJECTIONS_PER_DAY, FEWEST_ERRORS, INSTANCE_LEVEL,
         outlier_ejection, rate_limit, round_count_up, round_s_up, thinned,
     },
-    reasons::{Reasons, Under, show},
+    reasons::{Reasons, Under, by_sidecar, show},
     sampling::{BOUGHT, MEDIAN},
     size::{ADMITTED_UTILISATION, hardest_hour},
 };
@@ -62,10 +62,10 @@ pub(super) fn settings(
         Reason::new(
             "capacity_at_objective",
             format!(
-                "One instance is saturated at {} requests/s; {}% of that is admitted, rounded, because waits grow without bound beyond.",
-                show(station.saturation_rps), show(ADMITTED_UTILISATION * 100.0)
+                "One instance is saturated at {} requests/s{}; {}% of that is admitted, rounded, because waits grow without bound beyond.",
+                show(station.bearable_rps()), by_sidecar(station), show(ADMITTED_UTILISATION * 100.0)
             ),
-            [("saturation_rps", station.saturation_rps), ("admitted_utilisation", ADMITTED_UTILISATION)],
+            [("saturation_rps", station.bearable_rps()), ("admitted_utilisation", ADMITTED_UTILISATION)],
         ),
     );
     why.set(
@@ -112,7 +112,7 @@ pub(super) fn settings(
         1,
         sized
             .limit_rps
-            .min(station.saturation_rps * ADMITTED_UTILISATION),
+            .min(station.bearable_rps() * ADMITTED_UTILISATION),
     )
     .quantile_ms(INSTANCE_LEVEL)
     .max(SHORTEST_QUEUE_MS);

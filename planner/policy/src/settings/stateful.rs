@@ -126,11 +126,11 @@ fn warn(parts: &Parts<'_>, s: usize, instances: Option<u32>, warnings: &mut Vec<
         return;
     }
     let at = |utilisation: f64| {
-        let each = station.saturation_rps * utilisation;
+        let each = station.bearable_rps() * utilisation;
         (demand_rps / each - 1e-9).ceil().clamp(0.0, 1e9) as u32
     };
     let planned = planned_utilisation(ground.services[s].criticality);
-    let capacity_rps = station.saturation_rps * f64::from(there_are);
+    let capacity_rps = station.bearable_rps() * f64::from(there_are);
     if parts.sizing.services[s].wanted > there_are {
         warnings.push(warning(
             Severity::Severe,
@@ -186,7 +186,7 @@ pub(super) fn connections(
         let fan_out = ground.edges[i].fan_out();
         by_callee.entry(*callee).or_default().push(Caller {
             edge: i,
-            load: proxy_load(parts, *caller, *callee, fan_out, &proxies),
+            load: proxy_load(parts, *caller, *callee, Some(ground.edges[i]), &proxies),
             calls_rps: hardest_hour(&ground.demand, BOUGHT, *caller).1 * fan_out,
         });
     }

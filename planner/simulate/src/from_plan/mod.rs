@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use foremesh_model::{
     CallerLimits, Cost, EdgeName, EdgeSettings, Fault, Protocol, ProxyMode, Retries, Service,
     ServiceGraph, ServiceName, ServiceSettings, Settings,
-    station::{Station, stations},
+    station::{PROXY_MS, PROXY_THREADS, Station, stations},
 };
 
 use self::{
@@ -65,8 +65,8 @@ impl Default for PlanAssumptions {
             other_zone_ms: 0.5,
             other_region_ms: 10.0,
             proxy: ProxyModel {
-                cost_ms: 0.2,
-                threads: 2,
+                cost_ms: PROXY_MS,
+                threads: PROXY_THREADS,
             },
             noticed: Noticed {
                 crashed_s: 2.0,
@@ -276,7 +276,10 @@ fn service_model(
         drops_abandoned: protocol == Protocol::Grpc,
         cost_per_hour: station.cost_per_hour,
         proxy: match set {
-            Some(set) if set.proxy_mode != ProxyMode::None => assumptions.proxy,
+            Some(set) if set.proxy_mode != ProxyMode::None => ProxyModel {
+                cost_ms: assumptions.proxy.cost_ms * (station.proxy_ms / PROXY_MS),
+                ..assumptions.proxy
+            },
             _ => ProxyModel::FREE,
         },
         placement: Vec::new(),
