@@ -156,7 +156,7 @@ pub fn compute_profile(
         PolicyKind::Gnn => "gnn",
     }
     .to_owned();
-    if output.method == Method::Gnn {
+    if matches!(output.method, Method::Gnn { .. }) {
         policy = format!("{policy}: {}", models.policy().get()?.identity());
     }
     Ok(RegionPlan {

@@ -40,9 +40,15 @@ pub enum Method {
         share: f64,
     },
     /// What the learned policy says, made safe on minutes of the forecast.
-    Gnn,
+    Gnn {
+        /// Share of objectives and limits that it is made safe with, 0 … 1.
+        share: f64,
+    },
     /// The floor's rule with an autoscaler beyond it, made safe on minutes of the forecast.
-    Rule,
+    Rule {
+        /// Share of objectives and limits that it is made safe with, 0 … 1.
+        share: f64,
+    },
     /// What the search begins with: the instance that helps most for its cost, again and again.
     Greedy {
         /// Share of objectives and limits that is planned with, 0 … 1.
@@ -64,8 +70,15 @@ impl fmt::Display for Method {
             Self::Tracking { share } => {
                 write!(f, "schedule and autoscaler with {share} of what is allowed")
             }
-            Self::Gnn => f.write_str("learned policy and autoscaler"),
-            Self::Rule => f.write_str("rule and autoscaler"),
+            Self::Gnn { share } => {
+                write!(
+                    f,
+                    "learned policy and autoscaler with {share} of what is allowed"
+                )
+            }
+            Self::Rule { share } => {
+                write!(f, "rule and autoscaler with {share} of what is allowed")
+            }
             Self::Static => f.write_str("static at the highest hour"),
             Self::Search { share } => write!(f, "search with {share} of what is allowed"),
             Self::Greedy { share } => write!(f, "greedy additions with {share} of what is allowed"),

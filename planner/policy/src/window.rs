@@ -2,9 +2,11 @@
 
 use foremesh_model::{Fault, Settings, Severity, Slo, Warning};
 use foremesh_simulate::{
-    Arrivals, EntryLoad, Estimate, PlanAssumptions, RunOptions, SimulateError,
-    analytic::count_quantile, from_plan, replicate,
+    Arrivals, Course, EntryLoad, Estimate, PlanAssumptions, Prepared, Report, RunOptions,
+    SimulateError, analytic::count_quantile, from_plan,
 };
+
+use statrs::function::gamma::gamma_ur;
 
 use crate::{
     PolicyInput,
@@ -31,6 +33,10 @@ const MOST_VISITS: f64 = 10_000_000.0;
 
 /// How sure it must be that more was missed than without a fault.
 const SURE: f64 = 0.99;
+/// How sure it must be that a window's end says what its begin says.
+const SURER: f64 = 0.999;
+/// Requests that come late or fail do so together: variance ÷ mean of their count.
+const CLUMP: f64 = 2.0;
 
 impl Window {
     /// Visits of services that it simulates, its warm-up included.
@@ -147,6 +153,17 @@ impl Allowed {
         }
     }
 
+    /// Whether an entry of which this was shown so far misses more than it may, and not by chance: by what a Poisson count says of its mean (Garwood,
+    /// *Fiducial limits for the Poisson distribution*, 1936), of misses that clump.
+    pub(crate) fn surely_missed(self, shown: &Shown) -> bool {
+        let sure = |missed: f64, share: f64, of: f64| {
+            let most = (share * of).max(1.0);
+            missed > 0.0 && gamma_ur(missed / CLUMP, most / CLUMP) >= SURER
+        };
+        sure(shown.slow, self.slow, shown.answered())
+            || sure(shown.failed, self.failed, shown.requests)
+    }
+
     /// What was shown elsewhere is allowed as well.
     pub(crate) fn or(self, shown: &Shown) -> Self {
         self.or_of(shown, |missed| missed)
@@ -167,13 +184,58 @@ impl Allowed {
     }
 }
 
-/// Simulates settings. [`Unseen::of`] is asked first.
-pub(crate) fn simulate(
+/// Settings on their way through a window.
+pub(crate) struct Watched<'a> {
+    ground: &'a Ground<'a>,
+    course: Course<'a>,
+}
+
+impl Watched<'_> {
+    /// What was shown once so many seconds have been measured, at most those of the window.
+    pub(crate) fn seen(&mut self, measured_s: f64) -> Seen {
+        seen(self.ground, &self.course.measured(measured_s))
+    }
+
+    /// What is shown from here on is measured anew.
+    pub(crate) fn measure_anew(&mut self) {
+        self.course.measure_anew();
+    }
+}
+
+fn seen(ground: &Ground<'_>, report: &Report) -> Seen {
+    let busy = |s: usize| {
+        let seen = report.services.get(ground.name(s).as_str());
+        seen.map_or(0.0, |seen| seen.utilisation.mean)
+    };
+    let entries = ground.entries.iter();
+    let entries = entries
+        .map(|entry| {
+            let seen = report.entries.get(ground.name(entry.node).as_str());
+            seen.map_or(Shown::default(), |seen| {
+                let count = |rps: Estimate| (rps.mean * report.measured_s).round();
+                let answered = count(seen.answered_rps);
+                Shown {
+                    requests: count(seen.offered_rps),
+                    failed: (count(seen.offered_rps) - answered).max(0.0),
+                    slow: (answered - count(seen.good_rps)).max(0.0),
+                }
+            })
+        })
+        .collect();
+    Seen {
+        entries,
+        busy: (0..ground.services.len()).map(busy).collect(),
+    }
+}
+
+/// Simulates settings for as long as is looked at them. [`Unseen::of`] is asked first.
+pub(crate) fn watch<T>(
     input: &PolicyInput<'_>,
     ground: &Ground<'_>,
     settings: &Settings,
     window: &Window,
-) -> Result<Seen, SimulateError> {
+    look: impl FnOnce(&mut Watched<'_>) -> T,
+) -> Result<T, SimulateError> {
     let rates = entry_rates(input, ground, window.hour, window.level);
     let entries = ground.entries.iter();
     let loads: Vec<EntryLoad> = entries
@@ -210,30 +272,9 @@ pub(crate) fn simulate(
         hour,
         &assumptions,
     )?;
-    let report = replicate(&mesh, &options, 1)?;
-    let busy = |s: usize| {
-        let seen = report.services.get(ground.name(s).as_str());
-        seen.map_or(0.0, |seen| seen.utilisation.mean)
-    };
-    let entries = ground.entries.iter();
-    let entries = entries
-        .map(|entry| {
-            let seen = report.entries.get(ground.name(entry.node).as_str());
-            seen.map_or(Shown::default(), |seen| {
-                let count = |rps: Estimate| (rps.mean * window.measured_s).round();
-                let answered = count(seen.answered_rps);
-                Shown {
-                    requests: count(seen.offered_rps),
-                    failed: (count(seen.offered_rps) - answered).max(0.0),
-                    slow: (answered - count(seen.good_rps)).max(0.0),
-                }
-            })
-        })
-        .collect();
-    Ok(Seen {
-        entries,
-        busy: (0..ground.services.len()).map(busy).collect(),
-    })
+    let prepared = Prepared::of(&mesh)?;
+    let course = prepared.begin(&options)?;
+    Ok(look(&mut Watched { ground, course }))
 }
 
 /// Requests a second of every entry at a level, the peak within the hour included.
@@ -300,5 +341,28 @@ mod tests {
         assert!(failing(9e3, 113.0).within(by_chance) && !failing(9e3, 114.0).within(by_chance));
         let by_chance = allowed.or_by_chance(&slow(9e3, 90.0));
         assert!(slow(18e3, 226.0).within(by_chance) && !slow(18e3, 227.0).within(by_chance));
+    }
+
+    #[test]
+    fn a_begin_is_failed_only_where_that_is_no_chance() {
+        let failing = |requests: f64, failed: f64| Shown {
+            requests,
+            failed,
+            slow: 0.0,
+        };
+        // One in a thousand may fail, one in a hundred be late.
+        let allowed = Allowed::by(&Slo::default());
+        assert!(!allowed.surely_missed(&failing(1e5, 0.0)));
+        assert!(!allowed.surely_missed(&failing(1e5, 130.0)));
+        assert!(allowed.surely_missed(&failing(1e5, 160.0)));
+        assert!(!allowed.surely_missed(&failing(100.0, 5.0)));
+        assert!(allowed.surely_missed(&failing(100.0, 30.0)));
+        // Late ones count apart.
+        let slow = |slow: f64| Shown {
+            requests: 14e3,
+            failed: 0.0,
+            slow,
+        };
+        assert!(!allowed.surely_missed(&slow(160.0)) && allowed.surely_missed(&slow(250.0)));
     }
 }

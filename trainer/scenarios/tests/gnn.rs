@@ -56,7 +56,7 @@ proptest! {
             let judged = plan.judged(region, &minutes);
             prop_assert!(judged.cost_per_hour.is_finite() && (0.0..=1.0).contains(&judged.kept));
             // The guard never keeps less than what it was given.
-            let safe = region.secured(&answers, &minutes);
+            let safe = region.secured(&answers, &minutes, 1.0);
             prop_assert!(safe.judged.kept >= judged.kept.min(ATTAINMENT));
             Ok(())
         })?;
@@ -163,7 +163,7 @@ fn reasons_of_a_learned_plan_say_what_moved_it() {
     let learned = (0..20).find_map(|seed| {
         let scenario = scenario(Family::Layered, 6, seed).unwrap();
         let output = planned(&scenario, TRACKS, Some(&Says([0.0, 0.0]))).unwrap();
-        (output.method == Method::Gnn).then_some(output)
+        matches!(output.method, Method::Gnn { .. }).then_some(output)
     });
     let output = learned.unwrap();
     let learned = |reason: &&foremesh_model::Reason| reason.rule == "learned";

@@ -89,7 +89,7 @@ pub fn cases<'a>(scenarios: &'a [Scenario], draw: &Draw<'_>) -> Vec<Case<'a>> {
             };
             let region = Region::of(&input).ok()?;
             let minutes = region.minutes(mix(draw.seed, 0x4D), paths, each).ok()?;
-            let rule = region.secured(&vec![[0.0; ACTIONS]; region.services()], &minutes);
+            let rule = region.secured(&vec![[0.0; ACTIONS]; region.services()], &minutes, 1.0);
             let boldest = region.tried(vec![BOLDEST; region.services()], &minutes);
             let dear = rule.judged.cost_per_hour * LITTLE_TO_LEARN;
             let teaches = rule.attains() && boldest.judged.cost_per_hour < dear;

@@ -77,7 +77,7 @@ pub fn evaluate(net: &Gnn, held: &[Held<'_>]) -> Option<Shown> {
         .zip(said?)
         .map(|(held, answers)| {
             let region = &held.case.region;
-            let [cost, missed] = held.shown(&region.secured(&answers, &held.case.minutes));
+            let [cost, missed] = held.shown(&region.secured(&answers, &held.case.minutes, 1.0));
             let bare = region.plan(&answers).judged(region, &held.others);
             [cost, missed, 1.0 - bare.kept]
         })

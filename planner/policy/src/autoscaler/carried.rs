@@ -99,7 +99,7 @@ impl Knowledge {
                 let proxies = ground.caller_proxies(s, allocation, rates_rps);
                 let workers = ground.workers(s, proxies);
                 let each = rate_limit_rps(station)
-                    .min(station.saturation_rps * ADMITTED_UTILISATION)
+                    .min(station.bearable_rps() * ADMITTED_UTILISATION)
                     * share;
                 let instances = numbers(2.0 * most_rps[s] / each.max(1e-9), station.max_instances);
                 let gain = |n: u32, busy: f64| {

@@ -7,10 +7,10 @@ use super::{Minute, Options, drawn, size};
 use crate::{
     Method, PolicyError, PolicyInput,
     candidates::{self, Chosen, Weighed},
-    gnn::{self, Network},
+    gnn::{Network, Proposal},
     ground::Ground,
     plan::settle,
-    search::{SHARES, TRUSTED_SHARE, Trial, tries, unseen},
+    search::{SHARES, TRUSTED_SHARE, Yardstick, tries, unseen},
     sizing::Sizing,
 };
 
@@ -44,12 +44,12 @@ pub(crate) fn choose(
         yardstick: None,
     };
     if tries > 1 {
-        let yardstick = Trial::of(input, ground, &floor.sizing, &settled.settings)?;
-        floor.candidate.kept_in_simulation = Some(yardstick.passes(ground, None));
+        let yardstick = Yardstick::of(input, ground, &floor.sizing, &settled.settings)?;
+        floor.candidate.kept_in_simulation = Some(yardstick.floor_keeps());
         contest.yardstick = Some(yardstick);
     }
     let found = match policy {
-        PolicyKind::Gnn => contest.learned(&floor.sizing, network)?,
+        PolicyKind::Gnn => contest.learned(&floor.sizing, tries, network)?,
         _ => contest.searched(&floor.sizing, tries, network)?,
     };
     let mut others = Vec::new();
@@ -99,7 +99,7 @@ struct Contest<'a> {
     /// Whether the floor keeps every objective by formulas, errors and what timeouts cut included.
     floor_holds: bool,
     /// What the floor shows in simulation; None: nothing is simulated.
-    yardstick: Option<Trial>,
+    yardstick: Option<Yardstick>,
 }
 
 impl Contest<'_> {
@@ -134,40 +134,57 @@ impl Contest<'_> {
         }
         let searches = self.input.request.policy == PolicyKind::Search;
         if let Some(network) = network.filter(|_| searches) {
-            let learned = self.candidate(floor, Some(network))?;
-            let best = found.iter().find(|(_, passes)| *passes);
-            let better = best.is_none_or(|(b, _)| learned.candidate.score > b.candidate.score);
-            match better {
-                true => found.insert(0, self.judged(learned)?),
-                false => found.push((learned, false)),
+            let learned = Proposal::of(*self.input, self.ground, Some(network))?;
+            // The floor's own trial and those of what was searched are counted too.
+            let left = match self.yardstick {
+                Some(_) => tries.saturating_sub(1 + found.len()),
+                None => shares.len(),
+            };
+            for share in shares.iter().take(left) {
+                let weighed = learned.weighed(floor, *share, &self.minutes);
+                let best = found.iter().find(|(_, passes)| *passes);
+                if best.is_some_and(|(b, _)| b.candidate.score >= weighed.candidate.score) {
+                    found.push((weighed, false));
+                    break;
+                }
+                let judged = self.judged(weighed)?;
+                let passes = judged.1;
+                found.insert(0, judged);
+                if passes {
+                    break;
+                }
             }
         }
         Ok(found)
     }
 
-    /// What the learned policy says and the floor's rule with an autoscaler, the better first.
+    /// What the learned policy says and the floor's rule with an autoscaler, the better first, more and more careful until one passes.
     fn learned(
         &self,
         floor: &Sizing,
+        mut tries: usize,
         network: Option<&dyn Network>,
     ) -> Result<Vec<(Weighed, bool)>, PolicyError> {
-        let learned = self.candidate(floor, network)?;
-        let rule = self.candidate(floor, None)?;
-        let mut found = match rule.candidate.score > learned.candidate.score {
-            true => [rule, learned],
-            false => [learned, rule],
-        };
-        let [first, second] = &mut found;
-        let passes = [self.passes(first)?, self.passes(second)?];
-        Ok(found.into_iter().zip(passes).collect())
-    }
-
-    fn candidate(
-        &self,
-        floor: &Sizing,
-        network: Option<&dyn Network>,
-    ) -> Result<Weighed, PolicyError> {
-        gnn::candidate(self.input, self.ground, floor, network, &self.minutes)
+        let learned = Proposal::of(*self.input, self.ground, network)?;
+        let rule = Proposal::of(*self.input, self.ground, None)?;
+        let mut found = Vec::new();
+        for share in SHARES {
+            let mut both = [&learned, &rule].map(|said| said.weighed(floor, share, &self.minutes));
+            if both[1].candidate.score > both[0].candidate.score {
+                both.reverse();
+            }
+            for weighed in both {
+                if self.yardstick.is_some() && tries <= 1 {
+                    return Ok(found);
+                }
+                tries = tries.saturating_sub(1);
+                found.push(self.judged(weighed)?);
+                if found.last().is_some_and(|(_, passes)| *passes) {
+                    return Ok(found);
+                }
+            }
+        }
+        Ok(found)
     }
 
     fn judged(&self, mut weighed: Weighed) -> Result<(Weighed, bool), PolicyError> {
@@ -185,8 +202,8 @@ impl Contest<'_> {
         let Some(yardstick) = &self.yardstick else {
             return Ok(true);
         };
-        let trial = Trial::of(self.input, self.ground, &weighed.sizing, &settled.settings)?;
-        let passes = trial.passes(self.ground, Some(yardstick));
+        let (sizing, settings) = (&weighed.sizing, &settled.settings);
+        let passes = yardstick.passed_by(self.input, self.ground, sizing, settings)?;
         weighed.candidate.kept_in_simulation = Some(passes);
         Ok(passes)
     }

@@ -54,7 +54,7 @@ impl Region<'_> {
         for (s, station) in ground.stations.iter().enumerate() {
             let answer = answers.get(s).copied().unwrap_or_default();
             let action = Action::of(answer, self.planned_utilization[s]);
-            let busy_rps = station.saturation_rps * action.utilization;
+            let busy_rps = station.bearable_rps() * action.utilization;
             let each = busy_rps.min(rate_limit_rps(station)).max(1e-9);
             instance_rps.push(each);
             let wanted: Vec<u32> = (0..self.hours())

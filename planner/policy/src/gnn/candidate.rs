@@ -5,7 +5,7 @@ use foremesh_model::random::mix;
 use super::{
     action::{ACTIONS, Action},
     contract::Network,
-    explain::{Learned, influences},
+    explain::{Learned, Moved, influences},
     region::Region,
     search::Searched,
     state::States,
@@ -24,39 +24,69 @@ const SAFE: [usize; 2] = [32, 24];
 /// Sets these minutes apart from those that candidates are weighed on.
 const PURPOSE: u64 = 0x0067_6e6e;
 
-/// What the net says, or the floor's rule where there is none, made safe and weighed on minutes that took no part in that.
-pub(crate) fn candidate(
-    input: &PolicyInput<'_>,
-    ground: &Ground<'_>,
-    floor: &Sizing,
-    network: Option<&dyn Network>,
-    minutes: &[Minute],
-) -> Result<Weighed, PolicyError> {
-    let region = Region::lent(ground, *input);
-    let [paths, each] = SAFE;
-    let seen = region.minutes(mix(input.demand.seed, PURPOSE), paths, each)?;
-    let states = States::of(&region);
-    let (answers, method) = match network {
-        Some(network) => (States::answers(&network.answer(&states)?), Method::Gnn),
-        None => (vec![[0.0; ACTIONS]; region.services()], Method::Rule),
-    };
-    let safe = region.secured(&answers, &seen);
-    let mut sizing = sizing(ground, floor, &safe, method);
-    if let Some(network) = network {
-        let moved = influences(network, &states)?.into_iter().enumerate();
-        let of =
-            |s: usize, answer: [f64; ACTIONS]| Action::of(answer, region.planned_utilization[s]);
-        sizing.learned = moved
-            .map(|(s, influences)| Learned {
-                action: of(s, safe.answers[s]),
-                rule: of(s, [0.0; ACTIONS]),
-                made_safe: [0, 1].map(|a| safe.answers[s][a] - answers[s][a]),
-                influences,
-            })
-            .collect();
+/// What the net says of a region, or the floor's rule where there is none.
+pub(crate) struct Proposal<'a> {
+    input: PolicyInput<'a>,
+    region: Region<'a>,
+    /// On which it is made safe.
+    minutes: Vec<Minute>,
+    answers: Vec<[f64; ACTIONS]>,
+    /// By service, what moved the answers; None: the rule.
+    influences: Option<Vec<Moved>>,
+}
+
+impl<'a> Proposal<'a> {
+    pub(crate) fn of(
+        input: PolicyInput<'a>,
+        ground: &'a Ground<'a>,
+        network: Option<&dyn Network>,
+    ) -> Result<Self, PolicyError> {
+        let region = Region::lent(ground, input);
+        let [paths, each] = SAFE;
+        let minutes = region.minutes(mix(input.demand.seed, PURPOSE), paths, each)?;
+        let (answers, influences) = match network {
+            Some(network) => {
+                let states = States::of(&region);
+                let answers = States::answers(&network.answer(&states)?);
+                (answers, Some(influences(network, &states)?))
+            }
+            None => (vec![[0.0; ACTIONS]; region.services()], None),
+        };
+        Ok(Self {
+            input,
+            region,
+            minutes,
+            answers,
+            influences,
+        })
     }
-    sizing.expectation = Some(expectation(ground, &sizing, minutes, 1.0).0);
-    Ok(candidates::weigh(ground, input.request, sizing))
+
+    /// Made safe with a share of what is allowed, and weighed on minutes that took no part in that.
+    pub(crate) fn weighed(&self, floor: &Sizing, share: f64, minutes: &[Minute]) -> Weighed {
+        let ground = &self.region.ground;
+        let safe = self.region.secured(&self.answers, &self.minutes, share);
+        let method = match self.influences {
+            Some(_) => Method::Gnn { share },
+            None => Method::Rule { share },
+        };
+        let mut sizing = sizing(ground, floor, &safe, method);
+        if let Some(influences) = &self.influences {
+            let of = |s: usize, answer: [f64; ACTIONS]| {
+                Action::of(answer, self.region.planned_utilization[s])
+            };
+            let moved = influences.iter().enumerate();
+            sizing.learned = moved
+                .map(|(s, influences)| Learned {
+                    action: of(s, safe.answers[s]),
+                    rule: of(s, [0.0; ACTIONS]),
+                    made_safe: [0, 1].map(|a| safe.answers[s][a] - self.answers[s][a]),
+                    influences: *influences,
+                })
+                .collect();
+        }
+        sizing.expectation = Some(expectation(ground, &sizing, minutes, 1.0).0);
+        candidates::weigh(ground, self.input.request, sizing)
+    }
 }
 
 /// What was found as it is planned: the loss of an instance borne at every hour's median, whatever the autoscaler does.

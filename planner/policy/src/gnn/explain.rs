@@ -27,6 +27,9 @@ const fn of_service(name: &'static str, service: &'static [usize]) -> Influence 
     }
 }
 
+/// What each of [`INFLUENCES`] moves of a service's answers.
+pub type Moved = [[f64; ACTIONS]; INFLUENCES.len()];
+
 /// All groups; every number of a service and of an entry is in one.
 pub const INFLUENCES: [Influence; 9] = [
     of_service("its load", &[0, 21]),
@@ -54,7 +57,7 @@ pub struct Learned {
     /// What making it safe added to the net's answers, the same for all services.
     pub made_safe: [f64; ACTIONS],
     /// What each of [`INFLUENCES`] moves of the answers.
-    pub influences: [[f64; ACTIONS]; INFLUENCES.len()],
+    pub influences: Moved,
 }
 
 impl Learned {
@@ -85,10 +88,7 @@ fn level(values: &mut [f32], width: usize, columns: &[usize]) {
 ///
 /// # Errors
 /// [`NetworkError`] where the net gives no answer.
-pub fn influences(
-    network: &dyn Network,
-    states: &States,
-) -> Result<Vec<[[f64; ACTIONS]; INFLUENCES.len()]>, NetworkError> {
+pub fn influences(network: &dyn Network, states: &States) -> Result<Vec<Moved>, NetworkError> {
     let whole = States::answers(&network.answer(states)?);
     let mut all = vec![[[0.0; ACTIONS]; INFLUENCES.len()]; whole.len()];
     for (group, influence) in INFLUENCES.iter().enumerate() {

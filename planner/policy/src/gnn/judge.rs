@@ -18,6 +18,16 @@ impl Plan {
     /// What the plan shows on minutes; nothing kept on none.
     #[must_use]
     pub fn judged(&self, region: &Region<'_>, minutes: &[Minute]) -> Judged {
+        self.judged_within(region, minutes, 1.0)
+    }
+
+    /// The same where only this share of what objectives and rate limits allow counts as kept.
+    pub(super) fn judged_within(
+        &self,
+        region: &Region<'_>,
+        minutes: &[Minute],
+        share: f64,
+    ) -> Judged {
         let mut service_cost_per_hour = vec![0.0; region.services()];
         let mut kept = 0usize;
         for minute in minutes {
@@ -26,7 +36,7 @@ impl Plan {
             for (cost, (station, n)) in service_cost_per_hour.iter_mut().zip(stations) {
                 *cost += f64::from(*n) * station.cost_per_hour;
             }
-            kept += usize::from(region.keeps(&minute.now_rps, &instances));
+            kept += usize::from(region.keeps(&minute.now_rps, &instances, share));
         }
         let count = minutes.len().max(1) as f64;
         for cost in &mut service_cost_per_hour {
@@ -41,12 +51,13 @@ impl Plan {
 }
 
 impl Region<'_> {
-    /// Whether so many instances keep every objective at these rates, and rate limits refuse no more than they may.
-    fn keeps(&self, rates_rps: &[f64], instances: &[u32]) -> bool {
+    /// Whether so many instances keep every objective at these rates with a share of its latency, and rate limits of that share refuse no more than
+    /// they may.
+    fn keeps(&self, rates_rps: &[f64], instances: &[u32], share: f64) -> bool {
         let ground = &self.ground;
         let mut services = (0..instances.len()).zip(rates_rps).zip(instances);
         let admitted = services.all(|((s, rate), n)| {
-            ground.stations[s].stateful || ground.refused(s, *rate, *n) <= self.refusable[s]
+            ground.stations[s].stateful || ground.refused(s, *rate / share, *n) <= self.refusable[s]
         });
         if !admitted {
             return false;
@@ -55,6 +66,6 @@ impl Region<'_> {
         ground
             .entries
             .iter()
-            .all(|entry| entry.quantile.of(whole[entry.node]) <= entry.slo.latency_ms)
+            .all(|entry| entry.quantile.of(whole[entry.node]) <= share * entry.slo.latency_ms)
     }
 }

@@ -21,9 +21,9 @@ mod state;
 
 pub use crate::autoscaler::Minute;
 pub use action::{ACTIONS, Action, Plan};
-pub(crate) use candidate::candidate;
+pub(crate) use candidate::Proposal;
 pub use contract::{ANSWER, INPUTS, Network, NetworkError, contract};
-pub use explain::{INFLUENCES, Influence, Learned, influences};
+pub use explain::{INFLUENCES, Influence, Learned, Moved, influences};
 pub use judge::Judged;
 pub use region::Region;
 pub use search::{ATTAINMENT, Searched};

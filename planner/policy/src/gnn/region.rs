@@ -63,7 +63,7 @@ impl<'a> Region<'a> {
                 services
                     .map(|(s, (station, rate))| {
                         let limit = rate_limit_rps(station)
-                            .min(station.saturation_rps * ADMITTED_UTILISATION);
+                            .min(station.bearable_rps() * ADMITTED_UTILISATION);
                         let left = (rate / limit.max(1e-9) - 1e-9).ceil().clamp(1.0, 1e9) as u32;
                         let fewest = match ground.must_bear_loss(s) {
                             true => left + 1,

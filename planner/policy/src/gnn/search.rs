@@ -62,9 +62,18 @@ impl Region<'_> {
     /// A plan of these answers, tried.
     #[must_use]
     pub fn tried(&self, answers: Vec<[f64; ACTIONS]>, minutes: &[Minute]) -> Searched {
+        self.tried_within(answers, minutes, 1.0)
+    }
+
+    fn tried_within(
+        &self,
+        answers: Vec<[f64; ACTIONS]>,
+        minutes: &[Minute],
+        share: f64,
+    ) -> Searched {
         let plan = self.plan(&answers);
         Searched {
-            judged: plan.judged(self, minutes),
+            judged: plan.judged_within(self, minutes, share),
             answers,
             plan,
             trials: 1,
@@ -72,11 +81,16 @@ impl Region<'_> {
     }
 
     /// The best of several, the first of equals.
-    fn best(&self, all: Vec<Vec<[f64; ACTIONS]>>, minutes: &[Minute]) -> Option<Searched> {
+    fn best(
+        &self,
+        all: Vec<Vec<[f64; ACTIONS]>>,
+        minutes: &[Minute],
+        share: f64,
+    ) -> Option<Searched> {
         let trials = all.len();
         let tried: Vec<Searched> = all
             .into_par_iter()
-            .map(|answers| self.tried(answers, minutes))
+            .map(|answers| self.tried_within(answers, minutes, share))
             .collect();
         let best = tried
             .into_iter()
@@ -91,13 +105,14 @@ impl Region<'_> {
             let answers = SCORE_ANSWERS.iter().map(|score| [*score, *utilization]);
             answers.map(|answer| vec![answer; self.services()])
         });
-        self.best(all.collect(), minutes)
+        self.best(all.collect(), minutes, 1.0)
             .unwrap_or_else(|| self.tried(vec![[0.0; ACTIONS]; self.services()], minutes))
     }
 
-    /// The guard: all answers moved by the same, the cheapest that keeps as much as is asked, or what keeps most.
+    /// The guard: all answers moved by the same, the cheapest that keeps as much as is asked with a share of what objectives and rate limits allow, or
+    /// what keeps most.
     #[must_use]
-    pub fn secured(&self, answers: &[[f64; ACTIONS]], minutes: &[Minute]) -> Searched {
+    pub fn secured(&self, answers: &[[f64; ACTIONS]], minutes: &[Minute], share: f64) -> Searched {
         let shifts = UTILIZATION_SHIFTS
             .iter()
             .flat_map(|utilization| SCORE_SHIFTS.iter().map(|score| [*score, *utilization]));
@@ -106,8 +121,8 @@ impl Region<'_> {
             each.map(|[score, utilization]| [score + more_score, utilization + more_utilization])
                 .collect::<Vec<_>>()
         });
-        self.best(shifted.collect(), minutes)
-            .unwrap_or_else(|| self.tried(answers.to_vec(), minutes))
+        self.best(shifted.collect(), minutes, share)
+            .unwrap_or_else(|| self.tried_within(answers.to_vec(), minutes, share))
     }
 
     /// Service by service, the dearest first, from what is given; at most so many trials.
@@ -134,7 +149,10 @@ impl Region<'_> {
                 if trials > most_trials {
                     return best;
                 }
-                if let Some(found) = self.best(all, minutes).filter(|found| found.beats(&best)) {
+                if let Some(found) = self
+                    .best(all, minutes, 1.0)
+                    .filter(|found| found.beats(&best))
+                {
                     best = found;
                 }
                 best.trials = trials;

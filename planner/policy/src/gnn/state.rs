@@ -118,7 +118,7 @@ impl States {
         let (wanted, instances): (Vec<f64>, Vec<u32>) = (0..region.services())
             .map(|s| {
                 let station = &ground.stations[s];
-                let each = station.saturation_rps * region.planned_utilization[s];
+                let each = station.bearable_rps() * region.planned_utilization[s];
                 let wanted = rates[s] / each.max(1e-9);
                 let whole = wanted.ceil().clamp(0.0, 1e9) as u32;
                 let most = station.max_instances;

@@ -19,9 +19,7 @@ use crate::{
     ground::{Ground, warning},
     reasons::show,
     sampling::{LEVELS, MEDIAN},
-    window::{
-        Allowed, Seen, Shown, Unseen, Window, busiest_hour, entry_rates, simulate, visits_rps,
-    },
+    window::{Allowed, Seen, Shown, Unseen, Window, busiest_hour, entry_rates, visits_rps, watch},
 };
 use ranked::ranked;
 pub(crate) use refine::Plan;
@@ -32,6 +30,8 @@ const PHASE_S: [f64; 2] = [2.0, 30.0];
 const VISITS: f64 = 1_000_000.0;
 /// Seconds before a fault begins, at most: no longer than it lasts.
 const BEFORE_S: f64 = 5.0;
+/// The fault, as long again in which the mesh may recover, and as long in which it must have.
+const PHASES: f64 = 3.0;
 /// Sets these random numbers apart from those that chose the plan.
 const PURPOSE: u64 = 0x0070_726f_6f66;
 
@@ -78,8 +78,6 @@ struct Ordeal<'a> {
     visits_rps: f64,
     before_s: f64,
     phase_s: f64,
-    /// Seconds before what is looked at: what the fault meets, and what is left of it once it has been over for as long as it lasted.
-    phases: [f64; 2],
 }
 
 impl<'a> Ordeal<'a> {
@@ -99,36 +97,37 @@ impl<'a> Ordeal<'a> {
             visits_rps,
             before_s,
             phase_s,
-            phases: [before_s, before_s + 2.0 * phase_s],
         }
     }
 
-    /// The windows of both phases.
-    fn windows(&self, fault: Option<&Fault>) -> [Window; 2] {
-        self.phases.map(|warm_up_s| Window {
+    /// From before the fault until as long after it as it lasted.
+    fn window(&self, fault: Option<&Fault>) -> Window {
+        Window {
             hour: self.hour,
             level: LEVELS[MEDIAN],
             faults: fault.cloned().into_iter().collect(),
-            warm_up_s,
-            measured_s: self.phase_s,
+            warm_up_s: self.before_s,
+            measured_s: PHASES * self.phase_s,
             seed: mix(self.input.demand.seed, PURPOSE),
-        })
+        }
     }
 
-    /// What settings show in a phase.
-    fn simulated(&self, settings: &Settings, window: &Window) -> Result<Seen, SimulateError> {
+    /// What settings show while the fault lasts, and once it has been over for as long.
+    fn seen(&self, settings: &Settings, fault: Option<&Fault>) -> Result<[Seen; 2], SimulateError> {
         // What the autoscalers would do while the fault lasts is left out.
         let rates = self.ground.rates_at(self.hour, 0.0);
         let settings = standing(self.ground, settings, self.hour, &rates);
-        simulate(self.input, self.ground, &settings, window)
-    }
-
-    /// What settings show in both phases.
-    fn seen(&self, settings: &Settings, fault: Option<&Fault>) -> Result<[Seen; 2], SimulateError> {
-        let [first, second] = self.windows(fault);
-        let simulated = |window| self.simulated(settings, window);
-        let (first, second) = rayon::join(|| simulated(&first), || simulated(&second));
-        Ok([first?, second?])
+        let window = self.window(fault);
+        watch(self.input, self.ground, &settings, &window, |watched| {
+            let mut next = || {
+                let seen = watched.seen(self.phase_s);
+                watched.measure_anew();
+                seen
+            };
+            let meanwhile = next();
+            next();
+            [meanwhile, next()]
+        })
     }
 
     fn fault(&self, kind: &FaultKind) -> Fault {
@@ -140,63 +139,55 @@ impl<'a> Ordeal<'a> {
         }
     }
 
-    /// What is left of a fault: the second phase alone.
+    /// What is left of a fault.
     fn after(
         &self,
         settings: &Settings,
-        undisturbed: &Seen,
+        undisturbed: &[Seen; 2],
         kind: &FaultKind,
     ) -> Result<After, SimulateError> {
-        let [_, window] = self.windows(Some(&self.fault(kind)));
-        let seen = self.simulated(settings, &window)?;
-        Ok(After {
-            recovered: kept(self.ground, &seen.entries, &undisturbed.entries),
-            missed: missed(&seen),
-            busy: seen.busy,
-        })
+        let [_, after] = self.seen(settings, Some(&self.fault(kind)))?;
+        Ok(self.left(after, undisturbed))
     }
 
-    /// Visits of services that [`Ordeal::after`] simulates.
-    fn visits_of_after(&self) -> f64 {
-        (self.phases[1] + self.phase_s) * self.visits_rps
+    fn left(&self, after: Seen, undisturbed: &[Seen; 2]) -> After {
+        After {
+            recovered: kept(self.ground, &after.entries, &undisturbed[1].entries),
+            missed: missed(&after),
+            busy: after.busy,
+        }
+    }
+
+    /// Visits of services that a fault's simulation makes.
+    fn visits(&self) -> f64 {
+        (self.before_s + PHASES * self.phase_s) * self.visits_rps
     }
 
     fn judged(
         &self,
-        settings: &Settings,
+        seen: [Seen; 2],
         undisturbed: &[Seen; 2],
         weight: f64,
         kind: FaultKind,
-    ) -> Result<Judged, SimulateError> {
-        let seen = self.seen(settings, Some(&self.fault(&kind)))?;
-        let [kept, recovered] = [0, 1].map(|phase| {
-            kept(
-                self.ground,
-                &seen[phase].entries,
-                &undisturbed[phase].entries,
-            )
-        });
-        let rounded = |share: f64| (share * 1e4).round() / 1e4;
+    ) -> Judged {
         let [during, after] = seen;
-        Ok(Judged {
+        let after = self.left(after, undisturbed);
+        let rounded = |share: f64| (share * 1e4).round() / 1e4;
+        Judged {
             verdict: FaultVerdict {
                 kind: kind.word().into(),
                 service: kind.service().to_owned(),
                 weight: rounded(weight),
                 hour: self.hour as u32,
                 seconds: self.phase_s,
-                kept,
-                recovered,
+                kept: kept(self.ground, &during.entries, &undisturbed[0].entries),
+                recovered: after.recovered,
                 missed_share: rounded(missed(&during)),
             },
             kind,
             busy_meanwhile: during.busy,
-            after: After {
-                recovered,
-                missed: missed(&after),
-                busy: after.busy,
-            },
-        })
+            after,
+        }
     }
 
     /// All of the faults, the worst first.
@@ -205,11 +196,17 @@ impl<'a> Ordeal<'a> {
         settings: &Settings,
         faults: &[(f64, FaultKind)],
     ) -> Result<([Seen; 2], Vec<Judged>), SimulateError> {
-        let undisturbed = self.seen(settings, None)?;
-        let judged = faults
-            .par_iter()
-            .map(|(weight, kind)| self.judged(settings, &undisturbed, *weight, kind.clone()))
+        let kinds = faults.iter().map(|(_, kind)| Some(kind));
+        let all: Vec<Option<&FaultKind>> = std::iter::once(None).chain(kinds).collect();
+        let mut seen: Vec<[Seen; 2]> = all
+            .into_par_iter()
+            .map(|kind| self.seen(settings, kind.map(|kind| self.fault(kind)).as_ref()))
             .collect::<Result<_, _>>()?;
+        let undisturbed = seen.remove(0);
+        let judged = seen.into_iter().zip(faults);
+        let judged = judged
+            .map(|(seen, (weight, kind))| self.judged(seen, &undisturbed, *weight, kind.clone()))
+            .collect();
         Ok((undisturbed, judged))
     }
 }
@@ -227,7 +224,7 @@ pub(crate) fn prove(
         return Ok(Proof::default());
     }
     let ordeal = Ordeal::of(input, ground);
-    if let Some(unseen) = Unseen::of(input, ground, &ordeal.windows(None)) {
+    if let Some(unseen) = Unseen::of(input, ground, &[ordeal.window(None)]) {
         return Ok(Proof {
             warnings: vec![
                 unseen.warning("prove_faults", "what faults do to the plan is not known"),

@@ -84,6 +84,17 @@ fn told(kind: &FaultKind) -> String {
     }
 }
 
+/// The services that were given more for a fault.
+fn given(ground: &Ground<'_>, sizing: &Sizing, fault: &str) -> String {
+    let services = sizing.services.iter().enumerate();
+    let given = services.filter(|(_, sized)| {
+        let recovery = sized.recovery.iter();
+        recovery.flat_map(|r| &r.faults).any(|known| known == fault)
+    });
+    let names: Vec<&str> = given.map(|(s, _)| ground.name(s).as_str()).collect();
+    names.join(" and ")
+}
+
 /// Gives a service more; None where it has all that it may have.
 fn with_room(ground: &Ground<'_>, sizing: &Sizing, s: usize, fault: &str) -> Option<Sizing> {
     let mut services = sizing.services.clone();
@@ -141,7 +152,7 @@ pub(super) fn refine(
     };
     let before = cost(ground, &plan.sizing);
     let mut warnings = Vec::new();
-    let most_trials = TRIALS.min((VISITS / ordeal.visits_of_after().max(1.0)) as usize);
+    let most_trials = TRIALS.min((VISITS / ordeal.visits().max(1.0)) as usize);
     let mut trials = 0;
     for at in 0..judged.len() {
         if judged[at].verdict.recovered {
@@ -166,7 +177,7 @@ pub(super) fn refine(
                     continue;
                 }
                 trials += 1;
-                let after = ordeal.after(&output.settings, &undisturbed[1], kind)?;
+                let after = ordeal.after(&output.settings, undisturbed, kind)?;
                 let recovered = after.recovered;
                 let least = best.as_ref().map_or(f64::MAX, |(.., best)| best.missed);
                 if recovered || after.missed < least {
@@ -208,8 +219,9 @@ pub(super) fn refine(
                 service => service,
             },
             format!(
-                "{fault}: objectives were still missed {} s after it was over; with more instances, for {}% more, they are kept",
+                "{fault}: objectives were still missed {} s after it was over; with more instances of {}, for {}% more, they are kept",
                 show(ordeal.phase_s),
+                given(ground, &sizing, &fault),
                 show((more * 1e3).round() / 10.0)
             ),
         ));

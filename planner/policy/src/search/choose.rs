@@ -4,7 +4,7 @@ use foremesh_model::{Candidate, ProfileRequest, Warning};
 
 use super::{
     Options, size,
-    trial::{self, Trial},
+    trial::{self, Yardstick},
 };
 use crate::{
     Method, PolicyError, PolicyInput,
@@ -48,11 +48,11 @@ pub(crate) fn choose(
     }
     let yardstick = match tries {
         0 | 1 => None,
-        _ => Some(contest.tried(&floor.sizing)?),
+        _ => Some(contest.yardstick(&floor.sizing)?),
     };
     let shares = match &yardstick {
         Some(yardstick) => {
-            floor.candidate.kept_in_simulation = Some(yardstick.passes(ground, None));
+            floor.candidate.kept_in_simulation = Some(yardstick.floor_keeps());
             &SHARES[..SHARES.len().min(tries - 1)]
         }
         None => &[TRUSTED_SHARE],
@@ -67,8 +67,7 @@ pub(crate) fn choose(
         before.push(found.sizing.by_hour.clone());
         let mut taken = found.candidate.beats(&floor.candidate);
         if taken && let Some(yardstick) = &yardstick {
-            let trial = contest.tried(&found.sizing)?;
-            taken = trial.passes(ground, Some(yardstick));
+            taken = contest.passes(yardstick, &found.sizing)?;
             found.candidate.kept_in_simulation = Some(taken);
         }
         if taken {
@@ -104,13 +103,18 @@ impl Contest<'_> {
         candidates::weigh(self.ground, request, searched.sizing)
     }
 
-    fn tried(&self, sizing: &Sizing) -> Result<Trial, PolicyError> {
-        let settled = settle(self.input, self.ground, sizing, Vec::new());
-        Ok(Trial::of(
+    fn yardstick(&self, floor: &Sizing) -> Result<Yardstick, PolicyError> {
+        let settled = settle(self.input, self.ground, floor, Vec::new());
+        Ok(Yardstick::of(
             self.input,
             self.ground,
-            sizing,
+            floor,
             &settled.settings,
         )?)
+    }
+
+    fn passes(&self, yardstick: &Yardstick, sizing: &Sizing) -> Result<bool, PolicyError> {
+        let settled = settle(self.input, self.ground, sizing, Vec::new());
+        Ok(yardstick.passed_by(self.input, self.ground, sizing, &settled.settings)?)
     }
 }

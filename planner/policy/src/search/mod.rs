@@ -21,7 +21,7 @@ use self::hour::{Allocation, Asked};
 pub(crate) use self::{
     choose::{SHARES, TRUSTED_SHARE, choose, tries},
     level::BOUGHT_SCORE,
-    trial::{Trial, unseen},
+    trial::{Yardstick, unseen},
     why::Bound,
 };
 use crate::{

@@ -50,7 +50,7 @@ impl Bound {
         } else if less == 0 {
             Self::Loss
         } else {
-            let utilisation = rate / (f64::from(less) * station.saturation_rps);
+            let utilisation = rate / (f64::from(less) * station.bearable_rps());
             let mut alone = vec![0.0; instances.len()];
             alone[service] = rate;
             if !ground.admits(&alone, &instances) {
