@@ -1,7 +1,7 @@
 //! Which schedule and targets are taken: those with the floor's reserve where they keep what the floor keeps; or, where more is asked for, the
 //! boldest that pass a trial in simulation.
 
-use foremesh_model::{PolicyKind, Warning};
+use foremesh_model::{Candidate, PolicyKind, Warning};
 
 use super::{Minute, Options, drawn, size};
 use crate::{
@@ -42,6 +42,7 @@ pub(crate) fn choose(
         minutes: drawn(input.graph, input.demand, ground)?,
         floor_holds: settled.kpis.holds,
         yardstick: None,
+        trials: tries.saturating_sub(1),
     };
     if tries > 1 {
         let yardstick = Yardstick::of(input, ground, &floor.sizing, &settled.settings)?;
@@ -49,9 +50,10 @@ pub(crate) fn choose(
         contest.yardstick = Some(yardstick);
     }
     let found = match policy {
-        PolicyKind::Gnn => contest.learned(&floor.sizing, tries, network)?,
-        _ => contest.searched(&floor.sizing, tries, network)?,
+        PolicyKind::Gnn => contest.learned(&floor.sizing, network)?,
+        _ => contest.searched(&floor.sizing, network)?,
     };
+    let floor_keeps = floor.candidate.kept_in_simulation != Some(false);
     let mut others = Vec::new();
     let mut chosen = None;
     for (weighed, passes) in found {
@@ -61,35 +63,55 @@ pub(crate) fn choose(
             others.push(weighed);
         }
     }
-    // An autoscaler was asked for: where none passes, the most careful one is taken, and the table says so. What was learned must pass.
+    // An autoscaler was asked for: where none passes, the most careful one is taken, and the table says so.
     if chosen.is_none() {
-        chosen = most_careful(&mut others);
+        chosen = most_careful(policy, &mut others, floor_keeps);
     }
     let Some(chosen) = chosen else {
-        return Ok(floor.chosen(others.into_iter().map(|weighed| weighed.candidate)));
+        return Ok(floor.chosen(shown(others)));
     };
-    let mut others = others
-        .into_iter()
-        .map(|weighed| weighed.candidate)
-        .collect::<Vec<_>>();
+    let mut others = shown(others);
     // What was learned is never taken where the floor is worth more.
-    let floor_holds = floor.candidate.kept_in_simulation != Some(false);
-    if policy == PolicyKind::Gnn && floor_holds && floor.candidate.score > chosen.candidate.score {
+    if policy == PolicyKind::Gnn && floor_keeps && floor.candidate.score > chosen.candidate.score {
         others.push(chosen.candidate);
         return Ok(floor.chosen(others));
     }
     Ok(chosen.chosen(std::iter::once(floor.candidate).chain(others)))
 }
 
-/// Takes the one that was searched with the least of what is allowed out of them.
-fn most_careful(found: &mut Vec<Weighed>) -> Option<Weighed> {
+/// Takes the one with the least of what is allowed out of those that were searched. Where the learned policy was asked for, of what it and the rule
+/// said: only where the floor does not keep objectives in simulation either, and by formulas anyhow.
+fn most_careful(
+    policy: PolicyKind,
+    found: &mut Vec<Weighed>,
+    floor_keeps: bool,
+) -> Option<Weighed> {
     let shares = found.iter().enumerate();
-    let searched = shares.filter_map(|(at, weighed)| match weighed.sizing.method {
+    let careful = shares.filter_map(|(at, weighed)| match weighed.sizing.method {
         Method::Tracking { share } => Some((at, share)),
+        Method::Gnn { share } | Method::Rule { share } if policy == PolicyKind::Gnn => {
+            (!floor_keeps && weighed.candidate.holds).then_some((at, share))
+        }
         _ => None,
     });
-    let (at, _) = searched.min_by(|a, b| a.1.total_cmp(&b.1))?;
+    let (at, _) = careful.min_by(|a, b| a.1.total_cmp(&b.1))?;
     Some(found.remove(at))
+}
+
+/// What the table shows of those that are not taken: of what the learned policy and the rule said only what was tried, or else the best.
+fn shown(others: Vec<Weighed>) -> Vec<Candidate> {
+    let mut seen: Vec<bool> = Vec::new();
+    let others = others.into_iter().filter(|weighed| {
+        let said = match weighed.sizing.method {
+            Method::Gnn { .. } => true,
+            Method::Rule { .. } => false,
+            _ => return true,
+        };
+        let first = !seen.contains(&said);
+        seen.push(said);
+        first || weighed.candidate.kept_in_simulation.is_some()
+    });
+    others.map(|weighed| weighed.candidate).collect()
 }
 
 struct Contest<'a> {
@@ -100,6 +122,8 @@ struct Contest<'a> {
     floor_holds: bool,
     /// What the floor shows in simulation; None: nothing is simulated.
     yardstick: Option<Yardstick>,
+    /// Plans that may yet be tried in simulation.
+    trials: usize,
 }
 
 impl Contest<'_> {
@@ -114,19 +138,19 @@ impl Contest<'_> {
 
     /// The boldest share that passes and those tried before it; before them what the learned policy says, where there is one and it is worth more.
     fn searched(
-        &self,
+        &mut self,
         floor: &Sizing,
-        tries: usize,
         network: Option<&dyn Network>,
     ) -> Result<Vec<(Weighed, bool)>, PolicyError> {
         let shares = match &self.yardstick {
-            Some(_) => &SHARES[..SHARES.len().min(tries - 1)],
+            Some(_) => &SHARES[..SHARES.len().min(self.trials)],
             // Latencies that are lower make timeouts that are shorter: what keeps less in reserve may keep what that does not.
             None => &[TRUSTED_SHARE, 1.0],
         };
         let mut found = Vec::new();
         for share in shares {
-            let (weighed, passes) = self.judged(self.find(floor, *share))?;
+            let mut weighed = self.find(floor, *share);
+            let passes = self.passes(&mut weighed)?;
             found.push((weighed, passes));
             if passes {
                 break;
@@ -134,66 +158,68 @@ impl Contest<'_> {
         }
         let searches = self.input.request.policy == PolicyKind::Search;
         if let Some(network) = network.filter(|_| searches) {
-            let learned = Proposal::of(*self.input, self.ground, Some(network))?;
-            // The floor's own trial and those of what was searched are counted too.
-            let left = match self.yardstick {
-                Some(_) => tries.saturating_sub(1 + found.len()),
-                None => shares.len(),
-            };
-            for share in shares.iter().take(left) {
-                let weighed = learned.weighed(floor, *share, &self.minutes);
-                let best = found.iter().find(|(_, passes)| *passes);
-                if best.is_some_and(|(b, _)| b.candidate.score >= weighed.candidate.score) {
-                    found.push((weighed, false));
-                    break;
-                }
-                let judged = self.judged(weighed)?;
-                let passes = judged.1;
-                found.insert(0, judged);
-                if passes {
-                    break;
-                }
+            let best = found.iter().find(|(_, passes)| *passes);
+            let best = best.map(|(weighed, _)| weighed.candidate.score);
+            let said = self.said(
+                floor,
+                &[Proposal::of(*self.input, self.ground, Some(network))?],
+            );
+            let (better, worse): (Vec<Weighed>, Vec<Weighed>) = said
+                .into_iter()
+                .partition(|said| best.is_none_or(|best| said.candidate.score > best));
+            let tried = self.until_one_passes(better)?;
+            if tried.is_empty() {
+                // The table has it beside what is worth more.
+                found.extend(worse.into_iter().take(1).map(|said| (said, false)));
             }
+            found.splice(0..0, tried);
         }
         Ok(found)
     }
 
-    /// What the learned policy says and the floor's rule with an autoscaler, the better first, more and more careful until one passes.
+    /// What the learned policy says and the floor's rule with an autoscaler, what is worth most first, until one passes.
     fn learned(
-        &self,
+        &mut self,
         floor: &Sizing,
-        mut tries: usize,
         network: Option<&dyn Network>,
     ) -> Result<Vec<(Weighed, bool)>, PolicyError> {
-        let learned = Proposal::of(*self.input, self.ground, network)?;
-        let rule = Proposal::of(*self.input, self.ground, None)?;
+        let proposals = [
+            Proposal::of(*self.input, self.ground, network)?,
+            Proposal::of(*self.input, self.ground, None)?,
+        ];
+        self.until_one_passes(self.said(floor, &proposals))
+    }
+
+    /// What is proposed, made safe with each share of what is allowed, what is worth most first: of two that are worth the same the bolder.
+    fn said(&self, floor: &Sizing, proposals: &[Proposal<'_>]) -> Vec<Weighed> {
+        let each = SHARES.iter().flat_map(|share| {
+            let said = proposals.iter();
+            said.map(|said| said.weighed(floor, *share, &self.minutes))
+        });
+        let mut said: Vec<Weighed> = each.collect();
+        said.sort_by(|a, b| b.candidate.score.total_cmp(&a.candidate.score));
+        said
+    }
+
+    /// Those that were looked at, the last of them the one that passes, if any does.
+    fn until_one_passes(
+        &mut self,
+        said: Vec<Weighed>,
+    ) -> Result<Vec<(Weighed, bool)>, PolicyError> {
         let mut found = Vec::new();
-        for share in SHARES {
-            let mut both = [&learned, &rule].map(|said| said.weighed(floor, share, &self.minutes));
-            if both[1].candidate.score > both[0].candidate.score {
-                both.reverse();
-            }
-            for weighed in both {
-                if self.yardstick.is_some() && tries <= 1 {
-                    return Ok(found);
-                }
-                tries = tries.saturating_sub(1);
-                found.push(self.judged(weighed)?);
-                if found.last().is_some_and(|(_, passes)| *passes) {
-                    return Ok(found);
-                }
+        for mut weighed in said {
+            let passes = self.passes(&mut weighed)?;
+            found.push((weighed, passes));
+            if passes {
+                break;
             }
         }
         Ok(found)
-    }
-
-    fn judged(&self, mut weighed: Weighed) -> Result<(Weighed, bool), PolicyError> {
-        let passes = self.passes(&mut weighed)?;
-        Ok((weighed, passes))
     }
 
     /// Whether a plan keeps by formulas what the floor keeps, what its timeouts cut included, and in simulation too where that is asked.
-    fn passes(&self, weighed: &mut Weighed) -> Result<bool, PolicyError> {
+    /// Where no more may be tried it does not.
+    fn passes(&mut self, weighed: &mut Weighed) -> Result<bool, PolicyError> {
         let settled = settle(self.input, self.ground, &weighed.sizing, Vec::new());
         if self.floor_holds && !settled.kpis.holds {
             weighed.candidate.holds = false;
@@ -202,6 +228,10 @@ impl Contest<'_> {
         let Some(yardstick) = &self.yardstick else {
             return Ok(true);
         };
+        if self.trials == 0 {
+            return Ok(false);
+        }
+        self.trials -= 1;
         let (sizing, settings) = (&weighed.sizing, &settled.settings);
         let passes = yardstick.passed_by(self.input, self.ground, sizing, settings)?;
         weighed.candidate.kept_in_simulation = Some(passes);

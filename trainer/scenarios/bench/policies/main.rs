@@ -20,7 +20,7 @@ use rayon::prelude::*;
 
 use judge::{ATTAINMENT, Bench, JUDGING_SEED, Shown};
 use laws::{Known, Law};
-use plans::{MOST_TRIED, beside_greedy, mesh_of, settings_of, tried_long};
+use plans::{MOST_TRIED, beside_greedy, mesh_of, searched_with_net, settings_of, tried_long};
 
 /// What the policies showed on a graph.
 struct Judged {
@@ -84,6 +84,13 @@ fn run(scenario: &Scenario) -> Judged {
         let law = Law::Tracked(&tracked.settings);
         shown.insert(name, bench.judge(&law, &mesh, JUDGING_SEED));
     }
+    let with_net = searched_with_net(scenario);
+    let mesh = mesh_of(scenario, &with_net.settings);
+    let law = Law::Tracked(&with_net.settings);
+    shown.insert(
+        "search with the net and autoscaler",
+        bench.judge(&law, &mesh, JUDGING_SEED),
+    );
     if let Some(found) = tried_long(scenario) {
         let mesh = mesh_of(scenario, &found.settings);
         let law = Law::Tracked(&found.settings);
@@ -213,6 +220,7 @@ fn main() {
         "floor and autoscaler",
         "floor and autoscaler, price tuned",
         "search and autoscaler",
+        "search with the net and autoscaler",
         "learned, with autoscaler",
     ] {
         let ratio = fair

@@ -52,13 +52,18 @@ pub fn tried_long(scenario: &Scenario) -> Option<PolicyOutput> {
     let [paths, each] = TRIED;
     let minutes = region.minutes(TRYING_SEED, paths, each).unwrap();
     let found = Found(near_optimum(&region, &minutes, TRYING_SEED));
-    Some(settings_by(scenario, Some(&found)))
+    Some(settings_by(scenario, PolicyKind::Gnn, &found))
 }
 
-/// With an autoscaler, as the learned policy, or what stands in its place, says.
-fn settings_by(scenario: &Scenario, network: Option<&dyn Network>) -> PolicyOutput {
+/// The search with an autoscaler as it comes, with the learned policy's plan among its candidates.
+pub fn searched_with_net(scenario: &Scenario) -> PolicyOutput {
+    settings_by(scenario, PolicyKind::Search, &*LEARNED)
+}
+
+/// With an autoscaler, and the learned policy, or what stands in its place, at hand.
+fn settings_by(scenario: &Scenario, policy: PolicyKind, network: &dyn Network) -> PolicyOutput {
     let request = ProfileRequest {
-        policy: PolicyKind::Gnn,
+        policy,
         scaling: ScalingKind::TargetTracking,
         ..scenario.request.clone()
     };
@@ -67,12 +72,12 @@ fn settings_by(scenario: &Scenario, network: Option<&dyn Network>) -> PolicyOutp
         demand: &scenario.demand,
         request: &request,
     };
-    plan_with(&input, network).unwrap()
+    plan_with(&input, Some(network)).unwrap()
 }
 
 pub fn settings_of(scenario: &Scenario, policy: PolicyKind, scaling: ScalingKind) -> PolicyOutput {
     if policy == PolicyKind::Gnn {
-        return settings_by(scenario, Some(&*LEARNED));
+        return settings_by(scenario, policy, &*LEARNED);
     }
     let request = ProfileRequest {
         policy,
