@@ -177,7 +177,7 @@ fn card(options: &Options, trained: &Trained, best: Point, file: &[u8], series: 
         recipe.size.width,
         trained.net.num_params()
     );
-    let mut rows = made(&name, file, net, &options.command, recipe.seed);
+    let mut rows = made(name, file, net, &options.command, recipe.seed);
     rows.extend([
         (
             "training",
