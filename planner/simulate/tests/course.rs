@@ -26,13 +26,16 @@ fn disturbed(seed: u64) -> Mesh {
     mesh
 }
 
-fn alone(mesh: &Mesh, warm_up_s: f64, measured_s: f64) -> Report {
-    let options = RunOptions {
+fn options(warm_up_s: f64, measured_s: f64) -> RunOptions {
+    RunOptions {
         measured_s,
         warm_up_s,
         seed: 11,
-    };
-    replicate(mesh, &options, 1).unwrap()
+    }
+}
+
+fn alone(mesh: &Mesh, warm_up_s: f64, measured_s: f64) -> Report {
+    replicate(mesh, &options(warm_up_s, measured_s), 1).unwrap()
 }
 
 /// Each request and call to the last digit; sums over time are added up in other pieces.
@@ -58,21 +61,20 @@ fn a_look_shows_what_a_run_that_ends_there_shows() {
     for seed in 0..6 {
         let mesh = disturbed(seed);
         let prepared = Prepared::of(&mesh).unwrap();
-        let options = RunOptions {
-            measured_s: 20.0,
-            warm_up_s: WARM_UP_S,
-            seed: 11,
-        };
-        let mut course = prepared.begin(&options).unwrap();
+        let mut course = prepared.begin(&options(WARM_UP_S, 20.0)).unwrap();
         for measured_s in [2.0, 5.5, 20.0] {
             same(
                 &course.measured(measured_s),
                 &alone(&mesh, WARM_UP_S, measured_s),
             );
         }
-        // Beyond its end there is nothing.
+        // Beyond its end there is nothing, and time does not go back: rates are those of the time that was measured.
         let end = course.measured(20.0);
-        assert_eq!(course.measured(40.0).requests, end.requests);
+        for other_s in [40.0, 5.0] {
+            let again = course.measured(other_s);
+            assert_eq!(again.measured_s, 20.0);
+            same(&again, &end);
+        }
     }
 }
 
@@ -81,12 +83,7 @@ fn measured_anew_is_what_a_run_with_that_warm_up_measures() {
     for seed in 0..6 {
         let mesh = disturbed(seed);
         let prepared = Prepared::of(&mesh).unwrap();
-        let options = RunOptions {
-            measured_s: 20.0,
-            warm_up_s: WARM_UP_S,
-            seed: 11,
-        };
-        let mut course = prepared.begin(&options).unwrap();
+        let mut course = prepared.begin(&options(WARM_UP_S, 20.0)).unwrap();
         for at in 0..4 {
             let begins_s = WARM_UP_S + 5.0 * f64::from(at);
             same(&course.measured(5.0), &alone(&mesh, begins_s, 5.0));

@@ -2,7 +2,7 @@
 
 use foremesh_model::random::mix;
 
-use super::{Engine, RunOptions, ns, tables};
+use super::{Engine, NS_PER_S, RunOptions, ns, tables};
 use crate::{Mesh, Quantiles, Report, Run, SimulateError};
 
 /// A mesh and the tables of its work: what every [`Course`] through it needs.
@@ -50,11 +50,15 @@ impl Course<'_> {
     /// back: a time that has passed tells what has been measured by now.
     pub fn measured(&mut self, seconds: f64) -> Report {
         let engine = &mut self.engine;
-        engine.until = (engine.measure_from + ns(seconds)).clamp(engine.now, engine.ends);
+        let wanted = engine.measure_from + ns(seconds);
+        engine.until = wanted.clamp(engine.now, engine.ends);
         while engine.step() {}
         engine.close();
         let mut run: Run = engine.run.clone();
-        run.measured_s = seconds;
+        run.measured_s = match engine.until == wanted {
+            true => seconds,
+            false => engine.until.saturating_sub(engine.measure_from) as f64 / NS_PER_S,
+        };
         engine.sum_up(&mut run);
         Report::of(engine.mesh, &run)
     }
