@@ -148,7 +148,7 @@ fn said(parts: &Parts<'_>, s: usize, demand_rps: f64, learned: &Learned, why: &m
             "learned",
             format!(
                 "The learned policy holds what the {} quantile of each hour's demand needs with instances {}% busy, and leaves the rest to an autoscaler; the floor's rule would hold the {} quantile at {}%. \
-                 What moved the quantile most: {}; the busy share: {}. All services' answers were then moved by {:+.2} and {:+.2} for 99.5% of minutes to be kept, and the loss of one is borne at the median.",
+                 What moved the quantile most: {}; the busy share: {}. All services' answers were then moved by {:+.2} and {:+.2} for 99.5% of minutes to be kept{}, and the loss of one is borne at the median.",
                 quantile(action.score),
                 percent(action.utilization),
                 quantile(rule.score),
@@ -157,6 +157,7 @@ fn said(parts: &Parts<'_>, s: usize, demand_rps: f64, learned: &Learned, why: &m
                 moved(1),
                 learned.made_safe[0],
                 learned.made_safe[1],
+                made_safe_with(&parts.sizing.method),
             ),
             [
                 ("demand_p99_rps", demand_rps),
@@ -169,6 +170,16 @@ fn said(parts: &Parts<'_>, s: usize, demand_rps: f64, learned: &Learned, why: &m
         .by(Executor::Autoscaler),
     );
     loss_beside_autoscaler(parts, s, why);
+}
+
+/// With how much of what is allowed a proposal was made safe, where that is not all of it.
+fn made_safe_with(method: &Method) -> String {
+    match method {
+        Method::Gnn { share } | Method::Rule { share } if *share < 1.0 => {
+            format!(" with {share} of what objectives and limits allow")
+        }
+        _ => String::new(),
+    }
 }
 
 /// The reasons of a schedule beside an autoscaler.
@@ -184,8 +195,11 @@ fn beside_autoscaler(parts: &Parts<'_>, s: usize, (fewest, most): (u32, u32), wh
                 "{fewest} to {most} are there before the demand is; more are left to the autoscaler, which has them {} s after it was given too much. {}",
                 show(REACTION_S + lead_s),
                 match parts.sizing.method {
-                    Method::Rule { .. } => "Schedule and target are the floor's rule, moved alike for all services until 99.5% of the minutes drawn from the forecast are kept.",
-                    _ => "Schedule and target together are the cheapest on minutes drawn from the forecast, violated ones at their price.",
+                    Method::Rule { .. } => format!(
+                        "Schedule and target are the floor's rule, moved alike for all services until 99.5% of the minutes drawn from the forecast are kept{}.",
+                        made_safe_with(&parts.sizing.method)
+                    ),
+                    _ => "Schedule and target together are the cheapest on minutes drawn from the forecast, violated ones at their price.".into(),
                 }
             ),
             [
@@ -232,7 +246,10 @@ pub(super) fn autoscaling(parts: &Parts<'_>, s: usize, why: &mut Under<'_>) -> O
     let (rule, text) = match parts.sizing.learned.get(s) {
         None if matches!(parts.sizing.method, Method::Rule { .. }) => (
             "rule_made_safe",
-            "As busy as the floor's rule plans with, moved for all services alike until 99.5% of the minutes drawn from the forecast are kept.".into(),
+            format!(
+                "As busy as the floor's rule plans with, moved for all services alike until 99.5% of the minutes drawn from the forecast are kept{}.",
+                made_safe_with(&parts.sizing.method)
+            ),
         ),
         Some(_) => (
             "learned",
