@@ -52,7 +52,7 @@ pub struct Station {
 /// Milliseconds of a thread that a sidecar spends on a request or a call that passes it: Istio's own measurement of 0.2 processors for a thousand
 /// requests a second (istio.io, *Performance and Scalability*).
 pub const PROXY_MS: f64 = 0.2;
-/// Threads of a sidecar: Istio's default for `concurrency`.
+/// Threads of a sidecar. Istio takes as many as its limit of processors allows, and that is two where nobody changes it.
 pub const PROXY_THREADS: u32 = 2;
 /// How busy its threads may be: each takes its requests one after the other, and at 85% one waits for three others on average (M/D/1).
 pub const PROXY_BUSY: f64 = 0.85;

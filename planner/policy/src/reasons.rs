@@ -47,7 +47,6 @@ impl Under<'_> {
     }
 }
 
-/// A number as a sentence shows it: up to three digits that matter.
 /// By what an instance is saturated, where that is not its workers.
 pub(crate) fn by_sidecar(station: &Station) -> &'static str {
     match station.proxy_rps < station.saturation_rps {
@@ -56,6 +55,7 @@ pub(crate) fn by_sidecar(station: &Station) -> &'static str {
     }
 }
 
+/// A number as a sentence shows it: up to three digits that matter.
 pub(crate) fn show(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {
         return format!("{value}");

@@ -5,7 +5,6 @@ use foremesh_simulate::{
     Arrivals, Course, EntryLoad, Estimate, PlanAssumptions, Prepared, Report, RunOptions,
     SimulateError, analytic::count_quantile, from_plan,
 };
-
 use statrs::function::gamma::gamma_ur;
 
 use crate::{
@@ -33,7 +32,7 @@ const MOST_VISITS: f64 = 10_000_000.0;
 
 /// How sure it must be that more was missed than without a fault.
 const SURE: f64 = 0.99;
-/// How sure it must be that a window's end says what its begin says.
+/// How sure it must be, before a window is over, that more is missed than may be.
 const SURER: f64 = 0.999;
 /// Requests that come late or fail do so together: variance ÷ mean of their count.
 const CLUMP: f64 = 2.0;

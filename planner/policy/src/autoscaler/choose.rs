@@ -100,16 +100,14 @@ fn most_careful(
 
 /// What the table shows of those that are not taken: of what the learned policy and the rule said only what was tried, or else the best.
 fn shown(others: Vec<Weighed>) -> Vec<Candidate> {
-    let mut seen: Vec<bool> = Vec::new();
+    let (mut learned, mut rule) = (false, false);
     let others = others.into_iter().filter(|weighed| {
-        let said = match weighed.sizing.method {
-            Method::Gnn { .. } => true,
-            Method::Rule { .. } => false,
+        let seen = match weighed.sizing.method {
+            Method::Gnn { .. } => &mut learned,
+            Method::Rule { .. } => &mut rule,
             _ => return true,
         };
-        let first = !seen.contains(&said);
-        seen.push(said);
-        first || weighed.candidate.kept_in_simulation.is_some()
+        !std::mem::replace(seen, true) || weighed.candidate.kept_in_simulation.is_some()
     });
     others.map(|weighed| weighed.candidate).collect()
 }
