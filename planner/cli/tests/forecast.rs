@@ -230,3 +230,86 @@ fn steps_are_what_is_asked_and_no_finer_than_the_history() {
         "{said}"
     );
 }
+
+#[test]
+fn series_of_which_little_or_nothing_is_known_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let mut text = "timestamp,region,service,requests_per_second\n".to_owned();
+    // 27 weeks of hours, of which each service has what it is called after.
+    let hours = 27 * 168;
+    for hour in 0..hours {
+        let at = foremesh_model::Timestamp::from_second(1_772_409_600 + 3600 * hour).unwrap();
+        let busy = 50 + (hour % 24 - 12).abs();
+        for (service, value) in [
+            ("empty", None),
+            ("long", Some(busy)),
+            (
+                "rests",
+                (hour >= hours - 1000).then_some(if hour % 24 == 3 { 9 } else { 0 }),
+            ),
+            ("silent", (hour >= hours - 1000).then_some(0)),
+            ("three", (hour >= hours - 3).then_some(busy)),
+            ("flat", (hour >= hours - 1000).then_some(7)),
+        ] {
+            let value = value.map_or(String::new(), |value| value.to_string());
+            writeln!(text, "{at},east,{service},{value}").unwrap();
+        }
+    }
+    fs::write(folder.join("history.csv"), text).unwrap();
+    let output = forecast(folder, &["--horizon", "2h", "--format", "csv"])
+        .wait_with_output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let rows = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(rows.lines().count(), 1 + 5 * 2, "{rows}");
+    let said = String::from_utf8(output.stderr).unwrap();
+    for line in [
+        "caution: history.csv: east/empty: 4536 rows without any value: it is left out",
+        "note: east long: its history is longer than 26 weeks",
+        "note: east rests: it rests more than half of the time",
+        "caution: east silent: it shows no request at all",
+        "caution: east three: its history is shorter than two weeks",
+    ] {
+        assert!(said.contains(line), "{line}\n{said}");
+    }
+    assert!(!said.contains("east flat"), "{said}");
+    // What is forecast as nothing is nothing, and what never changes stays as it is.
+    let of = |service: &str| -> Vec<f64> {
+        let rows = rows.lines().filter(|row| row.contains(service));
+        let cells = rows.flat_map(|row| row.split(',').skip(3).map(|cell| cell.parse().unwrap()));
+        cells.collect()
+    };
+    assert!(of("silent").iter().all(|value| *value < 0.01));
+    assert!(of("flat").iter().all(|value| (6.0..8.0).contains(value)));
+}
+
+#[test]
+fn a_model_that_cannot_be_used_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    history(folder, 48);
+    let whole = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/forecaster-1h.onnx");
+    let bytes = fs::read(whole).unwrap();
+    fs::write(folder.join("cut.onnx"), &bytes[..bytes.len() / 2]).unwrap();
+    fs::write(folder.join("text.onnx"), "no model at all").unwrap();
+    let policy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/policy.onnx");
+    fs::copy(policy, folder.join("policy.onnx")).unwrap();
+    for (model, cause) in [
+        ("nowhere.onnx", "no such file"),
+        ("cut.onnx", "cut.onnx"),
+        ("text.onnx", "text.onnx"),
+        ("policy.onnx", "foremesh.forecaster"),
+    ] {
+        let output = forecast(folder, &["--forecaster", model])
+            .wait_with_output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1), "{model}");
+        assert!(output.stdout.is_empty(), "{model}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            said.contains(cause) && said.contains(model),
+            "{model}: {said}"
+        );
+    }
+}

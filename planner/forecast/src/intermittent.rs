@@ -38,6 +38,13 @@ impl Seen {
     }
 }
 
+/// Whether a series mostly rests, and enough is known of it to say how.
+pub(crate) fn rests(step: Step, values: &[f64]) -> bool {
+    let known = values.iter().filter(|v| !v.is_nan()).count();
+    let busy = values.iter().filter(|v| **v > 0.0).count();
+    busy >= FEWEST_BUSY && known >= FEWEST_DAYS * step.day() && busy * 2 < known
+}
+
 /// Quantiles in requests a second of `horizon` steps after `values` (NaN is a gap); `step_of_week` covers both. `None` where the series is not one that
 /// mostly rests, or too little is known.
 pub(crate) fn levels(
@@ -46,10 +53,9 @@ pub(crate) fn levels(
     step_of_week: &[u16],
     horizon: usize,
 ) -> Option<Vec<Levels>> {
-    let known = values.iter().filter(|v| !v.is_nan()).count();
     let mut sizes: Vec<f64> = values.iter().copied().filter(|v| *v > 0.0).collect();
     let ahead = step_of_week.get(values.len()..values.len() + horizon)?;
-    if sizes.len() < FEWEST_BUSY || known < FEWEST_DAYS * step.day() || sizes.len() * 2 >= known {
+    if !rests(step, values) {
         return None;
     }
     sizes.sort_unstable_by(f64::total_cmp);

@@ -104,7 +104,7 @@ pub fn forecast_region(input: &ForecastInput<'_>) -> Result<RegionForecast, Fore
         .collect();
     let blended = blend::blend(input.forecaster, &shapes, &known)?;
 
-    let mut notes = Notes::default();
+    let mut notes = Notes::of("entries");
     if input.forecaster.is_none() && *input.days_off != DaysOff::default() {
         let text = "public holidays move nothing without a learned forecaster: give one, or list what a holiday does as an event";
         notes.add(Severity::Note, "holidays_unused", &request.region, text);

@@ -5,7 +5,9 @@ use std::{
     ops::ControlFlow,
 };
 
-use foremesh_model::{History, METRIC_REQUESTS_PER_SECOND, Series, SeriesKey, Timestamp};
+use foremesh_model::{
+    History, METRIC_REQUESTS_PER_SECOND, Series, SeriesKey, Severity, Timestamp, Warning,
+};
 use jiff::tz::TimeZone;
 use rayon::prelude::*;
 
@@ -14,7 +16,9 @@ use crate::{
     calibrate::Shapes,
     combine::{self, Combined},
     error::ForecastError,
+    intermittent,
     neural::Forecaster,
+    notes::Notes,
     quantiles::Levels,
     source::folded,
     step::Step,
@@ -104,21 +108,22 @@ pub fn forecast_series(
 ///
 /// The calibration learns from many series at once and must wait for them: it learns from [`POOLED`] of them, evenly spread over their order. All others are
 /// forecast and handed over some at a time, so that neither time to the first nor memory grows with their number. Equal inputs give
-/// equal answers, whatever the number of threads.
+/// equal answers, whatever the number of threads. Returns what is to beware of: series of which nothing is known, or little.
 ///
 /// # Errors
 /// [`ForecastError::SeriesHorizon`], [`ForecastError::Coarse`], [`ForecastError::NetStep`], [`ForecastError::EmptyHistory`] and [`ForecastError::Neural`].
 pub fn forecast_each(
     input: &SeriesInput<'_>,
     each: &mut dyn FnMut(&SeriesKey, SeriesForecast) -> ControlFlow<()>,
-) -> Result<(), ForecastError> {
+) -> Result<Vec<Warning>, ForecastError> {
     input.check()?;
+    let mut notes = Notes::of("series");
     let all: Vec<(&SeriesKey, &Series)> = input
         .history
         .series
         .iter()
         .filter(|(key, _)| key.metric == METRIC_REQUESTS_PER_SECOND)
-        .filter(|(_, series)| input.is_known(series))
+        .filter(|(key, series)| input.is_known(key, series, &mut notes))
         .collect();
     if all.is_empty() {
         let as_of = input
@@ -161,11 +166,11 @@ pub fn forecast_each(
                 continue;
             };
             if each(read.key, read.answer(input.step, &blended)).is_break() {
-                return Ok(());
+                return Ok(notes.finish());
             }
         }
     }
-    Ok(())
+    Ok(notes.finish())
 }
 
 impl SeriesInput<'_> {
@@ -202,10 +207,43 @@ impl SeriesInput<'_> {
         self.as_of.unwrap_or_else(|| series.end())
     }
 
-    /// Whether anything is known of a series by then.
-    fn is_known(&self, series: &Series) -> bool {
-        let steps = Steps::of(self.step, series, self.known_until(series));
-        !steps.values.is_empty()
+    /// Whether anything is known of a series by then; says where that is nothing, or so little that it is forecast in another way.
+    fn is_known(&self, key: &SeriesKey, series: &Series, notes: &mut Notes) -> bool {
+        let step = self.step;
+        let steps = Steps::of(step, series, self.known_until(series));
+        let mut note = |severity, code, text: String| {
+            notes.about(
+                severity,
+                code,
+                format!("{} {}", key.region, key.service),
+                text,
+            );
+        };
+        if steps.values.is_empty() {
+            let text = "nothing is known of it by then: it is left out";
+            note(Severity::Caution, "nothing_known", text.into());
+            return false;
+        }
+        let known = steps.values.iter().filter(|value| !value.is_nan());
+        if known.clone().all(|value| *value == 0.0) {
+            let text = "it shows no request at all: its demand is forecast as nothing";
+            note(Severity::Caution, "no_requests", text.into());
+        } else if known.count() < 2 * step.week() {
+            let text = "its history is shorter than two weeks: no weekly profile can be learned and the quantiles are mostly assumed";
+            note(Severity::Caution, "short_history", text.into());
+        } else if intermittent::rests(step, &steps.values) {
+            let text = "it rests more than half of the time: whether it is busy and how busy it is are forecast apart, without the methods and the net";
+            note(Severity::Note, "intermittent", text.into());
+        }
+        let read_s = step.kept_weeks() as i64 * 7 * 86_400;
+        if self.known_until(series).as_second() - series.start.as_second() > read_s {
+            let text = format!(
+                "its history is longer than {} weeks: only the last are read",
+                step.kept_weeks()
+            );
+            note(Severity::Note, "long_history", text);
+        }
+        true
     }
 
     fn read<'a>(&self, series: &[(&'a SeriesKey, &Series)]) -> Vec<Option<Read<'a>>> {

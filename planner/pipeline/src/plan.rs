@@ -120,7 +120,7 @@ pub fn forecast_history(
         return Err(ForecastError::HorizonSteps { horizon_s, step }.into());
     }
     let observed = foremesh_observe::read_history(request.file, request.as_of)?;
-    forecast_each(
+    let noted = forecast_each(
         &SeriesInput {
             history: &observed.value,
             as_of: request.as_of,
@@ -130,7 +130,10 @@ pub fn forecast_history(
         },
         each,
     )?;
-    Ok(observed.warnings)
+    let mut warnings = observed.warnings;
+    warnings.extend(noted);
+    warnings.sort();
+    Ok(warnings)
 }
 
 /// Computes the settings that answer a demand; `models` has the learned policy, which is loaded only where it is asked for.

@@ -111,6 +111,18 @@ struct Entity {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct EntityIndex(usize);
 
+/// A service of which no row tells anything.
+fn nothing_known(file: &str, entity: &Entity) -> Warning {
+    caution(
+        "nothing_known",
+        format!("{file}: {}/{}", entity.region, entity.service),
+        format!(
+            "{} without any value: it is left out",
+            count(entity.times_us.len(), "row")
+        ),
+    )
+}
+
 /// Gathers rows in any order and turns them into a history.
 pub(super) struct Gather {
     file: String,
@@ -215,6 +227,7 @@ impl Gather {
         for mut entity in entities {
             self.sort(&mut entity, &mut warnings)?;
             self.report_faults(&entity, &mut warnings);
+            let mut known = false;
             for (metric, values) in self.metrics.iter().zip(std::mem::take(&mut entity.values)) {
                 let points: Vec<(Timestamp, f64)> = entity
                     .times_us
@@ -226,6 +239,7 @@ impl Gather {
                 let (Some(first), Some(last)) = (points.first(), points.last()) else {
                     continue;
                 };
+                known = true;
                 let (first, last, number) = (first.0, last.0, points.len());
                 let step_s = usual_step_s(&points);
                 let steps = (last.as_second() - first.as_second()) / step_s + 2;
@@ -258,6 +272,9 @@ impl Gather {
                     };
                     history.series.insert(key, series);
                 }
+            }
+            if !known {
+                warnings.push(nothing_known(&self.file, &entity));
             }
         }
         check_demand(&self.file, &history, self.as_of)?;
