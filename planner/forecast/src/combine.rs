@@ -7,6 +7,7 @@
 use crate::{
     Step, backtest,
     methods::{self, Method, Rows, SharedSeasons, Task},
+    outliers,
     quantiles::{self, LEVEL_10, LEVEL_50, LEVEL_90, Levels},
     scale::LogScale,
 };
@@ -100,9 +101,17 @@ pub(crate) fn combine(
         origins: &origins,
         horizon,
     };
+    let weakened = outliers::weakened(step, &z, step_of_week);
+    let learned_from = Task {
+        z: &weakened,
+        ..task
+    };
     let fitted: Vec<(&'static str, Rows)> = methods::all()
         .iter()
-        .filter_map(|method| Some((method.name(), Method::forecast(method.as_ref(), &task)?)))
+        .filter_map(|method| {
+            let rows = Method::forecast(method.as_ref(), &learned_from)?;
+            Some((method.name(), rows))
+        })
         .collect();
     let errors_of: Vec<Errors> = fitted
         .iter()

@@ -19,6 +19,7 @@ mod methods;
 pub mod neural;
 mod notes;
 mod opening;
+mod outliers;
 mod quantiles;
 mod region;
 mod scale;

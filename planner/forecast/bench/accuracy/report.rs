@@ -1,6 +1,11 @@
 //! Tables of scores: geometric means over series relative to the baseline, with intervals by bootstrap over series.
 
-use std::{collections::BTreeMap, error::Error, fmt::Write as _, fs};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    error::Error,
+    fmt::Write as _,
+    fs,
+};
 
 use foremesh_model::random::{mix, uniform};
 
@@ -121,46 +126,96 @@ pub fn report(scores: &Scores) {
     }
 }
 
-/// How far the ensemble's figures could lie off had other series been drawn: 95% of bootstrap resamples of the series. Near-copies are
-/// not on the list, so that each series is a cluster of its own.
-fn intervals(scores: &Scores) {
-    let interval = |values: Vec<f64>, key: u64| {
-        let count = values.len();
-        let mut means: Vec<f64> = (0..RESAMPLES)
-            .map(|again| {
-                let drawn = |i: usize| {
-                    let place = uniform(mix(mix(key, again), i as u64)) * count as f64;
-                    values[(place as usize).min(count - 1)]
-                };
-                ((0..count).map(drawn).sum::<f64>() / count as f64).exp()
-            })
-            .collect();
-        means.sort_by(f64::total_cmp);
-        let at = |share: f64| means[(share * RESAMPLES as f64) as usize];
-        format!("{:.3} to {:.3}", at(0.025), at(0.975))
-    };
+/// What a series was measured from: the first word of its name.
+fn source(series: &str) -> &str {
+    series.split('-').next().unwrap_or(series)
+}
+
+/// The ensemble's figures source by source: the net trained on the past of some, of others on none.
+fn sources(scores: &Scores) {
+    println!("\nThe ensemble, by source:");
     let of_ensemble = by_series(scores, ENSEMBLE);
-    let logs = |pick: fn(&Score) -> f64| -> Vec<f64> {
-        of_ensemble
-            .values()
-            .map(|pairs| log_ratio(pairs, pick))
-            .collect()
-    };
-    println!("\nThe ensemble, 95% intervals by bootstrap over series:");
-    println!("MASE {}", interval(logs(|s| s.mase), 1));
-    println!("WQL {}", interval(logs(|s| s.weighted_quantile_loss), 2));
-    println!("pin99 {}", interval(logs(|s| s.pinball_99), 3));
-    let without = by_series(scores, WITHOUT_NET);
-    if !without.is_empty() {
-        let gains = of_ensemble.iter().filter_map(|(series, pairs)| {
-            let pick = |s: &Score| s.weighted_quantile_loss;
-            Some(log_ratio(pairs, pick) - log_ratio(without.get(series)?, pick))
-        });
+    let names: BTreeSet<&str> = of_ensemble.keys().map(|series| source(series)).collect();
+    for name in names {
+        let of_source: Vec<&Vec<Pair>> = of_ensemble
+            .iter()
+            .filter(|(series, _)| source(series) == name)
+            .map(|(_, pairs)| pairs)
+            .collect();
+        let over = |of_series: &OfSeries| {
+            of_source.iter().map(|pairs| of_series(pairs)).sum::<f64>() / of_source.len() as f64
+        };
         println!(
-            "WQL, with the net ÷ without {}",
-            interval(gains.collect(), 4)
+            "{name:8} {:2} series: MASE {:.3} WQL {:.3} 80% {:5.1} 0.99 {:5.1} pin99 {:.3}",
+            of_source.len(),
+            over(&|pairs| log_ratio(pairs, |s| s.mase)).exp(),
+            over(&|pairs| log_ratio(pairs, |s| s.weighted_quantile_loss)).exp(),
+            100.0 * over(&|pairs| mean(pairs, &|p| p.0.covered_80)),
+            100.0 * over(&|pairs| mean(pairs, &|p| p.0.covered_99)),
+            over(&|pairs| log_ratio(pairs, |s| s.pinball_99)).exp(),
         );
     }
+}
+
+/// The 95% interval of a mean over series, by bootstrap over clusters of them, all of a cluster together.
+fn interval(values: &[(&str, f64)], cluster: fn(&str) -> &str, key: u64) -> String {
+    let mut clusters: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+    for (series, value) in values {
+        clusters.entry(cluster(series)).or_default().push(*value);
+    }
+    let clusters: Vec<Vec<f64>> = clusters.into_values().collect();
+    let mut means: Vec<f64> = (0..RESAMPLES)
+        .map(|again| {
+            let drawn = |i: usize| {
+                let place = uniform(mix(mix(key, again), i as u64)) * clusters.len() as f64;
+                &clusters[(place as usize).min(clusters.len() - 1)]
+            };
+            let all: Vec<f64> = (0..clusters.len()).flat_map(|i| drawn(i).clone()).collect();
+            (all.iter().sum::<f64>() / all.len() as f64).exp()
+        })
+        .collect();
+    means.sort_by(f64::total_cmp);
+    let at = |share: f64| means[(share * RESAMPLES as f64) as usize];
+    format!("{:.3} to {:.3}", at(0.025), at(0.975))
+}
+
+/// How far the ensemble's figures could lie off had other series been drawn, or other sources: 95% of bootstrap resamples. Near-copies are not on the
+/// list.
+fn intervals(scores: &Scores) {
+    let of_ensemble = by_series(scores, ENSEMBLE);
+    let without = by_series(scores, WITHOUT_NET);
+    let logs = |pick: fn(&Score) -> f64| -> Vec<(&str, f64)> {
+        let each = of_ensemble.iter();
+        each.map(|(series, pairs)| (*series, log_ratio(pairs, pick)))
+            .collect()
+    };
+    let gains: Vec<(&str, f64)> = of_ensemble
+        .iter()
+        .filter_map(|(series, pairs)| {
+            let pick = |s: &Score| s.weighted_quantile_loss;
+            Some((
+                *series,
+                log_ratio(pairs, pick) - log_ratio(without.get(series)?, pick),
+            ))
+        })
+        .collect();
+    let ways: [(&str, fn(&str) -> &str); 2] = [("series", |series| series), ("sources", source)];
+    for (over, cluster) in ways {
+        println!("\nThe ensemble, 95% intervals by bootstrap over {over}:");
+        println!("MASE {}", interval(&logs(|s| s.mase), cluster, 1));
+        println!(
+            "WQL {}",
+            interval(&logs(|s| s.weighted_quantile_loss), cluster, 2)
+        );
+        println!("pin99 {}", interval(&logs(|s| s.pinball_99), cluster, 3));
+        if !gains.is_empty() {
+            println!(
+                "WQL, with the net ÷ without {}",
+                interval(&gains, cluster, 4)
+            );
+        }
+    }
+    sources(scores);
 }
 
 /// Writes every score of every window.
