@@ -13,7 +13,7 @@ use foremesh_forecast::neural::{
 };
 use foremesh_model::{InferenceSettings, RuntimeKind};
 use foremesh_onnx::{Inference, Surroundings, Tensor};
-use foremesh_trainer::forecaster::{Diet, Inputs, Mixer, Samples, Size, Source, export};
+use foremesh_trainer::forecaster::{Diet, Inputs, Mixer, Samples, Size, Source, export, import};
 
 const SMALL: Size = Size {
     width: 16,
@@ -69,45 +69,59 @@ fn furthest(a: &[f32], b: &[f32]) -> f32 {
         .fold(0.0, f32::max)
 }
 
+/// A net and a file say the same of windows, whoever computes the file.
+fn all_say_the_same(net: &Mixer, file: &[u8], layout: Layout, device: &Device) {
+    let samples = Source::new(layout, &[], Diet::default(), 5).samples(0, 7);
+    let inputs = inputs_of(&samples, layout, device);
+    let trained: Vec<f32> = net
+        .forward(&inputs)
+        .into_data_as::<f32>()
+        .try_to_vec()
+        .unwrap();
+    assert_eq!(trained.len(), 7 * layout.horizon() * LEVELS);
+    // Quantiles never cross.
+    assert!(
+        trained
+            .chunks(LEVELS)
+            .all(|q| q.windows(2).all(|p| p[0] <= p[1]))
+    );
+    let embedded = said_by(&InferenceSettings::default(), file, layout, &samples);
+    let off = furthest(&trained, &embedded);
+    assert!(off < 1e-4, "embedded: {off}");
+
+    let library = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../.cache/tools/onnxruntime/1.31.1/onnxruntime/capi/libonnxruntime.so.1.31.1"
+    );
+    if !Path::new(library).exists() {
+        println!("SKIPPED: ONNX Runtime is not in {library}; make tools puts it there");
+        return;
+    }
+    let settings = InferenceSettings {
+        runtime: RuntimeKind::Onnxruntime,
+        library: Some(library.into()),
+        ..InferenceSettings::default()
+    };
+    let off = furthest(&trained, &said_by(&settings, file, layout, &samples));
+    assert!(off < 1e-4, "ONNX Runtime: {off}");
+}
+
 #[test]
 fn training_and_every_runtime_say_the_same() {
     for layout in [Layout::HOURLY, Layout::FIVE_MINUTES] {
         let device = Device::flex();
         device.seed(3);
         let net = Mixer::new(layout, SMALL, &device.clone().autodiff()).valid();
-        let samples = Source::new(layout, &[], Diet::default(), 5).samples(0, 7);
-        let inputs = inputs_of(&samples, layout, &device);
-        let trained: Vec<f32> = net
-            .forward(&inputs)
-            .into_data_as::<f32>()
-            .try_to_vec()
-            .unwrap();
-        assert_eq!(trained.len(), 7 * layout.horizon() * LEVELS);
-        // Quantiles never cross.
-        assert!(
-            trained
-                .chunks(LEVELS)
-                .all(|q| q.windows(2).all(|p| p[0] <= p[1]))
-        );
         let file = export(&net, layout, &[("made", "by a test".into())]).unwrap();
-        let embedded = said_by(&InferenceSettings::default(), &file, layout, &samples);
-        let off = furthest(&trained, &embedded);
-        assert!(off < 1e-4, "embedded: {off}");
-
-        let library = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../.cache/tools/onnxruntime/1.31.1/onnxruntime/capi/libonnxruntime.so.1.31.1"
-        );
-        if !Path::new(library).exists() {
-            println!("SKIPPED: ONNX Runtime is not in {library}; make tools puts it there");
-            continue;
-        }
-        let settings = InferenceSettings {
-            runtime: RuntimeKind::Onnxruntime,
-            library: Some(library.into()),
-            ..InferenceSettings::default()
-        };
-        let off = furthest(&trained, &said_by(&settings, &file, layout, &samples));
-        assert!(off < 1e-4, "ONNX Runtime: {off}");
+        all_say_the_same(&net, &file, layout, &device);
     }
+}
+
+#[test]
+fn of_the_shipped_model_too() {
+    let device = Device::flex();
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/forecaster-1h.onnx");
+    let file = std::fs::read(path).unwrap();
+    let imported = import(&file, path, Layout::HOURLY, &device).unwrap();
+    all_say_the_same(&imported.net.valid(), &file, Layout::HOURLY, &device);
 }

@@ -118,7 +118,8 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(&Point, u64)) -> Result<R
     ];
     let file = export(&trained.net, *layout, &metadata)?;
     let curve = drawn(name, &trained.curve)?;
-    let card = card(options, &trained, best, &file, real.len());
+    let trains = real.iter().filter(|real| real.trains_until > 0).count();
+    let card = card(options, &trained, best, &file, trains);
     let files = write_model(&options.output, name, &file, &card, &curve)?;
     Ok(Report {
         ended: trained.ended,
@@ -195,7 +196,7 @@ fn card(options: &Options, trained: &Trained, best: Point, file: &[u8], series: 
             match series {
                 0 => "synthetic windows alone".into(),
                 _ => format!(
-                    "{:.0}% synthetic windows; {series} real series (NAB, Microsoft cloud monitoring, ServeGen, NASA), each up to where the benchmark begins",
+                    "{:.0}% synthetic windows; {series} real series (NAB, Microsoft cloud monitoring, ServeGen, NASA): groups of which the benchmark tests one up to where it begins, the others up to three quarters",
                     options.diet.synthetic * 100.0
                 ),
             },

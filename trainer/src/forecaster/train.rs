@@ -237,7 +237,7 @@ pub fn train(job: Job<'_>) -> Result<Trained, TrainError> {
     let (sender, receiver) = sync_channel::<Samples>(2);
     let (source, batch, first) = (job.source.clone(), recipe.batch, state.step);
     let steps = recipe.steps;
-    std::thread::spawn(move || {
+    let drawing = std::thread::spawn(move || {
         for step in first..steps {
             let samples = source.samples(step * batch as u64, batch);
             if sender.send(samples).is_err() {
@@ -293,6 +293,10 @@ pub fn train(job: Job<'_>) -> Result<Trained, TrainError> {
             ended = Ended::Time;
             break;
         }
+    }
+    // Windows that end too early are no training that is done.
+    if let Err(panic) = drawing.join() {
+        std::panic::resume_unwind(panic);
     }
     Ok(Trained {
         net: best,
