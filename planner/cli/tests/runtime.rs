@@ -91,3 +91,20 @@ fn a_library_that_is_there_is_chosen_by_auto() {
         "{auto}"
     );
 }
+
+#[test]
+fn a_model_that_is_named_is_loaded() {
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models");
+    let with = |model: &Path| foremesh(&["--forecaster", model.to_str().unwrap()]);
+    let output = with(&models.join("forecaster-1h.onnx"));
+    assert_eq!(output.status.code(), Some(0));
+    for (model, cause) in [
+        ("nowhere.onnx", "no such file"),
+        ("policy.onnx", "foremesh.forecaster"),
+    ] {
+        let output = with(&models.join(model));
+        assert_eq!(output.status.code(), Some(1), "{model}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains(model) && said.contains(cause), "{said}");
+    }
+}

@@ -1,25 +1,39 @@
 //! `foremesh runtime`: which runtime computes learned models on this machine, and why.
 
+use std::path::Path;
+
 use foremesh_model::{InferenceSettings, RuntimeKind};
-use foremesh_pipeline::{ChoiceReport, PipelineError, RuntimeReport, runtime_report};
+use foremesh_pipeline::{ChoiceReport, Models, PipelineError, RuntimeReport, Step, runtime_report};
 
 use crate::{
     args::{Format, Runtime},
     output::{self, Outcome},
 };
 
-/// Looks for runtimes and prints what was found. What is asked for and cannot be had ends with exit code 1.
+/// Looks for runtimes and prints what was found. What is asked for and cannot be had, a named model among it, ends with exit code 1.
 pub fn run(args: &Runtime, format: Format) -> Result<Outcome, PipelineError> {
-    let report = runtime_report(&InferenceSettings::from(&args.inference));
+    let settings = InferenceSettings::from(&args.inference);
+    let report = runtime_report(&settings);
     match format {
         Format::Json => output::print_json(&report),
         _ => output::print(&text(&report)),
     }
-    Ok(if report.chosen.identity.is_some() {
-        Outcome::Done
-    } else {
-        Outcome::WrongInput
-    })
+    if report.chosen.identity.is_none() {
+        return Ok(Outcome::WrongInput);
+    }
+    if settings.forecaster.is_some() {
+        loads(&settings)?;
+    }
+    Ok(Outcome::Done)
+}
+
+/// Loads a model that was named, of hours or of five minutes.
+fn loads(settings: &InferenceSettings) -> Result<(), PipelineError> {
+    let load = |step| -> Result<(), PipelineError> {
+        let models = Models::of_step(settings, Path::new(""), step)?;
+        models.forecaster().map(|_| ())
+    };
+    load(Step::Hour).or_else(|of_hours| load(Step::FiveMinutes).map_err(|_| of_hours))
 }
 
 fn text(report: &RuntimeReport) -> String {
