@@ -20,11 +20,15 @@ use rayon::prelude::*;
 
 use judge::{ATTAINMENT, Bench, JUDGING_SEED, Shown};
 use laws::{Known, Law};
-use plans::{MOST_TRIED, beside_greedy, mesh_of, searched_with_net, settings_of, tried_long};
+use plans::{
+    MOST_TRIED, beside_greedy, mesh_of, rule_alone, searched_with_net, settings_of, tried_long,
+};
 
 /// What the policies showed on a graph.
 struct Judged {
     by_policy: BTreeMap<&'static str, Shown>,
+    /// How plans with an autoscaler came about.
+    taken: Vec<(&'static str, String)>,
     /// Where the search was taken: what it costs and what its greedy additions alone would, an hour, as the search counts.
     beside_greedy: Option<[f64; 2]>,
 }
@@ -74,30 +78,25 @@ fn run(scenario: &Scenario) -> Judged {
         "search",
         bench.judge(&plan(&search.settings), &search_mesh, JUDGING_SEED),
     );
-    for (name, policy) in [
-        ("floor and autoscaler", PolicyKind::Analytic),
-        ("search and autoscaler", PolicyKind::Search),
-        ("learned, with autoscaler", PolicyKind::Gnn),
-    ] {
-        let tracked = settings_of(scenario, policy, ScalingKind::TargetTracking);
-        let mesh = mesh_of(scenario, &tracked.settings);
-        let law = Law::Tracked(&tracked.settings);
+    let of = |policy| settings_of(scenario, policy, ScalingKind::TargetTracking);
+    let tracked = [
+        ("floor and autoscaler", Some(of(PolicyKind::Analytic))),
+        ("search and autoscaler", Some(of(PolicyKind::Search))),
+        ("learned, with autoscaler", Some(of(PolicyKind::Gnn))),
+        ("rule alone, with autoscaler", Some(rule_alone(scenario))),
+        (
+            "search with the net and autoscaler",
+            Some(searched_with_net(scenario)),
+        ),
+        ("CMA-ES, with autoscaler", tried_long(scenario)),
+    ];
+    let mut taken = Vec::new();
+    for (name, plan) in tracked {
+        let Some(plan) = plan else { continue };
+        let mesh = mesh_of(scenario, &plan.settings);
+        let law = Law::Tracked(&plan.settings);
         shown.insert(name, bench.judge(&law, &mesh, JUDGING_SEED));
-    }
-    let with_net = searched_with_net(scenario);
-    let mesh = mesh_of(scenario, &with_net.settings);
-    let law = Law::Tracked(&with_net.settings);
-    shown.insert(
-        "search with the net and autoscaler",
-        bench.judge(&law, &mesh, JUDGING_SEED),
-    );
-    if let Some(found) = tried_long(scenario) {
-        let mesh = mesh_of(scenario, &found.settings);
-        let law = Law::Tracked(&found.settings);
-        shown.insert(
-            "CMA-ES, with autoscaler",
-            bench.judge(&law, &mesh, JUDGING_SEED),
-        );
+        taken.push((name, plan.method.to_string()));
     }
     shown.insert("floor and autoscaler, price tuned", bench.priced());
     shown.insert(
@@ -131,6 +130,7 @@ fn run(scenario: &Scenario) -> Judged {
     );
     Judged {
         by_policy: shown,
+        taken,
         beside_greedy: beside_greedy(scenario, &search),
     }
 }
@@ -192,6 +192,9 @@ fn main() {
                 100.0 * shown.kept
             );
         }
+        for (name, method) in &judged.taken {
+            println!("    {name}: {method}");
+        }
         if let Some([search, greedy]) = judged.beside_greedy {
             println!(
                 "    as the search counts: {search:.3} an hour, greedy additions alone {greedy:.3}"
@@ -222,6 +225,7 @@ fn main() {
         "search and autoscaler",
         "search with the net and autoscaler",
         "learned, with autoscaler",
+        "rule alone, with autoscaler",
     ] {
         let ratio = fair
             .iter()

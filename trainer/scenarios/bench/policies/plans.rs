@@ -55,6 +55,12 @@ pub fn tried_long(scenario: &Scenario) -> Option<PolicyOutput> {
     Some(settings_by(scenario, PolicyKind::Gnn, &found))
 }
 
+/// The floor's rule with an autoscaler, made safe as what is learned is: what a net that has learned nothing is worth.
+pub fn rule_alone(scenario: &Scenario) -> PolicyOutput {
+    let nothing = Found(vec![[0.0; ACTIONS]; scenario.graph.len()]);
+    settings_by(scenario, PolicyKind::Gnn, &nothing)
+}
+
 /// The search with an autoscaler as it comes, with the learned policy's plan among its candidates.
 pub fn searched_with_net(scenario: &Scenario) -> PolicyOutput {
     settings_by(scenario, PolicyKind::Search, &*LEARNED)
