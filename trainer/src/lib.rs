@@ -10,6 +10,7 @@ pub mod forecaster;
 pub mod learning;
 pub mod policy;
 pub mod prior;
+pub mod refinement;
 mod track;
 
 pub use burn::tensor::Device;

@@ -9,7 +9,7 @@ use clap::{Arg, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcom
 use foremesh_model::{DeviceKind, InferenceSettings, RuntimeKind};
 use foremesh_pipeline::{RequestOption, SimulatedPolicy, request_options};
 
-pub use train::{Step, Train, TrainDevice, TrainForecaster, TrainPolicy};
+pub use train::{Learns, Step, Train, TrainDevice, TrainForecaster, TrainPolicy, TrainRefinement};
 use values::{donor, hours, policy, seconds, timestamp};
 
 /// Plans a service mesh for a region before the region takes its first request.

@@ -9,6 +9,7 @@ mod calls;
 mod candidates;
 mod cuts;
 mod draw;
+pub mod drill;
 mod error;
 pub mod gnn;
 mod ground;

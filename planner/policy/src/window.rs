@@ -192,7 +192,12 @@ pub(crate) struct Watched<'a> {
 impl Watched<'_> {
     /// What was shown once so many seconds have been measured, at most those of the window.
     pub(crate) fn seen(&mut self, measured_s: f64) -> Seen {
-        seen(self.ground, &self.course.measured(measured_s))
+        seen(self.ground, &self.report(measured_s))
+    }
+
+    /// All that was seen by then.
+    pub(crate) fn report(&mut self, measured_s: f64) -> Report {
+        self.course.measured(measured_s)
     }
 
     /// What is shown from here on is measured anew.

@@ -105,7 +105,12 @@ impl Inputs {
         let call_share = numbers(calls, 2, &states.call_share);
         let visit_share = numbers(visits, 2, &states.visit_share);
         Self {
-            service: numbers(states.services, SERVICE_FEATURES, &states.service),
+            // A drill says more of each service.
+            service: numbers(
+                states.services,
+                states.service.len() / states.services.max(1),
+                &states.service,
+            ),
             entry: numbers(states.entries, ENTRY_FEATURES, &states.entry),
             call: numbers(calls, CALL_FEATURES, &states.call),
             caller: places(&states.caller),
@@ -169,6 +174,11 @@ impl Update {
 impl Gnn {
     /// A net that has learned nothing and answers 0; `device.seed` says which.
     pub fn new(size: Size, device: &Device) -> Self {
+        Self::between(size, [SERVICE_FEATURES, ACTIONS], device)
+    }
+
+    /// The same from so many numbers of each service to so many answers.
+    pub fn between(size: Size, [features, answers]: [usize; 2], device: &Device) -> Self {
         let Size {
             width,
             message,
@@ -185,17 +195,17 @@ impl Gnn {
             service: Update::new(width, 3 * message, hidden, device),
         });
         let layers = layers.collect();
-        let mut head = LinearConfig::new(width, ACTIONS)
+        let mut head = LinearConfig::new(width, answers)
             .with_initializer(Initializer::Normal {
                 mean: 0.0,
                 std: 0.01,
             })
             .init(device);
         head.bias = Some(Param::from_tensor(
-            Tensor::<1>::zeros([ACTIONS], device).require_grad(),
+            Tensor::<1>::zeros([answers], device).require_grad(),
         ));
         Self {
-            service: LinearConfig::new(SERVICE_FEATURES, width).init(device),
+            service: LinearConfig::new(features, width).init(device),
             entry: LinearConfig::new(ENTRY_FEATURES, width).init(device),
             layers,
             before_head: LayerNormConfig::new(width).init(device),
@@ -203,7 +213,7 @@ impl Gnn {
         }
     }
 
-    /// `[services, ACTIONS]`.
+    /// `[services, answers]`.
     pub fn forward(&self, inputs: &Inputs) -> Tensor<2> {
         let [services, _] = inputs.service.dims();
         let [entries, _] = inputs.entry.dims();

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+/// The seed of what is held back, which no training may have.
+const HELD_BACK: u64 = u64::MAX;
+
 /// `foremesh train`
 #[derive(Debug, Subcommand)]
 pub enum Train {
@@ -13,6 +16,46 @@ pub enum Train {
     /// Train the learned policy in regions drawn from a seed and write it as ONNX, with a card and its learning curve. Broken off, the same command
     /// goes on.
     Policy(TrainPolicy),
+    /// Train nets that refine settings under simulated faults, and write what they are worth beside others: a card and a learning curve. Broken off, the
+    /// same command goes on. No plan uses them.
+    Refinement(TrainRefinement),
+}
+
+/// `foremesh train refinement`
+#[derive(Debug, Args)]
+pub struct TrainRefinement {
+    /// What learns.
+    #[arg(long, value_enum, default_value_t = Learns::OneActor)]
+    pub learner: Learns,
+    /// Updates of the nets in all; without it 300.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    pub updates: Option<u64>,
+    /// Regions that are drawn to learn on; without it 600.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub regions: Option<u32>,
+    /// Hours after which this run ends, with what it has; without it when all updates are done.
+    #[arg(long, value_name = "H")]
+    pub hours: Option<f64>,
+    /// Where it is computed.
+    #[arg(long, value_enum, default_value_t = TrainDevice::Cpu)]
+    pub device: TrainDevice,
+    /// Seed of the first weights, the regions and all that is tried.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(..HELD_BACK))]
+    pub seed: u64,
+    /// The folder that card, curve and checkpoints are written to.
+    #[arg(short, long, default_value = "models", value_name = "DIR")]
+    pub output: PathBuf,
+}
+
+/// What learns to refine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Learns {
+    /// Proximal policy optimisation of one actor for all knobs of all services.
+    OneActor,
+    /// The same of three: where requests go, what is done with those that fail, what there is to work on them.
+    ThreeActors,
+    /// Deep Q-learning.
+    Dqn,
 }
 
 /// `foremesh train policy`
@@ -31,7 +74,7 @@ pub struct TrainPolicy {
     #[arg(long, value_enum, default_value_t = TrainDevice::Cpu)]
     pub device: TrainDevice,
     /// Seed of the first weights, the regions and all that is tried.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(..HELD_BACK))]
     pub seed: u64,
     /// The folder that model, card, curve and checkpoints are written to.
     #[arg(short, long, default_value = "models", value_name = "DIR")]
@@ -66,7 +109,7 @@ pub struct TrainForecaster {
     #[arg(long, value_enum, default_value_t = TrainDevice::Cpu)]
     pub device: TrainDevice,
     /// Seed of the first weights and of all windows.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(..HELD_BACK))]
     pub seed: u64,
     /// The folder that model, card, curve and checkpoints are written to.
     #[arg(short, long, default_value = "models", value_name = "DIR")]

@@ -2,6 +2,7 @@
 
 mod finetune;
 mod policy;
+mod refinement;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -34,6 +35,7 @@ pub fn run(args: &Train, format: Format) -> Result<Outcome, CliError> {
     match args {
         Train::Forecaster(args) => forecaster(args, format),
         Train::Policy(args) => policy::run(args, format),
+        Train::Refinement(args) => refinement::run(args, format),
     }
 }
 
@@ -196,9 +198,12 @@ fn text(report: &Report) -> String {
 }
 
 /// The files that a training left.
-fn files(files: &[PathBuf; 3]) -> String {
+fn files(files: &[PathBuf]) -> String {
     let whats = ["the model", "its card", "its learning curve"];
-    let each = files.iter().zip(whats);
+    // Where no model is written, its card and curve are.
+    let each = files
+        .iter()
+        .zip(&whats[whats.len().saturating_sub(files.len())..]);
     each.map(|(file, what)| format!("{}  {what}\n", file.display()))
         .collect()
 }

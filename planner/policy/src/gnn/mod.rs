@@ -27,4 +27,5 @@ pub use explain::{INFLUENCES, Influence, Learned, Moved, influences};
 pub use judge::Judged;
 pub use region::Region;
 pub use search::{ATTAINMENT, Searched};
+pub(crate) use state::push;
 pub use state::{CALL_FEATURES, ENTRY_FEATURES, MOST, SERVICE_FEATURES, States, VISIT_FEATURES};

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// What a region stands on: its own, or a plan's.
-pub(super) enum Held<'a> {
+pub(crate) enum Held<'a> {
     Own(Box<Ground<'a>>),
     Lent(&'a Ground<'a>),
 }
@@ -30,7 +30,7 @@ impl<'a> Deref for Held<'a> {
 
 /// A region, resolved and checked.
 pub struct Region<'a> {
-    pub(super) ground: Held<'a>,
+    pub(crate) ground: Held<'a>,
     input: PolicyInput<'a>,
     /// The fewest instances that are ever planned, `[hour][service]`: at the median of the hour one may be lost.
     pub(super) fewest: Vec<Vec<u32>>,

@@ -55,7 +55,7 @@ pub struct States {
     pub visit_share: Vec<f32>,
 }
 
-fn push(into: &mut Vec<f32>, values: &[f64]) {
+pub(crate) fn push(into: &mut Vec<f32>, values: &[f64]) {
     into.extend(values.iter().map(|value| match value.is_nan() {
         true => 0.0,
         false => value.clamp(-MOST, MOST) as f32,
@@ -312,6 +312,17 @@ impl States {
         self.visit_share.extend(&other.visit_share);
         self.services += other.services;
         self.entries += other.entries;
+    }
+
+    /// The same with more numbers of every service.
+    #[must_use]
+    pub(crate) fn with_service_numbers(&self, more: &[Vec<f32>]) -> Self {
+        let known = self.service.chunks_exact(SERVICE_FEATURES).zip(more);
+        let service = known.flat_map(|(row, more)| row.iter().chain(more).copied());
+        Self {
+            service: service.collect(),
+            ..self.clone()
+        }
     }
 
     /// Puts a link without weight in place of none: a tensor without elements is refused by some runtimes.

@@ -1,0 +1,147 @@
+//! `foremesh train refinement`.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use foremesh_trainer::refinement::{
+    Actors, Judged, Learner, Options, Point, Recipe, Report, run as train,
+};
+use serde::Serialize;
+
+use crate::{
+    args::{Format, Learns, TrainRefinement},
+    error::CliError,
+    output::{self, Outcome, number},
+};
+
+/// What a training left, for machines.
+#[derive(Debug, Serialize)]
+struct Trained<'a> {
+    ended: &'static str,
+    weights: usize,
+    best: &'a Point,
+    judged: Vec<Worth<'a>>,
+    files: &'a [PathBuf],
+    curve: &'a [Point],
+}
+
+/// What a way of refining is worth.
+#[derive(Debug, Serialize)]
+struct Worth<'a> {
+    name: &'a str,
+    missed: f64,
+    cost: f64,
+    undisturbed: f64,
+    better: usize,
+    worse: usize,
+    looks: f64,
+}
+
+/// Trains, from the checkpoint where there is one.
+pub fn run(args: &TrainRefinement, format: Format) -> Result<Outcome, CliError> {
+    super::check_device(args.device)?;
+    let learner = match args.learner {
+        Learns::OneActor => Learner::Ppo(Actors::One),
+        Learns::ThreeActors => Learner::Ppo(Actors::Three),
+        Learns::Dqn => Learner::Dqn,
+    };
+    let usual = Recipe::of(learner);
+    let recipe = Recipe {
+        updates: args.updates.unwrap_or(usual.updates),
+        regions: args.regions.map_or(usual.regions, |n| n as usize),
+        seed: args.seed,
+        ..usual
+    };
+    let said = args.learner.to_possible_value();
+    let options = Options {
+        command: format!(
+            "foremesh train refinement --learner {} --updates {} --regions {} --seed {}",
+            said.as_ref().map_or("", |value| value.get_name()),
+            recipe.updates,
+            recipe.regions,
+            recipe.seed
+        ),
+        recipe,
+        held_back: Options::HELD_BACK,
+        output: args.output.clone(),
+        device: foremesh_trainer::cpu(),
+        time: super::time(args.hours)?,
+    };
+    let bar = output::progress("training the refinement");
+    let report = train(&options, &mut |point, of| {
+        super::told(&bar, line(point, of));
+    });
+    bar.finish_and_clear();
+    let report = report?;
+    match format {
+        Format::Json => output::print_json(&Trained {
+            ended: if report.done { "done" } else { "time" },
+            weights: report.weights,
+            best: &report.best,
+            judged: report
+                .judged
+                .iter()
+                .map(|(name, judged)| worth(name, judged))
+                .collect(),
+            files: &report.files,
+            curve: &report.curve,
+        }),
+        _ => output::print(&text(&report)),
+    }
+    Ok(Outcome::Done)
+}
+
+fn worth<'a>(name: &'a str, judged: &Judged) -> Worth<'a> {
+    let Judged {
+        missed,
+        cost,
+        undisturbed,
+        better,
+        worse,
+        looks,
+    } = *judged;
+    Worth {
+        name,
+        missed,
+        cost,
+        undisturbed,
+        better,
+        worse,
+        looks,
+    }
+}
+
+fn line(point: &Point, of: u64) -> String {
+    format!(
+        "{} of {of}: {:.4} of requests missed less while learning; held back: {:.3} of what the plan misses under faults, instances cost {:+.2}%",
+        point.step,
+        point.reward,
+        point.missed,
+        100.0 * point.cost
+    )
+}
+
+fn text(report: &Report) -> String {
+    let ended = match report.done {
+        true => "All updates are done.",
+        false => "The time was up; the same command goes on.",
+    };
+    let mut text = format!(
+        "{ended} Kept: update {}; {} weights. On regions held back, of what the plan misses under faults:\n",
+        report.best.step,
+        number(report.weights as f64),
+    );
+    for (name, judged) in &report.judged {
+        text += &format!(
+            "  {:.3} {name}: {:.0} looks, instances cost {:+.2}%, better in {}, worse in {}\n",
+            judged.missed,
+            judged.looks,
+            100.0 * judged.cost,
+            judged.better,
+            judged.worse
+        );
+    }
+    text += "\n";
+    text += &super::files(&report.files);
+    text
+}

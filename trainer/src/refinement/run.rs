@@ -1,0 +1,286 @@
+//! From options to files: draws regions, trains, judges beside others, writes card and learning curve.
+
+use std::{fmt::Write as _, path::PathBuf, time::Duration};
+
+use burn::{module::Module, tensor::Device};
+use foremesh_policy::drill::{Drill, Knob, Steps};
+use foremesh_scenarios::Family;
+
+use super::{
+    episode::ROUNDS,
+    judge::{Held, Judged, judged, judged_drawing, judged_one_answer, judged_search, one_answer},
+    recipe::{Learner, Point, Recipe},
+    regions::{Draw, draw, drills},
+    train::{Job, Trained, train},
+};
+use crate::{
+    TrainError,
+    learning::{Line, draw as draw_curve, facts, some_of, write},
+};
+
+/// The name of what is written.
+pub const NAME: &str = "refinement";
+
+/// The seed of the regions held back, which no training may have.
+const HELD_BACK_SEED: u64 = u64::MAX;
+/// Regions on which the one answer for all services is looked for.
+const ANSWERED: usize = 60;
+/// Episodes in which a net draws what it does, beside the one in which it does not.
+const SAMPLES: usize = 8;
+
+/// What is trained, and where it goes.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How it is trained.
+    pub recipe: Recipe,
+    /// Regions that are held back.
+    pub held_back: usize,
+    /// The folder that the files are written to.
+    pub output: PathBuf,
+    /// Where the net is computed.
+    pub device: Device,
+    /// The time this run may take; None: no limit.
+    pub time: Option<Duration>,
+    /// The command, for the card.
+    pub command: String,
+}
+
+impl Options {
+    /// Regions that are held back where nobody says how many.
+    pub const HELD_BACK: usize = 60;
+}
+
+/// What came of it.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// All updates were done; else the time was up.
+    pub done: bool,
+    /// The learning curve.
+    pub curve: Vec<Point>,
+    /// The best point of it, whose weights were kept.
+    pub best: Point,
+    /// Weights of the nets.
+    pub weights: usize,
+    /// Ways of refining and what they are worth on regions held back.
+    pub judged: Vec<(String, Judged)>,
+    /// What was written: card, curve.
+    pub files: [PathBuf; 2],
+}
+
+/// Trains, from the checkpoint where there is one, and judges the best weights so far.
+///
+/// # Errors
+/// [`TrainError`], one variant for each cause.
+pub fn run(options: &Options, progress: &mut dyn FnMut(&Point, u64)) -> Result<Report, TrainError> {
+    let recipe = &options.recipe;
+    let drawn = draw(&Draw {
+        families: &Family::TRAINING,
+        count: recipe.regions,
+        seed: recipe.seed,
+    })?;
+    let drawn_held = draw(&Draw {
+        families: &Family::HELD_OUT,
+        count: options.held_back,
+        seed: HELD_BACK_SEED,
+    })?;
+    let to_learn = drills(&drawn, true)?;
+    let to_judge = drills(&drawn_held, false)?;
+    for (empty, drawn, what) in [
+        (to_learn.is_empty(), recipe.regions, "to learn on"),
+        (to_judge.is_empty(), options.held_back, "to be held back"),
+    ] {
+        if empty {
+            return Err(TrainError::NothingToLearn { drawn, what });
+        }
+    }
+    let held = Held::of(&to_judge, HELD_BACK_SEED)?;
+    let name = file_name(recipe.learner);
+    let trained = train(Job {
+        recipe: recipe.clone(),
+        drills: &to_learn,
+        held: &held,
+        folder: Some(options.output.join(format!(".{name}.checkpoint"))),
+        time: options.time,
+        device: options.device.clone(),
+        progress,
+    })?;
+    let curve = &trained.curve;
+    let best = curve.iter().min_by(|a, b| a.loss().total_cmp(&b.loss()));
+    let best = best.copied().ok_or(TrainError::NothingTrained)?;
+    let (judged, answer) = judge_all(options, &trained, &held, &to_learn)?;
+    let card = card(
+        options,
+        &trained,
+        best,
+        [to_learn.len(), held.len()],
+        &judged,
+        &answer,
+    );
+    let paths = ["md", "svg"].map(|kind| options.output.join(format!("{name}.{kind}")));
+    write(&paths[0], card.as_bytes())?;
+    write(
+        &paths[1],
+        drawn_curve(&trained.curve, recipe.learner)?.as_bytes(),
+    )?;
+    Ok(Report {
+        done: trained.done,
+        weights: trained.team.num_params(),
+        curve: trained.curve,
+        best,
+        judged,
+        files: paths,
+    })
+}
+
+/// What the files of a learner are called.
+fn file_name(learner: Learner) -> String {
+    let word = learner
+        .word()
+        .to_lowercase()
+        .replace(", ", "-")
+        .replace(' ', "-");
+    format!("{NAME}-{word}")
+}
+
+fn judge_all(
+    options: &Options,
+    trained: &Trained,
+    held: &Held<'_, '_>,
+    to_learn: &[Drill<'_>],
+) -> Result<(Vec<(String, Judged)>, Steps), TrainError> {
+    let (learner, device) = (options.recipe.learner, &options.device);
+    let some: Vec<&Drill<'_>> = to_learn.iter().take(ANSWERED).collect();
+    let answer = one_answer(&some, options.recipe.seed)?;
+    let word = learner.word();
+    let looks = 1 + ROUNDS * (1 + SAMPLES);
+    let judged = vec![
+        (
+            word.to_owned(),
+            judged(held, &trained.team, learner, device)?,
+        ),
+        (
+            format!("{word}, and {SAMPLES} episodes drawn"),
+            judged_drawing(held, &trained.team, learner, SAMPLES, device)?,
+        ),
+        (
+            "one answer for all services".into(),
+            judged_one_answer(held, &answer)?,
+        ),
+        (
+            "local search, as many looks".into(),
+            judged_search(held, ROUNDS)?,
+        ),
+        (
+            format!("local search, {looks} looks"),
+            judged_search(held, looks - 1)?,
+        ),
+        ("local search, 200 looks".into(), judged_search(held, 200)?),
+    ];
+    Ok((judged, answer))
+}
+
+fn drawn_curve(curve: &[Point], learner: Learner) -> Result<String, TrainError> {
+    let line = |name, value: fn(&Point) -> f64| Line {
+        name,
+        points: curve.iter().map(|p| (p.step, value(p))).collect(),
+    };
+    let lines = [line("missed under faults, of what the plan misses", |p| {
+        p.missed
+    })];
+    let title = format!("refinement, {}: regions held back", learner.word());
+    draw_curve(&title, "share", &lines)
+}
+
+fn told(answer: &Steps) -> String {
+    let turned = Knob::ALL.iter().zip(answer).filter(|(_, step)| **step != 0);
+    let told: Vec<String> = turned
+        .map(|(knob, step)| format!("{} {step:+}", knob.word()))
+        .collect();
+    match told.is_empty() {
+        true => "the plan as it is".into(),
+        false => told.join(", "),
+    }
+}
+
+/// What whoever trains wants to know.
+fn card(
+    options: &Options,
+    trained: &Trained,
+    best: Point,
+    [learned, held]: [usize; 2],
+    judged: &[(String, Judged)],
+    answer: &Steps,
+) -> String {
+    let recipe = &options.recipe;
+    let families = |all: &[Family]| {
+        all.iter()
+            .map(|f| f.as_str())
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let last = trained.curve.last();
+    let mut card = format!(
+        "# {NAME}: {}\n\nA graph neural network that turns the knobs of a planned region in {ROUNDS} rounds, seeing after each what the region shows under faults in simulation.\n\n",
+        recipe.learner.word()
+    );
+    let rows = [
+        ("command", format!("`{}`", options.command)),
+        ("seed", recipe.seed.to_string()),
+        ("weights", trained.team.num_params().to_string()),
+        (
+            "training",
+            format!(
+                "{} of {} updates of {} episodes of {} regions; weights of update {} kept; {:.1} minutes",
+                last.map_or(0, |p| p.step),
+                recipe.updates,
+                recipe.episodes,
+                recipe.batch,
+                best.step,
+                last.map_or(0.0, |p| p.seconds) / 60.0,
+            ),
+        ),
+        (
+            "data",
+            format!(
+                "{learned} regions of the families {}, in which faults are felt; {held} of the families {} are held back",
+                families(&Family::TRAINING),
+                families(&Family::HELD_OUT)
+            ),
+        ),
+        ("one answer for all services", told(answer)),
+    ];
+    card += &facts(&rows);
+    card += "\nOn regions held back, on random numbers that no look had. A plan is kept as it is where nothing that was looked at is better.\n\n\
+             | | looks | missed under faults, of what the plan misses | instances cost more | missed more without a fault | better | worse |\n\
+             |---|---:|---:|---:|---:|---:|---:|\n";
+    for (name, j) in judged {
+        let _ = writeln!(
+            card,
+            "| {name} | {:.0} | {:.3} | {:.2}% | {:.3}% | {} | {} |",
+            j.looks,
+            j.missed,
+            100.0 * j.cost,
+            100.0 * j.undisturbed,
+            j.better,
+            j.worse
+        );
+    }
+    let _ = write!(
+        card,
+        "\n![learning curve]({}.svg)\n\n| update | gained in training | price | held back: missed | cost | without a fault |\n|---:|---:|---:|---:|---:|---:|\n",
+        file_name(recipe.learner)
+    );
+    for p in some_of(&trained.curve) {
+        let _ = writeln!(
+            card,
+            "| {} | {:.4} | {:.2} | {:.3} | {:.2}% | {:.3}% |",
+            p.step,
+            p.reward,
+            p.price,
+            p.missed,
+            100.0 * p.cost,
+            100.0 * p.undisturbed
+        );
+    }
+    card
+}
