@@ -50,7 +50,7 @@ fn with_drill<T>(
     };
     let faults = std::iter::once(surge).chain(scenario.faults.iter().map(|f| f.kind.clone()));
     let drill = Drill::of(input, faults.collect(), SPANS).unwrap();
-    then(&drill.expect("it can be simulated"))
+    then(&drill.unwrap())
 }
 
 /// Steps within their ranges, some at random.

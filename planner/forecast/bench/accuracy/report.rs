@@ -26,6 +26,8 @@ const RESAMPLES: u64 = 2000;
 pub type Scores = BTreeMap<(String, i64), Vec<(String, Score)>>;
 /// A method's score and the baseline's on the same window.
 type Pair = (Score, Score);
+/// The cluster that a series belongs to.
+type Cluster = fn(&str) -> &str;
 type OfSeries<'a> = dyn Fn(&[Pair]) -> f64 + 'a;
 
 fn of(window: &[(String, Score)], method: &str) -> Option<Score> {
@@ -158,7 +160,7 @@ fn sources(scores: &Scores) {
 }
 
 /// The 95% interval of a mean over series, by bootstrap over clusters of them, all of a cluster together.
-fn interval(values: &[(&str, f64)], cluster: fn(&str) -> &str, key: u64) -> String {
+fn interval(values: &[(&str, f64)], cluster: Cluster, key: u64) -> String {
     let mut clusters: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
     for (series, value) in values {
         clusters.entry(cluster(series)).or_default().push(*value);
@@ -199,7 +201,7 @@ fn intervals(scores: &Scores) {
             ))
         })
         .collect();
-    let ways: [(&str, fn(&str) -> &str); 2] = [("series", |series| series), ("sources", source)];
+    let ways: [(&str, Cluster); 2] = [("series", |series| series), ("sources", source)];
     for (over, cluster) in ways {
         println!("\nThe ensemble, 95% intervals by bootstrap over {over}:");
         println!("MASE {}", interval(&logs(|s| s.mase), cluster, 1));

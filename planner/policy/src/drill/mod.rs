@@ -142,7 +142,7 @@ impl<'a> Drill<'a> {
         let mut seen = cases
             .into_par_iter()
             .map(|fault| {
-                let window = self.window(fault, mix(seed, 0x6472_696c_6c));
+                let window = self.window(fault, mix(seed, 0x0064_7269_6c6c));
                 watch(&self.input, ground, &settings, &window, |watched| {
                     let mut next = || {
                         let report = watched.report(self.spans.phase_s);
