@@ -269,7 +269,7 @@ fn series_of_which_little_or_nothing_is_known_are_named() {
         "note: east long: its history is longer than 26 weeks",
         "note: east rests: it rests more than half of the time",
         "caution: east silent: it shows no request at all",
-        "caution: east three: its history is shorter than two weeks",
+        "caution: east three: less than two weeks of its history are known",
     ] {
         assert!(said.contains(line), "{line}\n{said}");
     }

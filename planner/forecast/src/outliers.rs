@@ -41,7 +41,12 @@ pub(crate) fn weakened(step: Step, z: &[f64], step_of_week: &[u16]) -> Vec<f64> 
             let past = &mut past[usize::from(*slot) % week];
             let mut sorted = past.clone();
             sorted.sort_unstable_by(f64::total_cmp);
-            let shape = sorted.get(sorted.len() / 2).copied();
+            let middle = sorted.len() / 2;
+            let shape = match sorted.len() {
+                0 => None,
+                even if even % 2 == 0 => Some(0.5 * (sorted[middle - 1] + sorted[middle])),
+                _ => Some(sorted[middle]),
+            };
             let off = z - level - shape.unwrap_or(0.0);
             let most = USUAL * usual.max(1e-6);
             let known = at >= KNOWN_WEEKS * week && usual.is_finite() && shape.is_some();

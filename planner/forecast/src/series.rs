@@ -229,7 +229,7 @@ impl SeriesInput<'_> {
             let text = "it shows no request at all: its demand is forecast as nothing";
             note(Severity::Caution, "no_requests", text.into());
         } else if known.count() < 2 * step.week() {
-            let text = "its history is shorter than two weeks: no weekly profile can be learned and the quantiles are mostly assumed";
+            let text = "less than two weeks of its history are known: no weekly profile can be learned and the quantiles are mostly assumed";
             note(Severity::Caution, "short_history", text.into());
         } else if intermittent::rests(step, &steps.values) {
             let text = "it rests more than half of the time: whether it is busy and how busy it is are forecast apart, without the methods and the net";

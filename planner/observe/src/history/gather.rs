@@ -239,7 +239,6 @@ impl Gather {
                 let (Some(first), Some(last)) = (points.first(), points.last()) else {
                     continue;
                 };
-                known = true;
                 let (first, last, number) = (first.0, last.0, points.len());
                 let step_s = usual_step_s(&points);
                 let steps = (last.as_second() - first.as_second()) / step_s + 2;
@@ -271,6 +270,7 @@ impl Gather {
                         metric: metric.name.clone(),
                     };
                     history.series.insert(key, series);
+                    known = true;
                 }
             }
             if !known {
