@@ -13,6 +13,7 @@ fn trained(recipe: Recipe, folder: &Path, time: Option<Duration>) -> Report {
     let options = Options {
         recipe,
         held_back: 4,
+        searched: 10,
         output: folder.to_owned(),
         device: foremesh_trainer::cpu(),
         time,
@@ -24,6 +25,7 @@ fn trained(recipe: Recipe, folder: &Path, time: Option<Duration>) -> Report {
 fn recipe(learner: Learner) -> Recipe {
     Recipe {
         regions: 8,
+        choosing: 4,
         updates: 10,
         batch: 2,
         episodes: 2,
@@ -78,6 +80,7 @@ fn broken_off_it_goes_on_as_if_it_had_not_been() {
     let options = Options {
         recipe: other,
         held_back: 4,
+        searched: 10,
         output: broken.path().to_owned(),
         device: foremesh_trainer::cpu(),
         time: None,

@@ -118,7 +118,8 @@ impl<'d, 'a> Episode<'d, 'a> {
     }
 }
 
-fn by(moved: u8) -> i8 {
+/// The step of a move.
+pub(super) fn by(moved: u8) -> i8 {
     match moved {
         1 => -1,
         2 => 1,

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::{
     agents::Team,
     batch::Moment,
-    episode::{Episode, Moves, Prices, ROUNDS, begin_all, look, turn_all},
+    episode::{Episode, Moves, Prices, ROUNDS, allowed, begin_all, by, look, turn_all},
     recipe::Learner,
     train::{Taken, act},
 };
@@ -166,7 +166,8 @@ fn settled_by(
                     key: mix(mix(held.seed, sample), round as u64),
                 },
             };
-            let done = act(team, learner, &moments, taken, device);
+            let done = act(team, learner, &moments, taken, device)
+                .ok_or(TrainError::Diverged { step: 0 })?;
             let moves: Vec<Vec<Moves>> = done.into_iter().map(|done| done.moves).collect();
             turn_all(&mut episodes, &moves)?;
             for (best, episode) in best.iter_mut().zip(&episodes) {
@@ -221,7 +222,7 @@ fn within(drill: &Drill<'_>, wanted: &Steps) -> Vec<Steps> {
         .collect()
 }
 
-/// The one answer for all services that is best on regions to learn on, a knob at a time.
+/// One answer for all services: up to three turns, each the one that helps most on regions to learn on.
 pub(super) fn one_answer(drills: &[&Drill<'_>], seed: u64) -> Result<Steps, TrainError> {
     let begun = begin_all(drills, 1, seed, PRICES)?;
     let loss = |steps: &Steps| -> Result<f64, TrainError> {
@@ -266,24 +267,28 @@ pub(super) fn judged_search(held: &Held<'_, '_>, looks: usize) -> Result<Judged,
         .enumerate()
         .map(|(i, episode)| {
             let (drill, mut best) = (episode.drill, Best::of(episode));
-            let turns: Vec<(usize, usize)> = (0..drill.services())
-                .flat_map(|s| (0..KNOBS).map(move |k| (s, k)))
-                .filter(|(s, k)| drill.ranges()[*s][*k] != [0, 0])
-                .collect();
+            let turns_of = |best: &Best| -> Vec<(usize, usize, u8)> {
+                let places = (0..drill.services()).flat_map(|s| (0..KNOBS).map(move |k| (s, k)));
+                places
+                    .flat_map(|(s, k)| [1, 2].map(|moved| (s, k, moved)))
+                    .filter(|(s, k, moved)| allowed(drill, &best.steps, *s, *k, *moved))
+                    .collect()
+            };
+            // What was tried and did not help is not tried again before something else did.
+            let mut turns = turns_of(&best);
             for n in 0..looks as u64 {
-                let drawn = mix(mix(held.seed, 0x10ca1 + i as u64), n);
-                let at = (uniform(drawn) * turns.len() as f64) as usize;
-                let Some((s, k)) = turns.get(at) else { break };
-                let mut steps = best.steps.clone();
-                let by = if uniform(mix(drawn, 1)) < 0.5 { -1 } else { 1 };
-                let [lowest, highest] = drill.ranges()[*s][*k];
-                steps[*s][*k] = (steps[*s][*k] + by).clamp(lowest, highest);
-                if steps == best.steps {
-                    continue;
+                if turns.is_empty() {
+                    break;
                 }
+                let drawn = mix(mix(held.seed, 0x0010_ca10 + i as u64), n);
+                let at = (uniform(drawn) * turns.len() as f64) as usize;
+                let (s, k, moved) = turns.swap_remove(at.min(turns.len() - 1));
+                let mut steps = best.steps.clone();
+                steps[s][k] += by(moved);
                 let loss = episode.loss_at(steps.clone())?;
                 if loss < best.loss {
                     best = Best { loss, steps };
+                    turns = turns_of(&best);
                 }
             }
             Ok((best.steps, 1 + looks))

@@ -5,7 +5,7 @@
 //! gained over the plan as it was. What more instances cost, and what is missed without any fault, has its price.
 //!
 //! - PPO: one actor for all services, or three (traffic, resilience, resources), with a critic that sees the whole region and that they share.
-//! - DQN: values of all steps of all knobs, their sum the value of what a region does (Sunehag et al., *Value-decomposition networks*, 2017).
+//! - DQN: what a region is worth as it stands, and by how much each step of each knob falls short of the best.
 //! - [`Judged`]: both beside one answer for all services, and a local search.
 
 mod agents;

@@ -98,9 +98,13 @@ pub(super) fn learn(
             let bound = ratio.clamp(1.0 - recipe.clip, 1.0 + recipe.clip) * advantage.clone();
             let gain = free.min_pair(bound).mean();
             let share = odds.clone().exp();
-            let entropy = (share.clone() * odds.clone()).sum_dim(2).mean().neg();
+            let entropy = (share.clone() * odds.clone())
+                .sum_dim(2)
+                .sum_dim(1)
+                .mean()
+                .neg();
             let left = left_odds(&batch, knobs);
-            let divergence = (share * (odds - left)).sum_dim(2).mean();
+            let divergence = (share * (odds - left)).sum_dim(2).sum_dim(1).mean();
             loss = loss - gain - entropy * recipe.entropy + divergence * recipe.divergence;
         }
         let gradients = GradientsParams::from_grads(loss.backward(), &team);

@@ -40,6 +40,8 @@ pub struct Recipe {
     pub learner: Learner,
     /// Regions that are drawn to learn on.
     pub regions: usize,
+    /// Others that say which weights are kept.
+    pub choosing: usize,
     /// Updates in all.
     pub updates: u64,
     /// Regions of an update.
@@ -56,9 +58,9 @@ pub struct Recipe {
     pub lambda: f64,
     /// Weight of the critic's loss.
     pub value: f64,
-    /// Weight of the entropy of what is done.
+    /// Weight of the entropy of what a service does.
     pub entropy: f64,
-    /// Weight of the divergence from leaving the plan as it is.
+    /// Weight of the divergence of that from leaving the plan as it is.
     pub divergence: f64,
     /// Price of an instance's share of all cost, in shares of requests missed under faults.
     pub cost: f64,
@@ -81,6 +83,7 @@ impl Recipe {
         Self {
             learner,
             regions: 600,
+            choosing: 40,
             updates: 300,
             batch: 12,
             episodes: 8,
@@ -89,8 +92,8 @@ impl Recipe {
             clip: 0.2,
             lambda: 0.95,
             value: 0.5,
-            entropy: 0.001,
-            divergence: 0.002,
+            entropy: 1e-4,
+            divergence: 2e-4,
             cost: 0.2,
             excess: 2e-4,
             random: [0.95, 0.4],
@@ -110,7 +113,7 @@ pub struct Point {
     pub reward: f64,
     /// Price of what is missed without a fault.
     pub price: f64,
-    /// On regions held back: what is missed under faults ÷ what the plan as it is misses, on random numbers that no look had.
+    /// On regions that say which weights are kept: what is missed under faults ÷ what the plan as it is misses, on random numbers that no look had.
     pub missed: f64,
     /// What instances cost more there, as a share.
     pub cost: f64,

@@ -108,7 +108,7 @@ pub fn drills(drawn: &[Drawn], only_teaching: bool) -> Result<Vec<Drill<'_>>, Tr
             }
             let said =
                 |cause: foremesh_policy::PolicyError| TrainError::Scenario(cause.to_string());
-            let Some(drill) = Drill::of(input, drawn.faults.clone(), SPANS).map_err(said)? else {
+            let Ok(Some(drill)) = Drill::of(input, drawn.faults.clone(), SPANS) else {
                 return Ok(None);
             };
             let planned = vec![[0; KNOBS]; drill.services()];

@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, path::PathBuf, time::Duration};
 
 use burn::{module::Module, tensor::Device};
-use foremesh_policy::drill::{Drill, Knob, Steps};
+use foremesh_policy::drill::{Drill, KNOBS, Knob, Steps};
 use foremesh_scenarios::Family;
 
 use super::{
@@ -23,6 +23,8 @@ pub const NAME: &str = "refinement";
 
 /// The seed of the regions held back, which no training may have.
 const HELD_BACK_SEED: u64 = u64::MAX;
+/// The seed of those that say which weights are kept.
+const CHOOSING_SEED: u64 = HELD_BACK_SEED - 1;
 /// Regions on which the one answer for all services is looked for.
 const ANSWERED: usize = 60;
 /// Episodes in which a net draws what it does, beside the one in which it does not.
@@ -33,8 +35,10 @@ const SAMPLES: usize = 8;
 pub struct Options {
     /// How it is trained.
     pub recipe: Recipe,
-    /// Regions that are held back.
+    /// Regions of families that nothing is trained on, on which what was trained is judged once.
     pub held_back: usize,
+    /// Looks of the longest local search beside which it is judged.
+    pub searched: usize,
     /// The folder that the files are written to.
     pub output: PathBuf,
     /// Where the net is computed.
@@ -48,6 +52,8 @@ pub struct Options {
 impl Options {
     /// Regions that are held back where nobody says how many.
     pub const HELD_BACK: usize = 60;
+    /// Looks of the longest local search where nobody says how many.
+    pub const SEARCHED: usize = 200;
 }
 
 /// What came of it.
@@ -61,7 +67,7 @@ pub struct Report {
     pub best: Point,
     /// Weights of the nets.
     pub weights: usize,
-    /// Ways of refining and what they are worth on regions held back.
+    /// Ways of refining and what they are worth on regions held back; none before all updates are done.
     pub judged: Vec<(String, Judged)>,
     /// What was written: card, curve.
     pub files: [PathBuf; 2],
@@ -73,32 +79,34 @@ pub struct Report {
 /// [`TrainError`], one variant for each cause.
 pub fn run(options: &Options, progress: &mut dyn FnMut(&Point, u64)) -> Result<Report, TrainError> {
     let recipe = &options.recipe;
-    let drawn = draw(&Draw {
-        families: &Family::TRAINING,
-        count: recipe.regions,
-        seed: recipe.seed,
-    })?;
-    let drawn_held = draw(&Draw {
-        families: &Family::HELD_OUT,
-        count: options.held_back,
-        seed: HELD_BACK_SEED,
-    })?;
+    let drawn_of = |families, count, seed| {
+        draw(&Draw {
+            families,
+            count,
+            seed,
+        })
+    };
+    let drawn = drawn_of(&Family::TRAINING[..], recipe.regions, recipe.seed)?;
+    let drawn_choosing = drawn_of(&Family::TRAINING, recipe.choosing, CHOOSING_SEED)?;
+    let drawn_held = drawn_of(&Family::HELD_OUT, options.held_back, HELD_BACK_SEED)?;
     let to_learn = drills(&drawn, true)?;
+    let to_choose = drills(&drawn_choosing, false)?;
     let to_judge = drills(&drawn_held, false)?;
     for (empty, drawn, what) in [
         (to_learn.is_empty(), recipe.regions, "to learn on"),
+        (to_choose.is_empty(), recipe.choosing, "to choose by"),
         (to_judge.is_empty(), options.held_back, "to be held back"),
     ] {
         if empty {
             return Err(TrainError::NothingToLearn { drawn, what });
         }
     }
-    let held = Held::of(&to_judge, HELD_BACK_SEED)?;
+    let choosing = Held::of(&to_choose, CHOOSING_SEED)?;
     let name = file_name(recipe.learner);
     let trained = train(Job {
         recipe: recipe.clone(),
         drills: &to_learn,
-        held: &held,
+        held: &choosing,
         folder: Some(options.output.join(format!(".{name}.checkpoint"))),
         time: options.time,
         device: options.device.clone(),
@@ -107,12 +115,19 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(&Point, u64)) -> Result<R
     let curve = &trained.curve;
     let best = curve.iter().min_by(|a, b| a.loss().total_cmp(&b.loss()));
     let best = best.copied().ok_or(TrainError::NothingTrained)?;
-    let (judged, answer) = judge_all(options, &trained, &held, &to_learn)?;
+    // What is held back is looked at once, when all is done.
+    let (judged, answer) = match trained.done {
+        true => {
+            let held = Held::of(&to_judge, HELD_BACK_SEED)?;
+            judge_all(options, &trained, &held, &to_learn)?
+        }
+        false => (Vec::new(), [0; KNOBS]),
+    };
     let card = card(
         options,
         &trained,
         best,
-        [to_learn.len(), held.len()],
+        [to_learn.len(), choosing.len(), to_judge.len()],
         &judged,
         &answer,
     );
@@ -153,6 +168,7 @@ fn judge_all(
     let answer = one_answer(&some, options.recipe.seed)?;
     let word = learner.word();
     let looks = 1 + ROUNDS * (1 + SAMPLES);
+    let searched = options.searched.max(1);
     let judged = vec![
         (
             word.to_owned(),
@@ -174,7 +190,10 @@ fn judge_all(
             format!("local search, {looks} looks"),
             judged_search(held, looks - 1)?,
         ),
-        ("local search, 200 looks".into(), judged_search(held, 200)?),
+        (
+            format!("local search, {searched} looks"),
+            judged_search(held, searched - 1)?,
+        ),
     ];
     Ok((judged, answer))
 }
@@ -187,7 +206,10 @@ fn drawn_curve(curve: &[Point], learner: Learner) -> Result<String, TrainError> 
     let lines = [line("missed under faults, of what the plan misses", |p| {
         p.missed
     })];
-    let title = format!("refinement, {}: regions held back", learner.word());
+    let title = format!(
+        "refinement, {}: regions that choose the weights",
+        learner.word()
+    );
     draw_curve(&title, "share", &lines)
 }
 
@@ -207,7 +229,7 @@ fn card(
     options: &Options,
     trained: &Trained,
     best: Point,
-    [learned, held]: [usize; 2],
+    [learned, chosen, held]: [usize; 3],
     judged: &[(String, Judged)],
     answer: &Steps,
 ) -> String {
@@ -242,7 +264,7 @@ fn card(
         (
             "data",
             format!(
-                "{learned} regions of the families {}, in which faults are felt; {held} of the families {} are held back",
+                "{learned} regions of the families {}, in which faults are felt; {chosen} others of them say which weights are kept; {held} of the families {} are held back and looked at once",
                 families(&Family::TRAINING),
                 families(&Family::HELD_OUT)
             ),
@@ -250,7 +272,7 @@ fn card(
         ("one answer for all services", told(answer)),
     ];
     card += &facts(&rows);
-    card += "\nOn regions held back, on random numbers that no look had. A plan is kept as it is where nothing that was looked at is better.\n\n\
+    card += "\nOn regions held back, on random numbers that no look had. But for the one answer, a plan is kept as it is where nothing that was looked at is better.\n\n\
              | | looks | missed under faults, of what the plan misses | instances cost more | missed more without a fault | better | worse |\n\
              |---|---:|---:|---:|---:|---:|---:|\n";
     for (name, j) in judged {
@@ -267,7 +289,7 @@ fn card(
     }
     let _ = write!(
         card,
-        "\n![learning curve]({}.svg)\n\n| update | gained in training | price | held back: missed | cost | without a fault |\n|---:|---:|---:|---:|---:|---:|\n",
+        "\n![learning curve]({}.svg)\n\n| update | gained in training | price | regions that choose: missed | cost | without a fault |\n|---:|---:|---:|---:|---:|---:|\n",
         file_name(recipe.learner)
     );
     for p in some_of(&trained.curve) {

@@ -49,7 +49,7 @@ pub(super) struct Job<'j, 'a> {
     pub recipe: Recipe,
     /// Regions to learn on.
     pub drills: &'j [Drill<'a>],
-    /// Regions that are never learned on.
+    /// Regions that are never learned on, and say which weights are kept.
     pub held: &'j Held<'j, 'a>,
     /// Where checkpoints are kept; None: nowhere.
     pub folder: Option<PathBuf>,
@@ -82,14 +82,14 @@ fn numbers<const D: usize>(tensor: burn::tensor::Tensor<D>) -> Vec<f32> {
         .unwrap_or_default()
 }
 
-/// What a team does in each of the regions.
+/// What a team does in each of the regions; None where it says what is no number.
 pub(super) fn act(
     team: &Team,
     learner: Learner,
     moments: &[Moment],
     taken: Taken,
     device: &Device,
-) -> Vec<Done> {
+) -> Option<Vec<Done>> {
     let batch = Batch::of(moments, device);
     let begins = moments.iter().scan(0, |sum, moment| {
         let at = *sum;
@@ -99,9 +99,12 @@ pub(super) fn act(
     match learner {
         Learner::Dqn => {
             let worth = numbers(team.worth(&batch));
+            if !finite(&worth) {
+                return None;
+            }
             let width = KNOBS * MOVES;
             let each = moments.iter().zip(begins).enumerate();
-            each.map(|(i, (moment, at))| {
+            let done = each.map(|(i, (moment, at))| {
                 let own = &worth[at * width..(at + moment.services()) * width];
                 let (random, key) = match taken {
                     Taken::Best => (0.0, 0),
@@ -113,16 +116,19 @@ pub(super) fn act(
                     odds: Vec::new(),
                     value: 0.0,
                 }
-            })
-            .collect()
+            });
+            Some(done.collect())
         }
         Learner::Ppo(actors) => {
             let said = team.say(actors, &batch);
             let values = numbers(said.value);
             let odds: Vec<Vec<f32>> = said.odds.into_iter().map(numbers).collect();
+            if !odds.iter().chain([&values]).all(|said| finite(said)) {
+                return None;
+            }
             let groups = knobs_of(actors);
             let each = moments.iter().zip(begins).zip(values).enumerate();
-            each.map(|(i, ((moment, at), value))| {
+            let done = each.map(|(i, ((moment, at), value))| {
                 let mut moves = vec![[0; KNOBS]; moment.services()];
                 let mut sums = vec![vec![0.0; moment.services()]; groups.len()];
                 for ((odds, knobs), sums) in odds.iter().zip(&groups).zip(&mut sums) {
@@ -147,10 +153,14 @@ pub(super) fn act(
                     odds: sums,
                     value,
                 }
-            })
-            .collect()
+            });
+            Some(done.collect())
         }
     }
+}
+
+fn finite(said: &[f32]) -> bool {
+    said.iter().all(|number| number.is_finite())
 }
 
 /// The likeliest turn that is likely enough, else leaving it.
@@ -201,7 +211,8 @@ fn gone_through(
             random: first * (last / first).powf(passed),
             key: mix(key, 0x100 + round as u64),
         };
-        let done = act(team, recipe.learner, &moments, taken, &job.device);
+        let done = act(team, recipe.learner, &moments, taken, &job.device)
+            .ok_or(TrainError::Diverged { step: update })?;
         let moves: Vec<Vec<Moves>> = done.iter().map(|done| done.moves.clone()).collect();
         let rewards = turn_all(&mut episodes, &moves)?;
         for ((rounds, moment), (done, reward)) in rounds
@@ -265,7 +276,7 @@ pub(super) fn train(job: Job<'_, '_>) -> Result<Trained, TrainError> {
         best = found.best.valid();
         state = found.state;
     }
-    // What Q-learning remembered is gone through anew after a break.
+    // What Q-learning remembered is lost in a break: it begins with what it then goes through.
     let mut memory = Memory::of(&team, recipe.memory);
     let mut price = state.curve.last().map_or(3.0, |point| point.price);
     let (started, before) = (Instant::now(), state.seconds);

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-/// The seed of what is held back, which no training may have.
-const HELD_BACK: u64 = u64::MAX;
+/// The seeds of what is held back, which no training may have, begin here.
+const HELD_BACK: u64 = u64::MAX - 1;
 
 /// `foremesh train`
 #[derive(Debug, Subcommand)]

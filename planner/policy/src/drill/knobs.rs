@@ -11,6 +11,7 @@ use crate::{
     calls::longest_backoff_ms,
     ground::Ground,
     guards::{budgets_ms, check},
+    limits::FEWEST_ERRORS,
 };
 
 /// What may be turned about a service and the calls to it.
@@ -24,7 +25,8 @@ pub enum Knob {
     Retries,
     /// Timeouts of calls to it: 0.7 or 1.4 times as long a step, inside those of the callers.
     Timeouts,
-    /// How soon an instance that fails is taken out: −1 never, 1 after three errors, looked at each second.
+    /// How soon an instance that fails is taken out: 1 after as few errors in a row as are no accident, looked at each second. Never is no choice: Istio takes
+    /// 0% for its default of 10.
     Ejection,
     /// Requests that an instance works on at once: half or twice as many a step.
     Concurrency,
@@ -108,8 +110,7 @@ impl Knob {
     /// How far it goes where nothing forbids.
     fn reach(self) -> [i8; 2] {
         match self {
-            Self::Balancing => [0, 1],
-            Self::Ejection => [-1, 1],
+            Self::Balancing | Self::Ejection => [0, 1],
             Self::Preconnect | Self::Standby => [0, 2],
             _ => [-2, 2],
         }
@@ -144,9 +145,9 @@ fn turn_service(service: &mut ServiceSettings, steps: &Steps, most: u32) {
                 service.preconnect_ratio =
                     (service.preconnect_ratio + 0.5 * f64::from(step)).min(3.0);
             }
-            Knob::Ejection if step < 0 => service.outlier_ejection.max_ejection_percent = 0,
             Knob::Ejection => {
-                service.outlier_ejection.consecutive_errors = 3;
+                let errors = &mut service.outlier_ejection.consecutive_errors;
+                *errors = FEWEST_ERRORS.min(*errors);
                 service.outlier_ejection.interval_s = 1;
             }
             Knob::Concurrency => {
@@ -255,21 +256,38 @@ pub(super) fn turned(ground: &Ground<'_>, planned: &Settings, steps: &[Steps]) -
         .iter()
         .map(|(name, service)| (name.clone(), service.most_instances()))
         .collect();
-    for (_, name) in order {
+    for (_, name) in &order {
         let (caller, callee) = (places[name.caller()], places[name.callee()]);
-        let budget = budgets_ms(&settings)
-            .get(name.caller())
-            .map_or(u32::MAX, |(budget, _)| *budget);
-        let Some(edge) = settings.edges.get_mut(&name) else {
+        let Some(edge) = settings.edges.get_mut(name) else {
             continue;
         };
         if stands(callee) {
             turn_edge(edge, &steps[callee]);
         }
-        fit(edge, budget);
         if stands(caller) {
             let most = &mut edge.caller_limits.most_caller_proxies;
             *most = (*most).max(proxies[name.caller()]);
+        }
+    }
+    for (name, connection) in &mut settings.connections {
+        let most = &mut connection.most_caller_proxies;
+        *most = (*most).max(proxies.get(name.caller()).copied().unwrap_or(0));
+    }
+    // A call that was shortened leaves less to those behind it; in a circle one may stand before those that were fitted already.
+    loop {
+        let mut shortened = false;
+        for (_, name) in &order {
+            let budget = budgets_ms(&settings)
+                .get(name.caller())
+                .map_or(u32::MAX, |(budget, _)| *budget);
+            if let Some(edge) = settings.edges.get_mut(name) {
+                let before = edge.clone();
+                fit(edge, budget);
+                shortened |= *edge != before;
+            }
+        }
+        if !shortened {
+            break;
         }
     }
     settings
@@ -294,7 +312,7 @@ pub(super) fn ranges(ground: &Ground<'_>, planned: &Settings) -> Vec<Range> {
                         let mut steps = nothing.clone();
                         steps[s][k] = step;
                         let settings = turned(ground, planned, &steps);
-                        if settings == before || check(&settings).len() > unbroken.len() {
+                        if settings == before || check(&settings) != unbroken {
                             break;
                         }
                         range[k][end] = step;

@@ -57,7 +57,10 @@ impl Observed {
             ]
         });
         Self {
-            missed: 1.0 - good / f64::max(offered, 1e-9),
+            missed: match offered > 0.0 {
+                true => 1.0 - good / offered,
+                false => 0.0,
+            },
             services: services.collect(),
         }
     }

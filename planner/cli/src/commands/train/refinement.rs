@@ -63,6 +63,7 @@ pub fn run(args: &TrainRefinement, format: Format) -> Result<Outcome, CliError> 
         ),
         recipe,
         held_back: Options::HELD_BACK,
+        searched: Options::SEARCHED,
         output: args.output.clone(),
         device: foremesh_trainer::cpu(),
         time: super::time(args.hours)?,
@@ -113,7 +114,7 @@ fn worth<'a>(name: &'a str, judged: &Judged) -> Worth<'a> {
 
 fn line(point: &Point, of: u64) -> String {
     format!(
-        "{} of {of}: {:.4} of requests missed less while learning; held back: {:.3} of what the plan misses under faults, instances cost {:+.2}%",
+        "{} of {of}: {:.4} of requests missed less while learning; on regions that choose: {:.3} of what the plan misses under faults, instances cost {:+.2}%",
         point.step,
         point.reward,
         point.missed,
