@@ -1,8 +1,9 @@
-//! What the forecaster learns from: a synthetic prior drawn without end, and the real series that may train.
+//! How the nets of Foremesh are trained, judged and written: the [`forecaster`] of demand, the [`policy`] that plans instances, and the [`refinement`] of
+//! settings under faults.
 //!
-//! Both come as [`Track`]s: one demand with all that may be known beside it. The prior is a pure function of a seed and a
-//! number, so that training is repeated to the bit on any number of threads; the corpus reads a folder of public data sets
-//! and says of each series until which step training may look.
+//! The forecaster learns from a synthetic prior drawn without end, and from the real series that may train. Both come as [`Track`]s: one demand with all
+//! that may be known beside it. The prior is a pure function of a seed and a number, so that training is repeated to the bit on any number of threads; the
+//! corpus reads a folder of public data sets and says of each series until which step training may look. The other two learn in regions that are drawn.
 
 pub mod corpus;
 mod error;

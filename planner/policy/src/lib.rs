@@ -1,7 +1,8 @@
 //! Computes the settings of a service mesh from its graph, the demand on it and its objectives.
 //!
 //! Pure: no clock, no file, no network; equal inputs give equal bytes whatever the number of threads. [`plan`] is the analytic
-//! floor; [`guards`] are the invariants that every set of settings must keep, whoever made it.
+//! floor; [`guards`] are the invariants that every set of settings must keep, whoever made it; [`gnn`] is a region as a net sees it,
+//! and [`drill`] one that goes through faults while its settings are refined.
 
 mod adopt;
 mod autoscaler;

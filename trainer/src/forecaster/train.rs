@@ -7,9 +7,8 @@ use std::{
 };
 
 use burn::{
-    grad_clipping::GradientClippingConfig,
     module::Module,
-    optim::{AdamWConfig, GradientsParams},
+    optim::GradientsParams,
     tensor::{Device, Tensor, TensorData},
 };
 use foremesh_forecast::neural::{GLOBAL_FEATURES, Layout, TOKEN_FEATURES};
@@ -22,7 +21,7 @@ use super::{
 };
 use crate::{
     TrainError,
-    learning::{Average, Checkpoint, load, save},
+    learning::{Average, Checkpoint, Schedule, adam_w, load, save},
 };
 
 /// How a net is trained.
@@ -180,13 +179,6 @@ fn evaluate(net: &Mixer, samples: &Samples, layout: Layout, device: &Device) -> 
     sum / count
 }
 
-fn learning_rate(recipe: &Recipe, step: u64) -> f64 {
-    let rising = ((step + 1) as f64 / recipe.warm_up.max(1) as f64).min(1.0);
-    let passed = step as f64 / recipe.steps.max(1) as f64;
-    let falling = 0.5 * (1.0 + (std::f64::consts::PI * passed).cos());
-    recipe.learning_rate * rising * falling.max(0.01)
-}
-
 /// Trains a net, from its checkpoint where there is one, else from the one that is given, else from nothing.
 ///
 /// # Errors
@@ -201,10 +193,12 @@ pub fn train(job: Job<'_>) -> Result<Trained, TrainError> {
     let given = job.start.is_some();
     let blank = || Mixer::new(layout, recipe.size, &device);
     let mut net = job.start.unwrap_or_else(blank);
-    let mut optimiser = AdamWConfig::new()
-        .with_weight_decay(recipe.weight_decay as f32)
-        .with_grad_clipping(Some(GradientClippingConfig::Norm(1.0)))
-        .init();
+    let mut optimiser = adam_w(recipe.weight_decay, 1.0);
+    let schedule = Schedule {
+        rising: recipe.warm_up,
+        steps: recipe.steps,
+        least: 0.01,
+    };
     let mut average = Average::of(&net, 0);
     let mut best = net.valid();
     let mut state = Checkpoint::begin(recipe);
@@ -256,7 +250,11 @@ pub fn train(job: Job<'_>) -> Result<Trained, TrainError> {
             return Err(TrainError::Diverged { step: state.step });
         }
         let gradients = GradientsParams::from_grads(loss.backward(), &net);
-        net = optimiser.step(learning_rate(recipe, state.step), net, gradients);
+        net = optimiser.step(
+            recipe.learning_rate * schedule.at(state.step),
+            net,
+            gradients,
+        );
         state.step += 1;
         sum += f64::from(value);
         count += 1.0;

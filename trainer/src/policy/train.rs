@@ -11,9 +11,8 @@ use std::{
 };
 
 use burn::{
-    grad_clipping::GradientClippingConfig,
     module::Module,
-    optim::{AdamWConfig, GradientsParams},
+    optim::GradientsParams,
     tensor::{Device, Tensor, TensorData},
 };
 use foremesh_model::random::{mix, uniform};
@@ -31,7 +30,7 @@ use super::{
 };
 use crate::{
     TrainError,
-    learning::{Average, Checkpoint, load, save},
+    learning::{Average, Checkpoint, Schedule, adam_w, load, save},
 };
 
 /// How a net is trained.
@@ -160,13 +159,6 @@ fn deviation(recipe: &Recipe, update: u64) -> f64 {
     first * (last / first).powf(passed.min(1.0))
 }
 
-fn learning_rate(recipe: &Recipe, update: u64) -> f64 {
-    let rising = ((update + 1) as f64 / 50.0).min(1.0);
-    let passed = update as f64 / recipe.updates.max(1) as f64;
-    let falling = 0.5 * (1.0 + (std::f64::consts::PI * passed).cos());
-    recipe.learning_rate * rising * falling.max(0.05)
-}
-
 /// Tries plans of a region about the net's answers.
 fn tried(
     case: &Case<'_>,
@@ -274,10 +266,12 @@ pub fn train(job: Job<'_, '_>) -> Result<Trained, TrainError> {
         return Err(TrainError::NothingToLearn { drawn: 0, what });
     }
     let mut net = Gnn::new(recipe.size, &device);
-    let mut optimiser = AdamWConfig::new()
-        .with_weight_decay(1e-4)
-        .with_grad_clipping(Some(GradientClippingConfig::Norm(0.5)))
-        .init();
+    let mut optimiser = adam_w(1e-4, 0.5);
+    let schedule = Schedule {
+        rising: 50,
+        steps: recipe.updates,
+        least: 0.05,
+    };
     let mut average = Average::of(&net, 0);
     let mut best = net.valid();
     let mut state: Checkpoint<Recipe, Point> = Checkpoint::begin(recipe);
@@ -333,7 +327,7 @@ pub fn train(job: Job<'_, '_>) -> Result<Trained, TrainError> {
             let targets = [&draws, &advantages];
             let loss = loss(&net, &inputs, &start, targets, deviation, recipe.clip);
             let gradients = GradientsParams::from_grads(loss.backward(), &net);
-            net = optimiser.step(learning_rate(recipe, update), net, gradients);
+            net = optimiser.step(recipe.learning_rate * schedule.at(update), net, gradients);
         }
         state.step += 1;
         average.add(&net, state.step);

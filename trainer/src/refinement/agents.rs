@@ -7,10 +7,13 @@ use burn::{
 use foremesh_policy::drill::{Agent, DRILL_FEATURES, KNOBS, Knob};
 use serde::{Deserialize, Serialize};
 
-use super::batch::{Batch, MOVES};
+use super::{
+    batch::{Batch, MOVES},
+    recipe::Learner,
+};
 use crate::policy::{Gnn, Size};
 
-/// The odds of leaving a knob to one step, before anything was learned: 99%, and 0.5% each. Most rounds then turn one knob or none, and what came of it is
+/// How sure it is that a knob is left, beside one step, before anything was learned: 99%, and 0.5% each. Most rounds then turn one knob or none, and what came of it is
 /// that knob's doing.
 const LEFT: f32 = 5.3;
 
@@ -62,7 +65,7 @@ pub struct Team {
 
 /// What a team says of a batch.
 pub(super) struct Said {
-    /// The logarithm of the odds of each move, `[services, knobs of the actor, MOVES]`, by actor.
+    /// The logarithm of the probability of each move, `[services, knobs of the actor, MOVES]`, by actor.
     pub odds: Vec<Tensor<3>>,
     /// `[regions]`: by how much less will be missed.
     pub value: Tensor<1>,
@@ -98,6 +101,15 @@ impl Team {
         said + favoured(UNKNOWN, &device) + batch.forbidden.clone()
     }
 
+    /// Which moves are preferred to others of their knob, `[services, KNOBS, MOVES]`.
+    pub fn preferences(&self, learner: Learner, batch: &Batch) -> Tensor<3> {
+        match learner {
+            Learner::Dqn => self.worth(batch),
+            // The knobs of actors follow each other.
+            Learner::Ppo(actors) => Tensor::cat(self.say(actors, batch).odds, 1),
+        }
+    }
+
     /// By how much less will be missed, `[regions]`.
     pub fn value(&self, batch: &Batch) -> Tensor<1> {
         let each = self.critic.forward(&batch.inputs) * batch.share.clone();
@@ -112,7 +124,7 @@ fn favoured(by: f32, device: &Device) -> Tensor<3> {
     Tensor::<1>::from_floats([by, 0.0, 0.0], device).reshape([1, 1, MOVES])
 }
 
-/// Logarithms of the odds of what may be done.
+/// Logarithms of the probabilities of what may be done.
 fn odds(said: Tensor<2>, knobs: &[usize], batch: &Batch) -> Tensor<3> {
     let [services, _] = said.dims();
     let device = said.device();
@@ -121,7 +133,7 @@ fn odds(said: Tensor<2>, knobs: &[usize], batch: &Batch) -> Tensor<3> {
     log_softmax(said + favoured + of_knobs(&batch.forbidden, knobs), 2)
 }
 
-/// Logarithms of the odds before anything was learned.
+/// Logarithms of the probabilities before anything was learned.
 pub(super) fn left_odds(batch: &Batch, knobs: &[usize]) -> Tensor<3> {
     let forbidden = of_knobs(&batch.forbidden, knobs);
     let favoured = favoured(LEFT, &forbidden.device());

@@ -18,6 +18,7 @@ use super::{
     episode::Moves,
     ppo::Round,
 };
+use crate::learning::onnx::values;
 
 /// Moments of a step of the optimiser.
 const BATCH: usize = 192;
@@ -68,11 +69,7 @@ impl Memory {
         }
         let plain = device.clone().inner();
         let value = self.target.value(&Batch::of(nexts, &plain));
-        let said = value
-            .into_data_as::<f32>()
-            .try_to_vec::<f32>()
-            .unwrap_or_default();
-        let mut said = said.into_iter();
+        let mut said = values(value).into_iter();
         let worth = chosen
             .iter()
             .map(|p| p.next.as_ref().and_then(|_| said.next()).unwrap_or(0.0));
@@ -136,7 +133,7 @@ fn short_of_best(team: &Team, batch: &Batch) -> Tensor<3> {
     said.clone() - said.max_dim(2)
 }
 
-/// The best move of every knob; with the odds `random` one of a region's is drawn in its place.
+/// The best move of every knob; with the probability `random` one of a region's is drawn in its place.
 pub(super) fn moves(worth: &[f32], moment: &Moment, random: f64, key: u64) -> Vec<Moves> {
     let may = |place: usize, m: usize| moment.forbidden[place * MOVES + m] == 0.0;
     let each = worth.chunks_exact(MOVES).enumerate();

@@ -86,11 +86,12 @@ impl<'d, 'a> Episode<'d, 'a> {
     }
 
     /// What it would be with knobs at these steps.
-    pub fn loss_at(&self, steps: Vec<Steps>) -> Result<f64, TrainError> {
+    pub fn at(&self, steps: Vec<Steps>) -> Result<Self, TrainError> {
         let mut there = self.copy();
         there.sight = look(self.drill, &steps, self.seed)?;
         there.steps = steps;
-        Ok(there.loss_now())
+        there.loss = there.loss_now();
+        Ok(there)
     }
 
     pub fn states(&self, round: usize) -> States {

@@ -18,6 +18,7 @@ mod recipe;
 mod regions;
 mod run;
 mod train;
+mod ways;
 
 pub use agents::Actors;
 pub use episode::ROUNDS;

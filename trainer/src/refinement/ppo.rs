@@ -18,7 +18,7 @@ use super::{
 pub(super) struct Round {
     pub moment: Moment,
     pub moves: Vec<Moves>,
-    /// The logarithm of the odds of what each service did, `[actor][service]`.
+    /// The logarithm of the probability of what each service did, `[actor][service]`.
     pub odds: Vec<Vec<f32>>,
     /// What the critic expected.
     pub value: f32,

@@ -3,15 +3,16 @@
 use std::{fmt::Write as _, path::PathBuf, time::Duration};
 
 use burn::{module::Module, tensor::Device};
-use foremesh_policy::drill::{Drill, KNOBS, Knob, Steps};
+use foremesh_policy::drill::{Drill, Knob, Steps};
 use foremesh_scenarios::Family;
 
 use super::{
     episode::ROUNDS,
-    judge::{Held, Judged, judged, judged_drawing, judged_one_answer, judged_search, one_answer},
+    judge::{Held, Judged},
     recipe::{Learner, Point, Recipe},
     regions::{Draw, draw, drills},
     train::{Job, Trained, train},
+    ways::{answered, guided, local, one_answer, settled_by},
 };
 use crate::{
     TrainError,
@@ -119,9 +120,10 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(&Point, u64)) -> Result<R
     let (judged, answer) = match trained.done {
         true => {
             let held = Held::of(&to_judge, HELD_BACK_SEED)?;
-            judge_all(options, &trained, &held, &to_learn)?
+            let (judged, answer) = judge_all(options, &trained, &held, &to_learn)?;
+            (judged, Some(answer))
         }
-        false => (Vec::new(), [0; KNOBS]),
+        false => (Vec::new(), None),
     };
     let card = card(
         options,
@@ -129,7 +131,7 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(&Point, u64)) -> Result<R
         best,
         [to_learn.len(), choosing.len(), to_judge.len()],
         &judged,
-        &answer,
+        answer.as_ref(),
     );
     let paths = ["md", "svg"].map(|kind| options.output.join(format!("{name}.{kind}")));
     write(&paths[0], card.as_bytes())?;
@@ -169,33 +171,30 @@ fn judge_all(
     let word = learner.word();
     let looks = 1 + ROUNDS * (1 + SAMPLES);
     let searched = options.searched.max(1);
-    let judged = vec![
-        (
-            word.to_owned(),
-            judged(held, &trained.team, learner, device)?,
-        ),
+    let team = &trained.team;
+    let ways = [
+        (word.to_owned(), settled_by(held, team, learner, 0, device)?),
         (
             format!("{word}, and {SAMPLES} episodes drawn"),
-            judged_drawing(held, &trained.team, learner, SAMPLES, device)?,
+            settled_by(held, team, learner, SAMPLES, device)?,
+        ),
+        (
+            format!("{word}, and a local search in its order"),
+            guided(held, team, learner, looks - 1, device)?,
         ),
         (
             "one answer for all services".into(),
-            judged_one_answer(held, &answer)?,
+            answered(held, &answer),
         ),
-        (
-            "local search, as many looks".into(),
-            judged_search(held, ROUNDS)?,
-        ),
-        (
-            format!("local search, {looks} looks"),
-            judged_search(held, looks - 1)?,
-        ),
-        (
-            format!("local search, {searched} looks"),
-            judged_search(held, searched - 1)?,
-        ),
+        ("local search".into(), local(held, ROUNDS)?),
+        ("local search".into(), local(held, looks - 1)?),
+        ("local search".into(), local(held, searched - 1)?),
     ];
-    Ok((judged, answer))
+    let judged: Result<Vec<(String, Judged)>, TrainError> = ways
+        .into_iter()
+        .map(|(name, settled)| Ok((name, held.worth(&settled)?)))
+        .collect();
+    Ok((judged?, answer))
 }
 
 fn drawn_curve(curve: &[Point], learner: Learner) -> Result<String, TrainError> {
@@ -224,6 +223,28 @@ fn told(answer: &Steps) -> String {
     }
 }
 
+/// Ways of refining beside each other.
+fn table(judged: &[(String, Judged)]) -> String {
+    let mut table = String::from(
+        "\nOn regions held back, on random numbers that no look had. But for the one answer, a plan is kept as it is where nothing that was looked at is better.\n\n\
+             | | looks | missed under faults, of what the plan misses | instances cost more | missed more without a fault | better | worse |\n\
+             |---|---:|---:|---:|---:|---:|---:|\n",
+    );
+    for (name, j) in judged {
+        let _ = writeln!(
+            table,
+            "| {name} | {:.0} | {:.3} | {:.2}% | {:.3}% | {} | {} |",
+            j.looks,
+            j.missed,
+            100.0 * j.cost,
+            100.0 * j.undisturbed,
+            j.better,
+            j.worse
+        );
+    }
+    table
+}
+
 /// What whoever trains wants to know.
 fn card(
     options: &Options,
@@ -231,7 +252,7 @@ fn card(
     best: Point,
     [learned, chosen, held]: [usize; 3],
     judged: &[(String, Judged)],
-    answer: &Steps,
+    answer: Option<&Steps>,
 ) -> String {
     let recipe = &options.recipe;
     let families = |all: &[Family]| {
@@ -269,23 +290,16 @@ fn card(
                 families(&Family::HELD_OUT)
             ),
         ),
-        ("one answer for all services", told(answer)),
+        (
+            "one answer for all services",
+            answer.map_or_else(|| "not looked for yet".into(), told),
+        ),
     ];
     card += &facts(&rows);
-    card += "\nOn regions held back, on random numbers that no look had. But for the one answer, a plan is kept as it is where nothing that was looked at is better.\n\n\
-             | | looks | missed under faults, of what the plan misses | instances cost more | missed more without a fault | better | worse |\n\
-             |---|---:|---:|---:|---:|---:|---:|\n";
-    for (name, j) in judged {
-        let _ = writeln!(
-            card,
-            "| {name} | {:.0} | {:.3} | {:.2}% | {:.3}% | {} | {} |",
-            j.looks,
-            j.missed,
-            100.0 * j.cost,
-            100.0 * j.undisturbed,
-            j.better,
-            j.worse
-        );
+    if judged.is_empty() {
+        card += "\nNot all updates are done: regions held back were not looked at.\n";
+    } else {
+        card += &table(judged);
     }
     let _ = write!(
         card,

@@ -5,12 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use burn::{
-    grad_clipping::GradientClippingConfig,
-    module::Module,
-    optim::{AdamWConfig, ModuleOptimizer},
-    tensor::Device,
-};
+use burn::{module::Module, tensor::Device};
 use foremesh_model::random::{mix, uniform};
 use foremesh_policy::drill::{Drill, KNOBS};
 
@@ -19,13 +14,14 @@ use super::{
     batch::{Batch, MOVES, Moment},
     dqn::{self, Memory},
     episode::{Episode, Moves, Prices, ROUNDS, begin_all, turn_all},
-    judge::{Held, Judged, judged},
+    judge::{Held, Judged},
     ppo::{self, Round},
     recipe::{Learner, Point, Recipe},
+    ways::settled_by,
 };
 use crate::{
     TrainError,
-    learning::{Average, Checkpoint, load, save},
+    learning::{Average, Checkpoint, Schedule, adam_w, load, onnx::values, save},
 };
 
 /// Rewards are shares of requests; this many make one.
@@ -75,13 +71,6 @@ pub(super) enum Taken {
     Drawn { random: f64, key: u64 },
 }
 
-fn numbers<const D: usize>(tensor: burn::tensor::Tensor<D>) -> Vec<f32> {
-    tensor
-        .into_data_as::<f32>()
-        .try_to_vec::<f32>()
-        .unwrap_or_default()
-}
-
 /// What a team does in each of the regions; None where it says what is no number.
 pub(super) fn act(
     team: &Team,
@@ -98,7 +87,7 @@ pub(super) fn act(
     });
     match learner {
         Learner::Dqn => {
-            let worth = numbers(team.worth(&batch));
+            let worth = values(team.worth(&batch));
             if !finite(&worth) {
                 return None;
             }
@@ -121,13 +110,13 @@ pub(super) fn act(
         }
         Learner::Ppo(actors) => {
             let said = team.say(actors, &batch);
-            let values = numbers(said.value);
-            let odds: Vec<Vec<f32>> = said.odds.into_iter().map(numbers).collect();
-            if !odds.iter().chain([&values]).all(|said| finite(said)) {
+            let expected = values(said.value);
+            let odds: Vec<Vec<f32>> = said.odds.into_iter().map(values).collect();
+            if !odds.iter().chain([&expected]).all(|said| finite(said)) {
                 return None;
             }
             let groups = knobs_of(actors);
-            let each = moments.iter().zip(begins).zip(values).enumerate();
+            let each = moments.iter().zip(begins).zip(expected).enumerate();
             let done = each.map(|(i, ((moment, at), value))| {
                 let mut moves = vec![[0; KNOBS]; moment.services()];
                 let mut sums = vec![vec![0.0; moment.services()]; groups.len()];
@@ -239,20 +228,6 @@ fn gone_through(
     Ok((rounds, [gained / count, excess / count]))
 }
 
-fn learning_rate(recipe: &Recipe, update: u64) -> f64 {
-    let rising = ((update + 1) as f64 / 20.0).min(1.0);
-    let passed = update as f64 / recipe.updates.max(1) as f64;
-    let falling = 0.5 * (1.0 + (std::f64::consts::PI * passed).cos());
-    recipe.learning_rate * rising * falling.max(0.05)
-}
-
-fn fresh() -> ModuleOptimizer {
-    AdamWConfig::new()
-        .with_weight_decay(1e-4)
-        .with_grad_clipping(Some(GradientClippingConfig::Norm(0.5)))
-        .init()
-}
-
 /// Trains a team, from its checkpoint where there is one, else from nothing.
 ///
 /// # Errors
@@ -263,7 +238,12 @@ pub(super) fn train(job: Job<'_, '_>) -> Result<Trained, TrainError> {
     job.device.seed(recipe.seed);
     let actors = recipe.learner.actors();
     let mut team = Team::new(actors, &device);
-    let mut optimiser = fresh();
+    let mut optimiser = adam_w(1e-4, 0.5);
+    let schedule = Schedule {
+        rising: 20,
+        steps: recipe.updates,
+        least: 0.05,
+    };
     let mut average = Average::of(&team, 0);
     let mut best = team.valid();
     let mut state: Checkpoint<Recipe, Point> = Checkpoint::begin(&recipe);
@@ -290,7 +270,7 @@ pub(super) fn train(job: Job<'_, '_>) -> Result<Trained, TrainError> {
             cost: recipe.cost,
         };
         let (episodes, [reward, excess]) = gone_through(&team.valid(), &job, prices, update, key)?;
-        let rate = learning_rate(&recipe, update);
+        let rate = recipe.learning_rate * schedule.at(update);
         team = match recipe.learner {
             Learner::Ppo(_) => ppo::learn(team, &mut optimiser, &episodes, &recipe, rate, &device),
             Learner::Dqn => {
@@ -315,12 +295,13 @@ pub(super) fn train(job: Job<'_, '_>) -> Result<Trained, TrainError> {
         }
         state.seconds = before + started.elapsed().as_secs_f64();
         let averaged = average.net(team.valid());
+        let settled = settled_by(job.held, &averaged, recipe.learner, 0, &job.device)?;
         let Judged {
             missed,
             cost,
             undisturbed,
             ..
-        } = judged(job.held, &averaged, recipe.learner, &job.device)?;
+        } = job.held.worth(&settled)?;
         let point = Point {
             step: state.step,
             reward: rewards / count,

@@ -19,7 +19,7 @@ use crate::{
     gnn::{Region, States},
     plan::plan,
     sampling::{LEVELS, MEDIAN},
-    window::{Unseen, Window, busiest_hour, watch},
+    window::{Unseen, Window, watch},
 };
 
 /// How long a region is looked at.
@@ -55,7 +55,7 @@ impl<'a> Drill<'a> {
     ) -> Result<Option<Self>, PolicyError> {
         let region = Region::of(&input)?;
         let ground = &region.ground;
-        let hour = busiest_hour(&input, ground, LEVELS[MEDIAN]);
+        let hour = region.busiest_hour();
         let output = plan(&input)?;
         // What autoscalers would do while faults last is left out.
         let rates = ground.rates_at(hour, 0.0);

@@ -139,7 +139,7 @@ impl<'a> Region<'a> {
     }
 
     /// The hour in which most requests come.
-    pub(super) fn busiest_hour(&self) -> usize {
+    pub(crate) fn busiest_hour(&self) -> usize {
         let all = |hour: usize| -> f64 { self.ground.demand.mean_rps[MEDIAN][hour].iter().sum() };
         (0..self.hours())
             .max_by(|a, b| all(*a).total_cmp(&all(*b)).then(b.cmp(a)))

@@ -29,12 +29,8 @@ struct Trained<'a> {
 #[derive(Debug, Serialize)]
 struct Worth<'a> {
     name: &'a str,
-    missed: f64,
-    cost: f64,
-    undisturbed: f64,
-    better: usize,
-    worse: usize,
-    looks: f64,
+    #[serde(flatten)]
+    judged: &'a Judged,
 }
 
 /// Trains, from the checkpoint where there is one.
@@ -82,7 +78,7 @@ pub fn run(args: &TrainRefinement, format: Format) -> Result<Outcome, CliError> 
             judged: report
                 .judged
                 .iter()
-                .map(|(name, judged)| worth(name, judged))
+                .map(|(name, judged)| Worth { name, judged })
                 .collect(),
             files: &report.files,
             curve: &report.curve,
@@ -90,26 +86,6 @@ pub fn run(args: &TrainRefinement, format: Format) -> Result<Outcome, CliError> 
         _ => output::print(&text(&report)),
     }
     Ok(Outcome::Done)
-}
-
-fn worth<'a>(name: &'a str, judged: &Judged) -> Worth<'a> {
-    let Judged {
-        missed,
-        cost,
-        undisturbed,
-        better,
-        worse,
-        looks,
-    } = *judged;
-    Worth {
-        name,
-        missed,
-        cost,
-        undisturbed,
-        better,
-        worse,
-        looks,
-    }
 }
 
 fn line(point: &Point, of: u64) -> String {
@@ -128,10 +104,14 @@ fn text(report: &Report) -> String {
         false => "The time was up; the same command goes on.",
     };
     let mut text = format!(
-        "{ended} Kept: update {}; {} weights. On regions held back, of what the plan misses under faults:\n",
+        "{ended} Kept: update {}; {} weights.",
         report.best.step,
         number(report.weights as f64),
     );
+    text += match report.judged.is_empty() {
+        true => " Regions held back are looked at when all updates are done.\n",
+        false => " On regions held back, of what the plan misses under faults:\n",
+    };
     for (name, judged) in &report.judged {
         text += &format!(
             "  {:.3} {name}: {:.0} looks, instances cost {:+.2}%, better in {}, worse in {}\n",
