@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
-use std::path::Path;
+mod common;
 
 use burn::{
     module::Module,
@@ -11,7 +11,7 @@ use burn::{
 use foremesh_forecast::neural::{
     GLOBAL, GLOBAL_FEATURES, HISTORY, HORIZON, LEVELS, Layout, TOKEN_FEATURES, contract,
 };
-use foremesh_model::{InferenceSettings, RuntimeKind};
+use foremesh_model::InferenceSettings;
 use foremesh_onnx::{Inference, Surroundings, Tensor};
 use foremesh_trainer::forecaster::{Diet, Inputs, Mixer, Samples, Size, Source, export, import};
 
@@ -89,18 +89,8 @@ fn all_say_the_same(net: &Mixer, file: &[u8], layout: Layout, device: &Device) {
     let off = furthest(&trained, &embedded);
     assert!(off < 1e-4, "embedded: {off}");
 
-    let library = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../.cache/tools/onnxruntime/1.31.1/onnxruntime/capi/libonnxruntime.so.1.31.1"
-    );
-    if !Path::new(library).exists() {
-        println!("SKIPPED: ONNX Runtime is not in {library}; make tools puts it there");
+    let Some(settings) = common::onnx_runtime() else {
         return;
-    }
-    let settings = InferenceSettings {
-        runtime: RuntimeKind::Onnxruntime,
-        library: Some(library.into()),
-        ..InferenceSettings::default()
     };
     let off = furthest(&trained, &said_by(&settings, file, layout, &samples));
     assert!(off < 1e-4, "ONNX Runtime: {off}");

@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+mod common;
+
 use std::{path::Path, time::Duration};
 
 use burn::{module::Module, tensor::Device};
-use foremesh_model::{InferenceSettings, RuntimeKind};
+use foremesh_model::InferenceSettings;
 use foremesh_onnx::{Inference, Surroundings};
 use foremesh_policy::{
     PolicyInput,
@@ -70,18 +72,8 @@ fn training_and_every_runtime_say_the_same() {
     let embedded = off(&trained, &embedded);
     assert!(embedded < 1e-4, "embedded: {embedded}");
 
-    let library = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../.cache/tools/onnxruntime/1.31.1/onnxruntime/capi/libonnxruntime.so.1.31.1"
-    );
-    if !Path::new(library).exists() {
-        println!("SKIPPED: ONNX Runtime is not in {library}; make tools puts it there");
+    let Some(settings) = common::onnx_runtime() else {
         return;
-    }
-    let settings = InferenceSettings {
-        runtime: RuntimeKind::Onnxruntime,
-        library: Some(library.into()),
-        ..InferenceSettings::default()
     };
     let other = off(&trained, &said_by(&settings, &file, &states));
     assert!(other < 1e-4, "ONNX Runtime: {other}");

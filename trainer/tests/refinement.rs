@@ -1,12 +1,23 @@
 //! Nets that refine settings learn, are judged, and go on where they were broken off.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+mod common;
 
 use std::{path::Path, time::Duration};
 
+use burn::module::Module;
+use foremesh_model::{InferenceSettings, ProfileRequest};
+use foremesh_onnx::{Inference, Surroundings, read_model};
+use foremesh_policy::{
+    PolicyInput,
+    drill::{Drill, Episode, KNOBS, MOVES, Prices, Spans, contract},
+    gnn::{Network, States},
+};
+use foremesh_scenarios::{Family, scenario};
 use foremesh_trainer::{
     TrainError,
-    refinement::{Actors, Learner, Options, Point, Recipe, Report, run},
+    refinement::{Actors, Learner, Options, Point, Preferring, Recipe, Report, Team, export, run},
 };
 
 fn trained(recipe: Recipe, folder: &Path, time: Option<Duration>) -> Report {
@@ -44,7 +55,11 @@ fn each_learner_leaves_a_card_and_a_curve() {
         let folder = tempfile::tempdir().unwrap();
         let report = trained(recipe(learner), folder.path(), None);
         assert!(report.done && report.curve.len() == 2);
-        let [card, curve] = &report.files;
+        // Only what plans can use is a model.
+        assert_eq!(report.files.len() == 3, learner == Learner::Dqn);
+        let [.., card, curve] = &report.files[..] else {
+            panic!("{:?}", report.files);
+        };
         let card = std::fs::read_to_string(card).unwrap();
         assert!(
             card.contains(learner.word()) && card.contains("local search"),
@@ -91,4 +106,59 @@ fn broken_off_it_goes_on_as_if_it_had_not_been() {
         matches!(refused, Err(TrainError::Checkpoint { .. })),
         "{refused:?}"
     );
+}
+
+#[test]
+fn what_a_team_prefers_is_what_its_file_says_in_every_runtime() {
+    let device = foremesh_trainer::cpu();
+    device.seed(5);
+    let team = Team::new(Actors::One, &device.clone().autodiff()).valid();
+    let preferring = Preferring::of(&team, Learner::Dqn, &device);
+    let file = export(&preferring, &[("made", "by a test".into())]).unwrap();
+    let mut states = States::default();
+    for (family, services) in [(Family::Layered, 1), (Family::Circles, 9)] {
+        let scenario = scenario(family, services, 7).unwrap();
+        let request = ProfileRequest {
+            prove_faults: Some(0),
+            ..scenario.request.clone()
+        };
+        let input = PolicyInput {
+            graph: &scenario.graph,
+            demand: &scenario.demand,
+            request: &request,
+        };
+        let spans = Spans {
+            before_s: 0.2,
+            phase_s: 0.5,
+        };
+        let drill = Drill::of(input, vec![scenario.faults[0].kind.clone()], spans)
+            .unwrap()
+            .unwrap();
+        let episode = Episode::begin(&drill, 1, Prices::OF_PLANS).unwrap();
+        states.append(&episode.states(0));
+    }
+    let trained = preferring.answer(&states).unwrap();
+    assert_eq!(trained.len(), states.services * KNOBS * MOVES);
+    let said_by = |settings: &InferenceSettings, file: &[u8]| {
+        let inference = Inference::discover(settings, Surroundings::of_process());
+        let model = inference.load(file, "test.onnx", &contract()).unwrap();
+        model.answer(&states).unwrap()
+    };
+    let off = |a: &[f32], b: &[f32]| {
+        let off = a.iter().zip(b).map(|(a, b)| (a - b).abs());
+        off.fold(0.0, f32::max)
+    };
+    let embedded = InferenceSettings::default();
+    let same = off(&trained, &said_by(&embedded, &file));
+    assert!(same < 1e-4, "embedded: {same}");
+    let Some(other) = common::onnx_runtime() else {
+        return;
+    };
+    let same = off(&trained, &said_by(&other, &file));
+    assert!(same < 1e-4, "ONNX Runtime: {same}");
+    // The one inside the program.
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/refinement-dqn.onnx");
+    let shipped = read_model(Path::new(path)).unwrap();
+    let same = off(&said_by(&embedded, &shipped), &said_by(&other, &shipped));
+    assert!(same < 1e-4, "shipped: {same}");
 }

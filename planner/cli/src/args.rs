@@ -112,6 +112,7 @@ impl From<&Inference> for InferenceSettings {
             forecaster: args.forecaster.clone(),
             // Nothing that takes these plans.
             policy_model: None,
+            refinement_model: None,
         }
     }
 }

@@ -26,6 +26,10 @@ pub struct InferenceSettings {
     /// Without it: the one inside the program.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy_model: Option<String>,
+    /// The net that says in which order settings of `policy = "search"` and `"gnn"` are refined under faults: an ONNX file that
+    /// `foremesh train refinement --learner dqn` wrote, or `none` for settings as formulas give them. Without it: the one inside the program.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refinement_model: Option<String>,
 }
 
 /// Who computes learned models.

@@ -6,7 +6,10 @@ use foremesh_forecast::Step;
 use foremesh_forecast::neural::{Forecaster, Layout, contract};
 use foremesh_model::InferenceSettings;
 use foremesh_onnx::{Inference, LazyModel, ModelSource, RuntimeReport, Surroundings};
-use foremesh_policy::gnn;
+use foremesh_policy::{
+    Networks, drill,
+    gnn::{self, Network},
+};
 
 use crate::PipelineError;
 
@@ -18,7 +21,11 @@ const FORECASTER_NAME: &str = "the forecaster inside the program";
 const POLICY: &[u8] = include_bytes!("../../../models/policy.onnx");
 /// What errors call it.
 const POLICY_NAME: &str = "the policy inside the program";
-/// The word for statistical methods alone.
+/// What refines settings, inside the program; its card lies beside it.
+const REFINEMENT: &[u8] = include_bytes!("../../../models/refinement-dqn.onnx");
+/// What errors call it.
+const REFINEMENT_NAME: &str = "the refinement inside the program";
+/// The word for doing without a net.
 const NONE: &str = "none";
 
 /// The forecaster that is inside the program: what errors call it, and its file's bytes.
@@ -41,6 +48,7 @@ pub fn runtime_report(settings: &InferenceSettings) -> RuntimeReport {
 pub struct Models {
     forecaster: Option<(Arc<LazyModel>, Layout)>,
     policy: Arc<LazyModel>,
+    refinement: Option<Arc<LazyModel>>,
 }
 
 /// Those inside the program, in the embedded runtime.
@@ -107,7 +115,17 @@ impl Models {
                 bytes: POLICY,
             },
         };
+        let refinement = match settings.refinement_model.as_deref() {
+            Some(NONE) => None,
+            Some(path) => Some(ModelSource::File(base.join(path))),
+            None => Some(ModelSource::Inside {
+                name: REFINEMENT_NAME,
+                bytes: REFINEMENT,
+            }),
+        };
+        let refinement = refinement.map(|source| Arc::new(lazy(source, drill::contract())));
         Self {
+            refinement,
             forecaster: source.map(|source| (Arc::new(lazy(source, contract(layout))), layout)),
             policy: Arc::new(lazy(policy, gnn::contract())),
         }
@@ -117,6 +135,21 @@ impl Models {
     #[must_use]
     pub fn policy(&self) -> &LazyModel {
         &self.policy
+    }
+
+    /// The nets that settings are computed with.
+    #[must_use]
+    pub fn networks(&self) -> Networks<'_> {
+        Networks {
+            policy: Some(&*self.policy),
+            refinement: self.refinement().map(|model| model as &dyn Network),
+        }
+    }
+
+    /// What refines settings under faults, loaded when it is first asked; `None` where settings want them as formulas give them.
+    #[must_use]
+    pub fn refinement(&self) -> Option<&LazyModel> {
+        self.refinement.as_deref()
     }
 
     /// The net that joins the statistical methods; `None` where settings want them alone.

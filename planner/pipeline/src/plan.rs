@@ -152,7 +152,7 @@ pub fn compute_profile(
         demand,
         request,
     };
-    let output = foremesh_policy::plan_with(&input, Some(models.policy()))?;
+    let output = foremesh_policy::plan_with(&input, models.networks())?;
     let mut policy = match request.policy {
         PolicyKind::Auto | PolicyKind::Analytic => "analytic",
         PolicyKind::Search => "search",
@@ -161,6 +161,9 @@ pub fn compute_profile(
     .to_owned();
     if matches!(output.method, Method::Gnn { .. }) {
         policy = format!("{policy}: {}", models.policy().get()?.identity());
+    }
+    if let Some(refinement) = models.refinement().filter(|_| output.turned) {
+        policy = format!("{policy}; refined by {}", refinement.get()?.identity());
     }
     Ok(RegionPlan {
         format_version: PLAN_FORMAT_VERSION,

@@ -39,6 +39,9 @@ pub enum PolicyError {
     /// The learned policy gives no answer.
     #[error("{0}; `policy = \"analytic\"` or `\"search\"` plans without")]
     Network(#[from] NetworkError),
+    /// The net that says how settings are refined gives no answer.
+    #[error("{0}; `inference.refinement_model = \"none\"` plans without")]
+    Refinement(NetworkError),
     /// The learned policy is asked for where there is none.
     #[error(
         "`policy = \"gnn\"` needs the learned policy, and this way of planning has none: give one, or ask for `\"search\"`"

@@ -35,5 +35,5 @@ pub use calls::MOST_AMPLIFICATION;
 pub use candidates::Method;
 pub use error::PolicyError;
 pub use paths::paths;
-pub use plan::{PolicyInput, PolicyOutput, plan, plan_with};
+pub use plan::{Networks, PolicyInput, PolicyOutput, plan, plan_with};
 pub use require::{HourCalls, HourRequirement, Requirements, required_by_hour};

@@ -14,7 +14,8 @@ use crate::{
     candidates,
     gnn::Network,
     ground::Ground,
-    kpis, proof,
+    kpis,
+    proof::{self, Refiner},
     reasons::Reasons,
     search, settings,
     sizing::{self, Sizing},
@@ -49,6 +50,8 @@ pub struct PolicyOutput {
     pub candidates: Vec<Candidate>,
     /// What the settings do under the faults that would hurt most.
     pub faults: Vec<FaultVerdict>,
+    /// A learned net turned settings because of what faults did.
+    pub turned: bool,
     /// What to beware of, the worst first.
     pub warnings: Vec<Warning>,
 }
@@ -60,17 +63,27 @@ pub struct PolicyOutput {
 /// [`PolicyError`] when the graph is empty or feeds on itself, when there is no demand or none of its entries is in the
 /// graph, and when a capacity or an objective cannot be. Everything else is planned around and said in a warning.
 pub fn plan(input: &PolicyInput<'_>) -> Result<PolicyOutput, PolicyError> {
-    plan_with(input, None)
+    plan_with(input, Networks::default())
 }
 
-/// The same, with the learned policy at hand, which is asked only where it is needed.
+/// Learned nets, each asked only where it is needed.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Networks<'n> {
+    /// The learned policy, [`crate::gnn::contract`].
+    pub policy: Option<&'n dyn Network>,
+    /// What refines settings under faults, [`crate::drill::contract`]; without it they stay as they are.
+    pub refinement: Option<&'n dyn Network>,
+}
+
+/// The same, with learned nets at hand.
 ///
 /// # Errors
-/// As [`plan`]; [`PolicyError::Network`] when the learned policy gives no answer.
+/// As [`plan`]; [`PolicyError::Network`] when a net gives no answer.
 pub fn plan_with(
     input: &PolicyInput<'_>,
-    network: Option<&dyn Network>,
+    networks: Networks<'_>,
 ) -> Result<PolicyOutput, PolicyError> {
+    let network = networks.policy;
     let mut ground = Ground::of(input.graph, input.demand, input.request)?;
     let mut warnings = std::mem::take(&mut ground.warnings);
     let floor = sizing::size(&ground);
@@ -92,15 +105,24 @@ pub fn plan_with(
     let faults = input.request.prove_faults.unwrap_or(usual) as usize;
     let mut plan = proof::Plan {
         settled: settle(input, &ground, &chosen.sizing, warnings.clone()),
+        tried: chosen
+            .candidates
+            .first()
+            .is_some_and(|taken| taken.kept_in_simulation.is_some()),
         sizing: chosen.sizing,
         warnings,
     };
-    let proof = proof::prove(input, &ground, &mut plan, faults, learns_or_searches)?;
+    let refiner = match (learns_or_searches, networks.refinement) {
+        (false, _) => Refiner::None,
+        (true, None) => Refiner::Room,
+        (true, Some(network)) => Refiner::Net(network),
+    };
+    let proof = proof::prove(input, &ground, &mut plan, faults, refiner)?;
     let mut output = plan.settled;
     output.candidates = chosen.candidates;
     output.candidates.extend(compared);
     if let Some((first, others)) = output.candidates.split_first_mut() {
-        if proof.refined {
+        if proof.changed {
             let refined = candidates::weigh(&ground, input.request, plan.sizing).candidate;
             *first = Candidate {
                 kept_in_simulation: first.kept_in_simulation,
@@ -111,6 +133,7 @@ pub fn plan_with(
         others.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.name.cmp(&b.name)));
     }
     output.faults = proof.verdicts;
+    output.turned = proof.turned;
     output.warnings.extend(proof.warnings);
     output.warnings.sort();
     Ok(output)
@@ -121,7 +144,20 @@ pub(crate) fn settle(
     input: &PolicyInput<'_>,
     ground: &Ground<'_>,
     sizing: &Sizing,
+    warnings: Vec<Warning>,
+) -> PolicyOutput {
+    settle_turned(input, ground, sizing, warnings, |settings, _| {
+        settings.clone()
+    })
+}
+
+/// The settings that go with a sizing, turned.
+pub(crate) fn settle_turned(
+    input: &PolicyInput<'_>,
+    ground: &Ground<'_>,
+    sizing: &Sizing,
     mut warnings: Vec<Warning>,
+    turn: impl FnOnce(&Settings, &mut Reasons) -> Settings,
 ) -> PolicyOutput {
     sizing.warn(ground, &mut warnings);
     let worst = sizing.worst_latency(ground);
@@ -136,6 +172,7 @@ pub(crate) fn settle(
         &mut reasons,
         &mut warnings,
     );
+    let settings = turn(&settings, &mut reasons);
     let kpis = kpis::kpis(ground, sizing, &settings, &mut warnings);
     warnings.sort();
     warnings.dedup();
@@ -146,6 +183,7 @@ pub(crate) fn settle(
         kpis,
         candidates: Vec::new(),
         faults: Vec::new(),
+        turned: false,
         warnings,
     }
 }

@@ -21,6 +21,23 @@ impl Reasons {
         self.0.insert(path.into(), reason);
     }
 
+    /// Says more of a value whose reason is there, with numbers.
+    pub(crate) fn append(
+        &mut self,
+        path: &str,
+        text: &str,
+        inputs: impl IntoIterator<Item = (String, f64)>,
+    ) {
+        if let Some(reason) = self.0.get_mut(path) {
+            let said = reason.text.trim_end_matches('.').len();
+            let end = reason.text.split_off(said);
+            reason.text.push_str("; ");
+            reason.text.push_str(text);
+            reason.text.push_str(&end);
+            reason.inputs.extend(inputs);
+        }
+    }
+
     pub(crate) fn into_map(self) -> BTreeMap<String, Reason> {
         self.0
     }

@@ -4,7 +4,8 @@
 use std::time::Instant;
 
 use foremesh_model::{PolicyKind, ProfileRequest, ScalingKind};
-use foremesh_policy::{PolicyInput, plan};
+use foremesh_pipeline::Models;
+use foremesh_policy::{PolicyInput, plan_with};
 use foremesh_scenarios::{Family, Options, scenario_with};
 
 const SIZES: [usize; 3] = [20, 100, 500];
@@ -12,6 +13,7 @@ const SIZES: [usize; 3] = [20, 100, 500];
 const ENTERING_RPS: f64 = 5_000.0;
 
 fn main() {
+    let models = Models::default();
     println!(
         "services  plan                             formulas alone, s   and trials, s   and faults, s"
     );
@@ -51,7 +53,7 @@ fn main() {
                     request: &request,
                 };
                 let started = Instant::now();
-                plan(&input).unwrap();
+                plan_with(&input, models.networks()).unwrap();
                 started.elapsed().as_secs_f64()
             };
             let alone = seconds(Some(0), Some(0));

@@ -4,7 +4,7 @@
 
 use foremesh_model::{PolicyKind, ProfileRequest, ScalingKind};
 use foremesh_policy::{
-    Method, PolicyError, PolicyInput, PolicyOutput,
+    Method, Networks, PolicyError, PolicyInput, PolicyOutput,
     gnn::{ACTIONS, ATTAINMENT, MOST, Network, NetworkError, Region, States},
     guards, plan, plan_with,
 };
@@ -125,7 +125,11 @@ fn planned(
         demand: &scenario.demand,
         request: &request,
     };
-    plan_with(&input, network)
+    let networks = Networks {
+        policy: network,
+        refinement: None,
+    };
+    plan_with(&input, networks)
 }
 
 const TRACKS: ScalingKind = ScalingKind::TargetTracking;
@@ -195,6 +199,7 @@ fn what_cannot_be_learned_from_is_said() {
             Err(NetworkError::Answer {
                 services,
                 answers: 0,
+                each: ACTIONS,
             })
         }
     }
@@ -207,5 +212,9 @@ fn what_cannot_be_learned_from_is_said() {
         request: &request,
     };
     // Nobody else asks a net.
-    assert_eq!(plan_with(&input, Some(&Broken)), plan(&input));
+    let networks = Networks {
+        policy: Some(&Broken),
+        refinement: Some(&Broken),
+    };
+    assert_eq!(plan_with(&input, networks), plan(&input));
 }

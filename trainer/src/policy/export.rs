@@ -1,6 +1,6 @@
 //! A trained net as an ONNX file, operation by operation what [`Gnn::forward`] does.
 
-use foremesh_onnx::{Attribute, GraphBuilder, Value};
+use foremesh_onnx::{Attribute, Contract, GraphBuilder, Value};
 use foremesh_policy::gnn::contract;
 
 use super::net::{Gnn, Message, Update};
@@ -76,8 +76,17 @@ fn zeros(graph: &mut GraphBuilder, like: &Value, width: usize) -> Value {
 /// # Errors
 /// [`TrainError::Export`] when the net does not fit the contract.
 pub fn export(net: &Gnn, metadata: &[(&str, String)]) -> Result<Vec<u8>, TrainError> {
-    let contract = contract();
-    let mut graph = GraphBuilder::new("policy");
+    export_as("policy", &contract(), net, metadata)
+}
+
+/// The same of a net with another contract, whose inputs are called alike.
+pub(crate) fn export_as(
+    name: &str,
+    contract: &Contract,
+    net: &Gnn,
+    metadata: &[(&str, String)],
+) -> Result<Vec<u8>, TrainError> {
+    let mut graph = GraphBuilder::new(name);
     let ports: Vec<Value> = contract
         .inputs
         .iter()
@@ -161,5 +170,5 @@ pub fn export(net: &Gnn, metadata: &[(&str, String)]) -> Result<Vec<u8>, TrainEr
     }
     let normed = norm(&mut graph, "before_head", &services, &net.before_head);
     let answer = linear(&mut graph, "head", &normed, &net.head);
-    finish(graph, &contract, &answer, metadata)
+    finish(graph, contract, &answer, metadata)
 }

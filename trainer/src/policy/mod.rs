@@ -9,6 +9,7 @@ mod train;
 
 pub use cases::{Case, Draw};
 pub use export::export;
+pub(crate) use export::export_as;
 pub use net::{Gnn, Inputs, Size};
 pub use run::{NAME, Options, Report, run};
 pub use train::{Job, Point, Recipe, Trained, train};

@@ -213,6 +213,17 @@ impl Gnn {
         }
     }
 
+    /// The same net, whose answers are more by these.
+    #[must_use]
+    pub(crate) fn with_more(mut self, more: &[f32]) -> Self {
+        let bias = self.head.bias.as_ref().map(|bias| bias.val());
+        self.head.bias = bias.map(|bias| {
+            let more = Tensor::<1>::from_floats(more, &bias.device());
+            Param::from_tensor(bias + more)
+        });
+        self
+    }
+
     /// `[services, answers]`.
     pub fn forward(&self, inputs: &Inputs) -> Tensor<2> {
         let [services, _] = inputs.service.dims();
@@ -271,6 +282,7 @@ impl Network for Gnn {
             false => Err(NetworkError::Answer {
                 services: states.services,
                 answers: finite,
+                each: ACTIONS,
             }),
         }
     }

@@ -2,15 +2,11 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use foremesh_policy::{
-    drill::{Drill, KNOBS, Steps},
+    drill::{Episode, KNOBS, MOVES},
     gnn::States,
 };
 
-use super::episode::allowed;
 use crate::policy::Inputs;
-
-/// Things that can be done with a knob.
-pub(super) const MOVES: usize = 3;
 
 /// One region at one moment.
 #[derive(Debug, Clone)]
@@ -21,17 +17,22 @@ pub(super) struct Moment {
 }
 
 impl Moment {
-    pub fn of(drill: &Drill<'_>, steps: &[Steps], states: States) -> Self {
+    /// Before a round of an episode.
+    pub fn of(episode: &Episode<'_, '_>, round: usize) -> Self {
+        let steps = episode.steps();
         let mut forbidden = Vec::with_capacity(steps.len() * KNOBS * MOVES);
         for s in 0..steps.len() {
             for k in 0..KNOBS {
                 for moved in 0..MOVES as u8 {
-                    let may = allowed(drill, steps, s, k, moved);
+                    let may = episode.drill().allows(steps, (s, k, moved));
                     forbidden.push(if may { 0.0 } else { -1e6 });
                 }
             }
         }
-        Self { states, forbidden }
+        Self {
+            states: episode.states(round),
+            forbidden,
+        }
     }
 
     pub fn services(&self) -> usize {
@@ -53,6 +54,15 @@ pub(super) struct Batch {
 }
 
 impl Batch {
+    /// One region in which nothing is forbidden.
+    pub fn of_states(states: &States, device: &Device) -> Self {
+        let moment = Moment {
+            forbidden: vec![0.0; states.services * KNOBS * MOVES],
+            states: states.clone(),
+        };
+        Self::of([&moment], device)
+    }
+
     pub fn of<'m>(moments: impl IntoIterator<Item = &'m Moment>, device: &Device) -> Self {
         let mut states = States::default();
         let (mut forbidden, mut region_of, mut share) = (Vec::new(), Vec::new(), Vec::new());
@@ -75,5 +85,51 @@ impl Batch {
             region_of: Tensor::from_data(TensorData::new(region_of, [services]), device),
             share: Tensor::from_data(TensorData::new(share, [services, 1]), device),
         }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use foremesh_policy::{
+        drill::DRILL_FEATURES,
+        gnn::{CALL_FEATURES, ENTRY_FEATURES, VISIT_FEATURES},
+    };
+
+    use super::*;
+
+    /// One service that calls nobody, of which nothing is known; every turn of it is allowed.
+    pub(in super::super) fn lonely() -> Moment {
+        let states = States {
+            services: 1,
+            entries: 1,
+            service: vec![0.0; DRILL_FEATURES],
+            entry: vec![0.0; ENTRY_FEATURES],
+            // Links without weight.
+            call: vec![0.0; CALL_FEATURES],
+            caller: vec![0],
+            callee: vec![0],
+            call_share: vec![0.0; 2],
+            visit: vec![0.0; VISIT_FEATURES],
+            visited: vec![0],
+            visitor: vec![0],
+            visit_share: vec![0.0; 2],
+        };
+        Moment {
+            states,
+            forbidden: vec![0.0; KNOBS * MOVES],
+        }
+    }
+
+    /// Nothing at all, then each single turn by itself.
+    pub(in super::super) fn single_turns() -> Vec<[u8; KNOBS]> {
+        let mut all = vec![[0; KNOBS]];
+        for k in 0..KNOBS {
+            for moved in 1..MOVES as u8 {
+                let mut moves = [0; KNOBS];
+                moves[k] = moved;
+                all.push(moves);
+            }
+        }
+        all
     }
 }

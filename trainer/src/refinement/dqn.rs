@@ -10,12 +10,11 @@ use burn::{
     tensor::{Device, IndexingUpdateOp, Tensor, TensorData},
 };
 use foremesh_model::random::{mix, uniform};
-use foremesh_policy::drill::KNOBS;
+use foremesh_policy::drill::{KNOBS, MOVES, Moves};
 
 use super::{
     agents::Team,
-    batch::{Batch, MOVES, Moment},
-    episode::Moves,
+    batch::{Batch, Moment},
     ppo::Round,
 };
 use crate::learning::onnx::values;
@@ -81,7 +80,7 @@ impl Memory {
         &mut self,
         mut team: Team,
         optimiser: &mut ModuleOptimizer,
-        (rate, key): (f64, u64),
+        (rate, discount, key): (f64, f64, u64),
         device: &Device,
     ) -> Team {
         for step in 0..STEPS as u64 {
@@ -95,7 +94,7 @@ impl Memory {
             let wanted: Vec<f32> = chosen
                 .iter()
                 .zip(worth)
-                .map(|(p, worth)| p.round.reward + worth)
+                .map(|(p, worth)| p.round.reward + discount as f32 * worth)
                 .collect();
             let count = wanted.len();
             let wanted = Tensor::<1>::from_data(TensorData::new(wanted, [count]), device);
@@ -165,7 +164,46 @@ pub(super) fn moves(worth: &[f32], moment: &Moment, random: f64, key: u64) -> Ve
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::{
+            agents::Actors,
+            batch::tests::{lonely, single_turns},
+        },
+        *,
+    };
+    use crate::learning::adam_w;
+
+    #[test]
+    fn it_learns_which_turn_pays() {
+        let plain = Device::flex();
+        plain.seed(1);
+        let device = plain.clone().autodiff();
+        let mut team = Team::new(Actors::One, &device);
+        let mut optimiser = adam_w(1e-4, 0.5);
+        let mut memory = Memory::of(&team, 1000);
+        let mut pays = [0; KNOBS];
+        pays[3] = 2;
+        let rounds = single_turns().into_iter().map(|moves| {
+            let reward = match moves {
+                _ if moves == pays => 0.5,
+                _ if moves == [0; KNOBS] => 0.0,
+                _ => -0.2,
+            };
+            vec![Round {
+                moment: lonely(),
+                moves: vec![moves],
+                odds: Vec::new(),
+                value: 0.0,
+                reward,
+            }]
+        });
+        memory.remember(rounds.collect());
+        for key in 0..150 {
+            team = memory.learn(team, &mut optimiser, (3e-3, 1.0, key), &device);
+        }
+        let said = values(team.valid().worth(&Batch::of([&lonely()], &plain)));
+        assert_eq!(moves(&said, &lonely(), 0.0, 0), [pays], "{said:?}");
+    }
 
     #[test]
     fn what_is_worth_most_is_done_and_never_what_is_forbidden() {

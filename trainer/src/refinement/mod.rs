@@ -6,12 +6,14 @@
 //!
 //! - PPO: one actor for all services, or three (traffic, resilience, resources), with a critic that sees the whole region and that they share.
 //! - DQN: what a region is worth as it stands, and by how much each step of each knob falls short of the best.
-//! - [`Judged`]: both beside one answer for all services, and a local search.
+//! - [`Judged`]: both beside one answer for all services, a local search, and what plans do with a net ([`foremesh_policy::drill::refine`]) with others in its place.
+//! - [`export`]: Q-learning's net as the file that plans refine settings with.
 
 mod agents;
 mod batch;
 mod dqn;
 mod episode;
+mod export;
 mod judge;
 mod ppo;
 mod recipe;
@@ -20,8 +22,8 @@ mod run;
 mod train;
 mod ways;
 
-pub use agents::Actors;
-pub use episode::ROUNDS;
+pub use agents::{Actors, Preferring, Team};
+pub use export::export;
 pub use judge::Judged;
 pub use recipe::{Learner, Point, Recipe};
 pub use run::{NAME, Options, Report, run};

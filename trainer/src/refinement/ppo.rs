@@ -6,10 +6,11 @@ use burn::{
     tensor::{Device, Tensor, TensorData},
 };
 
+use foremesh_policy::drill::{KNOBS, MOVES, Moves, ROUNDS};
+
 use super::{
     agents::{Team, knobs_of, left_odds, of_knobs},
-    batch::{Batch, MOVES, Moment},
-    episode::{Moves, ROUNDS},
+    batch::{Batch, Moment},
     recipe::Recipe,
 };
 
@@ -114,12 +115,72 @@ pub(super) fn learn(
 }
 
 fn batch_width() -> usize {
-    foremesh_policy::drill::KNOBS * MOVES
+    KNOBS * MOVES
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use burn::module::Module;
+
+    use super::{
+        super::{
+            agents::Actors,
+            batch::tests::{lonely, single_turns},
+            recipe::Learner,
+        },
+        *,
+    };
+    use crate::learning::{adam_w, onnx::values};
+
+    #[test]
+    fn what_pays_becomes_likelier() {
+        let plain = Device::flex();
+        for actors in [Actors::One, Actors::Three] {
+            plain.seed(1);
+            let device = plain.clone().autodiff();
+            let mut team = Team::new(actors, &device);
+            let mut optimiser = adam_w(1e-4, 0.5);
+            let recipe = Recipe::of(Learner::Ppo(actors));
+            let mut pays = [0; KNOBS];
+            pays[3] = 2;
+            // By actor, the logarithms of the probabilities of all moves of its knobs.
+            let said = |team: &Team| -> Vec<Vec<f32>> {
+                let batch = Batch::of([&lonely()], &plain);
+                let odds = team.valid().say(actors, &batch).odds;
+                odds.into_iter().map(values).collect()
+            };
+            let of = |said: &[Vec<f32>], moves: &[u8; KNOBS]| -> Vec<f32> {
+                let groups = knobs_of(actors).into_iter().zip(said);
+                groups
+                    .map(|(knobs, odds)| {
+                        let places = knobs.iter().enumerate();
+                        places
+                            .map(|(n, k)| odds[n * MOVES + usize::from(moves[*k])])
+                            .sum()
+                    })
+                    .collect()
+            };
+            let before: f32 = of(&said(&team), &pays).iter().sum();
+            for _ in 0..10 {
+                let now = said(&team);
+                let episodes: Vec<Vec<Round>> = single_turns()
+                    .into_iter()
+                    .map(|moves| {
+                        vec![Round {
+                            moment: lonely(),
+                            odds: of(&now, &moves).into_iter().map(|sum| vec![sum]).collect(),
+                            reward: if moves == pays { 1.0 } else { -0.05 },
+                            moves: vec![moves],
+                            value: 0.0,
+                        }]
+                    })
+                    .collect();
+                team = learn(team, &mut optimiser, &episodes, &recipe, 3e-3, &device);
+            }
+            let after: f32 = of(&said(&team), &pays).iter().sum();
+            assert!(after > before + 1.0, "{actors:?}: {before} {after}");
+        }
+    }
 
     fn round(reward: f32, value: f32) -> Round {
         Round {

@@ -54,6 +54,8 @@ pub struct Recipe {
     pub learning_rate: f64,
     /// How far the odds of what a service does may move in an update.
     pub clip: f64,
+    /// What later rewards count in Q-learning, 0 … 1 (γ).
+    pub discount: f64,
     /// How far generalised advantages look ahead, 0 … 1 (λ).
     pub lambda: f64,
     /// Weight of the critic's loss.
@@ -90,6 +92,7 @@ impl Recipe {
             epochs: 3,
             learning_rate: 1e-3,
             clip: 0.2,
+            discount: 1.0,
             lambda: 0.95,
             value: 0.5,
             entropy: 1e-4,

@@ -3,20 +3,22 @@
 use std::{fmt::Write as _, path::PathBuf, time::Duration};
 
 use burn::{module::Module, tensor::Device};
-use foremesh_policy::drill::{Drill, Knob, Steps};
+use foremesh_model::random::mix;
+use foremesh_policy::drill::{Drill, Knob, LOOKS, ROUNDS, Steps};
 use foremesh_scenarios::Family;
 
 use super::{
-    episode::ROUNDS,
+    agents::Preferring,
+    export::export,
     judge::{Held, Judged},
     recipe::{Learner, Point, Recipe},
     regions::{Draw, draw, drills},
     train::{Job, Trained, train},
-    ways::{answered, guided, local, one_answer, settled_by},
+    ways::{Alike, AtRandom, answered, local, one_answer, refined, settled_by},
 };
 use crate::{
     TrainError,
-    learning::{Line, draw as draw_curve, facts, some_of, write},
+    learning::{Line, draw as draw_curve, facts, made, some_of, write, write_model},
 };
 
 /// The name of what is written.
@@ -28,8 +30,6 @@ const HELD_BACK_SEED: u64 = u64::MAX;
 const CHOOSING_SEED: u64 = HELD_BACK_SEED - 1;
 /// Regions on which the one answer for all services is looked for.
 const ANSWERED: usize = 60;
-/// Episodes in which a net draws what it does, beside the one in which it does not.
-const SAMPLES: usize = 8;
 
 /// What is trained, and where it goes.
 #[derive(Debug, Clone)]
@@ -52,7 +52,7 @@ pub struct Options {
 
 impl Options {
     /// Regions that are held back where nobody says how many.
-    pub const HELD_BACK: usize = 60;
+    pub const HELD_BACK: usize = 120;
     /// Looks of the longest local search where nobody says how many.
     pub const SEARCHED: usize = 200;
 }
@@ -68,10 +68,10 @@ pub struct Report {
     pub best: Point,
     /// Weights of the nets.
     pub weights: usize,
-    /// Ways of refining and what they are worth on regions held back; none before all updates are done.
+    /// Ways of refining and what they are worth on regions held back; none before all updates are done. The second is what plans do.
     pub judged: Vec<(String, Judged)>,
-    /// What was written: card, curve.
-    pub files: [PathBuf; 2],
+    /// What was written: card, curve, and of Q-learning the model that plans refine settings with.
+    pub files: Vec<PathBuf>,
 }
 
 /// Trains, from the checkpoint where there is one, and judges the best weights so far.
@@ -117,35 +117,51 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(&Point, u64)) -> Result<R
     let best = curve.iter().min_by(|a, b| a.loss().total_cmp(&b.loss()));
     let best = best.copied().ok_or(TrainError::NothingTrained)?;
     // What is held back is looked at once, when all is done.
-    let (judged, answer) = match trained.done {
+    let judged = match trained.done {
         true => {
             let held = Held::of(&to_judge, HELD_BACK_SEED)?;
-            let (judged, answer) = judge_all(options, &trained, &held, &to_learn)?;
-            (judged, Some(answer))
+            judge_all(options, &trained, &held, &to_learn)?
         }
-        false => (Vec::new(), None),
+        false => Vec::new(),
+    };
+    let file = match recipe.learner {
+        Learner::Dqn => {
+            let metadata = [
+                ("foremesh.command", options.command.clone()),
+                ("foremesh.seed", recipe.seed.to_string()),
+                ("foremesh.steps", best.step.to_string()),
+            ];
+            let preferring = Preferring::of(&trained.team, recipe.learner, &options.device);
+            Some(export(&preferring, &metadata)?)
+        }
+        // Odds of policies are not exported: Q-learning's net refined better.
+        Learner::Ppo(_) => None,
     };
     let card = card(
         options,
         &trained,
         best,
+        file.as_deref(),
         [to_learn.len(), choosing.len(), to_judge.len()],
         &judged,
-        answer.as_ref(),
     );
-    let paths = ["md", "svg"].map(|kind| options.output.join(format!("{name}.{kind}")));
-    write(&paths[0], card.as_bytes())?;
-    write(
-        &paths[1],
-        drawn_curve(&trained.curve, recipe.learner)?.as_bytes(),
-    )?;
+    let curve = drawn_curve(&trained.curve, recipe.learner)?;
+    let files = match &file {
+        Some(file) => write_model(&options.output, &name, file, &card, &curve)?.to_vec(),
+        None => {
+            let paths = ["md", "svg"].map(|kind| options.output.join(format!("{name}.{kind}")));
+            write(&paths[0], card.as_bytes())?;
+            write(&paths[1], curve.as_bytes())?;
+            paths.to_vec()
+        }
+    };
     Ok(Report {
         done: trained.done,
         weights: trained.team.num_params(),
         curve: trained.curve,
         best,
         judged,
-        files: paths,
+        files,
     })
 }
 
@@ -164,37 +180,41 @@ fn judge_all(
     trained: &Trained,
     held: &Held<'_, '_>,
     to_learn: &[Drill<'_>],
-) -> Result<(Vec<(String, Judged)>, Steps), TrainError> {
+) -> Result<Vec<(String, Judged)>, TrainError> {
     let (learner, device) = (options.recipe.learner, &options.device);
     let some: Vec<&Drill<'_>> = to_learn.iter().take(ANSWERED).collect();
     let answer = one_answer(&some, options.recipe.seed)?;
     let word = learner.word();
-    let looks = 1 + ROUNDS * (1 + SAMPLES);
     let searched = options.searched.max(1);
     let team = &trained.team;
+    let preferring = Preferring::of(team, learner, device);
+    let alike = Alike::learned(&some, options.recipe.seed)?;
+    let random = |i| AtRandom(mix(held.seed, i));
     let ways = [
-        (word.to_owned(), settled_by(held, team, learner, 0, device)?),
+        (word.to_owned(), settled_by(held, team, learner, device)?),
         (
-            format!("{word}, and {SAMPLES} episodes drawn"),
-            settled_by(held, team, learner, SAMPLES, device)?,
+            format!("refined in the order of {word}"),
+            refined(held, |_| preferring.clone(), LOOKS)?,
         ),
         (
-            format!("{word}, and a local search in its order"),
-            guided(held, team, learner, looks - 1, device)?,
+            format!("refined in one order for all services: {} …", alike.told()),
+            refined(held, |_| alike.clone(), LOOKS)?,
         ),
         (
-            "one answer for all services".into(),
+            "refined in an order at random".into(),
+            refined(held, random, LOOKS)?,
+        ),
+        (
+            format!("one answer for all services: {}", told(&answer)),
             answered(held, &answer),
         ),
         ("local search".into(), local(held, ROUNDS)?),
-        ("local search".into(), local(held, looks - 1)?),
+        ("local search".into(), local(held, LOOKS - 1)?),
         ("local search".into(), local(held, searched - 1)?),
     ];
-    let judged: Result<Vec<(String, Judged)>, TrainError> = ways
-        .into_iter()
+    ways.into_iter()
         .map(|(name, settled)| Ok((name, held.worth(&settled)?)))
-        .collect();
-    Ok((judged?, answer))
+        .collect()
 }
 
 fn drawn_curve(curve: &[Point], learner: Learner) -> Result<String, TrainError> {
@@ -226,20 +246,31 @@ fn told(answer: &Steps) -> String {
 /// Ways of refining beside each other.
 fn table(judged: &[(String, Judged)]) -> String {
     let mut table = String::from(
-        "\nOn regions held back, on random numbers that no look had. But for the one answer, a plan is kept as it is where nothing that was looked at is better.\n\n\
-             | | looks | missed under faults, of what the plan misses | instances cost more | missed more without a fault | better | worse |\n\
-             |---|---:|---:|---:|---:|---:|---:|\n",
+        "\nOn regions held back, planned by formulas alone, under drawn faults; judged on random numbers that no look had. \"Refined\" is what plans do: rounds, a local search in an order, \
+             what does not matter is put back, and the plan stays as it is where other random numbers do not agree. The others, but for the one answer, keep what was best on those that it was found on.\n\n\
+             | | looks | missed under faults, of what the plan misses | 90% interval | instances cost more | missed more without a fault | better | worse |\n\
+             |---|---:|---:|---:|---:|---:|---:|---:|\n",
     );
     for (name, j) in judged {
         let _ = writeln!(
             table,
-            "| {name} | {:.0} | {:.3} | {:.2}% | {:.3}% | {} | {} |",
+            "| {name} | {:.0} | {:.3} | {:.3} to {:.3} | {:.2}% | {:.3}% | {} | {} |",
             j.looks,
             j.missed,
+            j.missed_between[0],
+            j.missed_between[1],
             100.0 * j.cost,
             100.0 * j.undisturbed,
             j.better,
             j.worse
+        );
+    }
+    if let [_, (_, plans), (alike, one), (random, drawn), ..] = judged {
+        let [low, high] = plans.beside(one, HELD_BACK_SEED);
+        let [lower, higher] = plans.beside(drawn, HELD_BACK_SEED);
+        let _ = writeln!(
+            table,
+            "\nOf what is missed {alike}, the second row misses {low:.3} to {high:.3} (90%, a bootstrap over regions); of what is missed {random}, {lower:.3} to {higher:.3}."
         );
     }
     table
@@ -250,9 +281,9 @@ fn card(
     options: &Options,
     trained: &Trained,
     best: Point,
+    file: Option<&[u8]>,
     [learned, chosen, held]: [usize; 3],
     judged: &[(String, Judged)],
-    answer: Option<&Steps>,
 ) -> String {
     let recipe = &options.recipe;
     let families = |all: &[Family]| {
@@ -266,10 +297,22 @@ fn card(
         "# {NAME}: {}\n\nA graph neural network that turns the knobs of a planned region in {ROUNDS} rounds, seeing after each what the region shows under faults in simulation.\n\n",
         recipe.learner.word()
     );
-    let rows = [
-        ("command", format!("`{}`", options.command)),
-        ("seed", recipe.seed.to_string()),
-        ("weights", trained.team.num_params().to_string()),
+    let net = format!(
+        "{} weights, the critic's among them",
+        trained.team.num_params()
+    );
+    let mut rows = match file {
+        Some(file) => {
+            let name = file_name(recipe.learner);
+            made(&name, file, net, &options.command, recipe.seed)
+        }
+        None => vec![
+            ("command", format!("`{}`", options.command)),
+            ("seed", recipe.seed.to_string()),
+            ("net", net),
+        ],
+    };
+    rows.extend([
         (
             "training",
             format!(
@@ -290,11 +333,7 @@ fn card(
                 families(&Family::HELD_OUT)
             ),
         ),
-        (
-            "one answer for all services",
-            answer.map_or_else(|| "not looked for yet".into(), told),
-        ),
-    ];
+    ]);
     card += &facts(&rows);
     if judged.is_empty() {
         card += "\nNot all updates are done: regions held back were not looked at.\n";

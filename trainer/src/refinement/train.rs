@@ -7,13 +7,13 @@ use std::{
 
 use burn::{module::Module, tensor::Device};
 use foremesh_model::random::{mix, uniform};
-use foremesh_policy::drill::{Drill, KNOBS};
+use foremesh_policy::drill::{Drill, Episode, KNOBS, MOVES, Moves, Prices, ROUNDS};
 
 use super::{
     agents::{Team, knobs_of},
-    batch::{Batch, MOVES, Moment},
+    batch::{Batch, Moment},
     dqn::{self, Memory},
-    episode::{Episode, Moves, Prices, ROUNDS, begin_all, turn_all},
+    episode::{begin_all, turn_all},
     judge::{Held, Judged},
     ppo::{self, Round},
     recipe::{Learner, Point, Recipe},
@@ -192,10 +192,7 @@ fn gone_through(
     let passed = update as f64 / recipe.updates.max(1) as f64;
     let [first, last] = recipe.random;
     for round in 0..ROUNDS {
-        let moments: Vec<Moment> = episodes
-            .iter()
-            .map(|e| Moment::of(e.drill, &e.steps, e.states(round)))
-            .collect();
+        let moments: Vec<Moment> = episodes.iter().map(|e| Moment::of(e, round)).collect();
         let taken = Taken::Drawn {
             random: first * (last / first).powf(passed),
             key: mix(key, 0x100 + round as u64),
@@ -275,7 +272,7 @@ pub(super) fn train(job: Job<'_, '_>) -> Result<Trained, TrainError> {
             Learner::Ppo(_) => ppo::learn(team, &mut optimiser, &episodes, &recipe, rate, &device),
             Learner::Dqn => {
                 memory.remember(episodes);
-                memory.learn(team, &mut optimiser, (rate, key), &device)
+                memory.learn(team, &mut optimiser, (rate, recipe.discount, key), &device)
             }
         };
         state.step += 1;
@@ -295,7 +292,7 @@ pub(super) fn train(job: Job<'_, '_>) -> Result<Trained, TrainError> {
         }
         state.seconds = before + started.elapsed().as_secs_f64();
         let averaged = average.net(team.valid());
-        let settled = settled_by(job.held, &averaged, recipe.learner, 0, &job.device)?;
+        let settled = settled_by(job.held, &averaged, recipe.learner, &job.device)?;
         let Judged {
             missed,
             cost,

@@ -2,165 +2,137 @@
 
 use burn::tensor::Device;
 use foremesh_model::random::{mix, uniform};
-use foremesh_policy::drill::{Drill, KNOBS, Knob, Steps};
+use foremesh_policy::{
+    drill::{Drill, KNOBS, Knob, MOVES, Moves, Prices, ROUNDS, Steps, by, refine},
+    gnn::{Network, NetworkError, States},
+};
 use rayon::prelude::*;
 
 use super::{
     agents::Team,
-    batch::{Batch, MOVES, Moment},
-    episode::{Episode, Moves, Prices, ROUNDS, allowed, begin_all, by, turn_all},
+    batch::Moment,
+    episode::{begin_all, turn_all, unseen},
     judge::{Held, Settled},
     recipe::Learner,
     train::{Taken, act},
 };
-use crate::{TrainError, learning::onnx::values};
+use crate::TrainError;
 
-/// Prices while settings are looked for: of what a plan must not do at all, high ones.
-const PRICES: Prices = Prices {
-    undisturbed: 10.0,
-    cost: 0.2,
-};
-
-/// The best moment of an episode, the plan as it was among them.
-#[derive(Clone)]
-struct Best {
-    loss: f64,
-    steps: Vec<Steps>,
-}
-
-impl Best {
-    fn of(episode: &Episode<'_, '_>) -> Self {
-        Self {
-            loss: episode.loss(),
-            steps: episode.steps.clone(),
-        }
-    }
-
-    fn see(&mut self, episode: &Episode<'_, '_>) {
-        if episode.loss() < self.loss {
-            *self = Self::of(episode);
-        }
-    }
-}
-
-/// What a team settles on: in each region the best moment of an episode in which it does what it holds for best, and of so many in which it draws.
+/// What a team settles on: in each region the best moment of an episode in which it does what it holds for best.
 pub(super) fn settled_by(
     held: &Held<'_, '_>,
     team: &Team,
     learner: Learner,
-    samples: usize,
     device: &Device,
 ) -> Result<Settled, TrainError> {
-    let mut settled: Vec<Option<Best>> = held.drills.iter().map(|_| None).collect();
-    for sample in 0..=samples as u64 {
-        let mut episodes = begin_all(&held.drills, 1, held.seed, PRICES)?;
-        let mut best: Vec<Best> = episodes.iter().map(Best::of).collect();
-        for round in 0..ROUNDS {
-            let moments: Vec<Moment> = episodes
-                .iter()
-                .map(|e| Moment::of(e.drill, &e.steps, e.states(round)))
-                .collect();
-            let taken = match sample {
-                0 => Taken::Best,
-                _ => Taken::Drawn {
-                    random: 0.5,
-                    key: mix(mix(held.seed, sample), round as u64),
-                },
-            };
-            let done = act(team, learner, &moments, taken, device)
-                .ok_or(TrainError::Diverged { step: 0 })?;
-            let moves: Vec<Vec<Moves>> = done.into_iter().map(|done| done.moves).collect();
-            turn_all(&mut episodes, &moves)?;
-            for (best, episode) in best.iter_mut().zip(&episodes) {
-                best.see(episode);
-            }
-        }
-        for (settled, best) in settled.iter_mut().zip(best) {
-            if settled.as_ref().is_none_or(|known| best.loss < known.loss) {
-                *settled = Some(best);
+    let mut episodes = begin_all(&held.drills, 1, held.seed, Prices::OF_PLANS)?;
+    let mut best = episodes.clone();
+    for round in 0..ROUNDS {
+        let moments: Vec<Moment> = episodes.iter().map(|e| Moment::of(e, round)).collect();
+        let done = act(team, learner, &moments, Taken::Best, device)
+            .ok_or(TrainError::Diverged { step: 0 })?;
+        let moves: Vec<Vec<Moves>> = done.into_iter().map(|done| done.moves).collect();
+        turn_all(&mut episodes, &moves)?;
+        for (best, episode) in best.iter_mut().zip(&episodes) {
+            if episode.loss() < best.loss() {
+                *best = episode.clone();
             }
         }
     }
-    let looks = 1 + ROUNDS * (1 + samples);
-    Ok(settled
+    let settled = best
         .into_iter()
-        .flatten()
-        .map(|best| (best.steps, looks))
-        .collect())
-}
-
-/// What a local search settles on that tries turns in the order in which a team prefers them, from the best moment of its episode.
-pub(super) fn guided(
-    held: &Held<'_, '_>,
-    team: &Team,
-    learner: Learner,
-    looks: usize,
-    device: &Device,
-) -> Result<Settled, TrainError> {
-    let begun = begin_all(&held.drills, 1, held.seed, PRICES)?;
-    let settled = settled_by(held, team, learner, 0, device)?;
-    let bests = begun.into_par_iter().zip(settled);
-    let mut bests: Vec<Episode<'_, '_>> = bests
-        .map(|(begun, (steps, _))| begun.at(steps))
-        .collect::<Result<_, _>>()?;
-    let mut queues = preferred(team, learner, &bests, device)?;
-    for _ in ROUNDS..looks {
-        let tried: Result<Vec<bool>, TrainError> = bests
-            .par_iter_mut()
-            .zip(&mut queues)
-            .map(|(best, queue)| {
-                let Some((s, k, moved)) = queue.pop() else {
-                    return Ok(false);
-                };
-                let mut steps = best.steps.clone();
-                steps[s][k] += by(moved);
-                let there = best.at(steps)?;
-                let better = there.loss() < best.loss();
-                if better {
-                    *best = there;
-                }
-                Ok(better)
-            })
-            .collect();
-        // What did not help is not tried again before something else did.
-        let anew = preferred(team, learner, &bests, device)?;
-        for ((queue, anew), better) in queues.iter_mut().zip(anew).zip(tried?) {
-            if better {
-                *queue = anew;
-            }
-        }
-    }
-    let settled = bests.into_iter().map(|best| (best.steps, 1 + looks));
+        .map(|best| (best.steps().to_vec(), 1 + ROUNDS));
     Ok(settled.collect())
 }
 
-/// The turns of each region, what a team prefers last.
-fn preferred(
-    team: &Team,
-    learner: Learner,
-    episodes: &[Episode<'_, '_>],
-    device: &Device,
-) -> Result<Vec<Vec<Turn>>, TrainError> {
-    let moments: Vec<Moment> = episodes
-        .iter()
-        .map(|e| Moment::of(e.drill, &e.steps, e.states(0)))
-        .collect();
-    let said = values(team.preferences(learner, &Batch::of(&moments, device)));
-    let mut said = said.chunks_exact(KNOBS * MOVES);
-    let each = episodes.iter().map(|episode| {
-        let own: Vec<&[f32]> = said.by_ref().take(episode.steps.len()).collect();
-        let gain = |(s, k, moved): &Turn| {
-            let of = |moved: u8| {
-                own.get(*s)
-                    .map_or(0.0, |own| own[k * MOVES + usize::from(moved)])
-            };
-            of(*moved) - of(0)
-        };
-        let mut turns = turns(episode.drill, &episode.steps);
-        turns.sort_by(|a, b| gain(a).total_cmp(&gain(b)).then(b.cmp(a)));
-        turns
-    });
-    Ok(each.collect())
+/// What a plan settles on whose settings are refined, [`refine`], in the order that somebody prefers for each region.
+pub(super) fn refined<N: Network>(
+    held: &Held<'_, '_>,
+    network: impl Fn(u64) -> N + Sync,
+    looks: usize,
+) -> Result<Settled, TrainError> {
+    let drills = held.drills.par_iter().enumerate();
+    drills
+        .map(|(i, drill)| {
+            let seed = mix(mix(held.seed, i as u64), 0x9e);
+            let outcome = refine(drill, &network(i as u64), seed, looks).map_err(unseen)?;
+            let planned = || vec![[0; KNOBS]; drill.services()];
+            let steps = outcome
+                .refined
+                .map_or_else(planned, |refined| refined.steps);
+            Ok((steps, outcome.looks))
+        })
+        .collect()
+}
+
+/// Prefers the same at every service of every region.
+#[derive(Debug, Clone)]
+pub(super) struct Alike([f32; KNOBS * MOVES]);
+
+impl Alike {
+    /// By what single turns are worth on average on regions to learn on.
+    pub fn learned(drills: &[&Drill<'_>], seed: u64) -> Result<Self, TrainError> {
+        let begun = begin_all(drills, 1, seed, Prices::OF_PLANS)?;
+        let gains: Result<Vec<Vec<(usize, f64)>>, TrainError> = begun
+            .par_iter()
+            .map(|episode| {
+                let turns = episode.drill().turns(episode.steps()).into_iter();
+                turns
+                    .map(|(s, k, moved)| {
+                        let mut steps = episode.steps().to_vec();
+                        steps[s][k] += by(moved);
+                        let there = episode.at(steps).map_err(unseen)?;
+                        let gain = episode.loss() - there.loss();
+                        Ok((k * MOVES + usize::from(moved), gain))
+                    })
+                    .collect()
+            })
+            .collect();
+        let mut sums = [[0.0; 2]; KNOBS * MOVES];
+        for (place, gain) in gains?.into_iter().flatten() {
+            sums[place][0] += gain;
+            sums[place][1] += 1.0;
+        }
+        Ok(Self(
+            sums.map(|[sum, count]| (sum / f64::max(count, 1.0)) as f32),
+        ))
+    }
+
+    /// The three that are preferred most.
+    pub fn told(&self) -> String {
+        let mut order: Vec<usize> = (0..self.0.len())
+            .filter(|place| place % MOVES > 0)
+            .collect();
+        order.sort_by(|a, b| self.0[*b].total_cmp(&self.0[*a]));
+        let first = order.iter().take(3).map(|place| {
+            let step = by((place % MOVES) as u8);
+            format!("{} {step:+}", Knob::ALL[place / MOVES].word())
+        });
+        first.collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl Network for Alike {
+    fn answer(&self, states: &States) -> Result<Vec<f32>, NetworkError> {
+        Ok(self.0.repeat(states.services))
+    }
+}
+
+/// Prefers at random.
+#[derive(Debug)]
+pub(super) struct AtRandom(pub u64);
+
+impl Network for AtRandom {
+    fn answer(&self, states: &States) -> Result<Vec<f32>, NetworkError> {
+        let places = (0..(states.services * KNOBS * MOVES) as u64).map(|place| {
+            // Nothing is worth more than leaving it: no round turns anything.
+            match place % MOVES as u64 {
+                0 => 0.0,
+                _ => -uniform(mix(self.0, place)) as f32 - 1e-6,
+            }
+        });
+        Ok(places.collect())
+    }
 }
 
 fn within(drill: &Drill<'_>, wanted: &Steps) -> Vec<Steps> {
@@ -178,11 +150,11 @@ fn within(drill: &Drill<'_>, wanted: &Steps) -> Vec<Steps> {
 
 /// One answer for all services: up to three turns, each the one that helps most on regions to learn on.
 pub(super) fn one_answer(drills: &[&Drill<'_>], seed: u64) -> Result<Steps, TrainError> {
-    let begun = begin_all(drills, 1, seed, PRICES)?;
+    let begun = begin_all(drills, 1, seed, Prices::OF_PLANS)?;
     let loss = |steps: &Steps| -> Result<f64, TrainError> {
         let each: Result<Vec<f64>, TrainError> = begun
             .par_iter()
-            .map(|e| Ok(e.at(within(e.drill, steps))?.loss()))
+            .map(|e| Ok(e.at(within(e.drill(), steps)).map_err(unseen)?.loss()))
             .collect();
         Ok(each?.into_iter().sum())
     };
@@ -213,28 +185,16 @@ pub(super) fn answered(held: &Held<'_, '_>, steps: &Steps) -> Settled {
     drills.map(|drill| (within(drill, steps), 0)).collect()
 }
 
-/// A service, a knob of it, and what is done with it.
-type Turn = (usize, usize, u8);
-
-/// What may be turned.
-fn turns(drill: &Drill<'_>, steps: &[Steps]) -> Vec<Turn> {
-    let places = (0..drill.services()).flat_map(|s| (0..KNOBS).map(move |k| (s, k)));
-    places
-        .flat_map(|(s, k)| [1, 2].map(|moved| (s, k, moved)))
-        .filter(|(s, k, moved)| allowed(drill, steps, *s, *k, *moved))
-        .collect()
-}
-
 /// What a local search settles on: one knob of one service at a time, at random, kept where it helps.
 pub(super) fn local(held: &Held<'_, '_>, looks: usize) -> Result<Settled, TrainError> {
-    let begun = begin_all(&held.drills, 1, held.seed, PRICES)?;
+    let begun = begin_all(&held.drills, 1, held.seed, Prices::OF_PLANS)?;
     begun
         .par_iter()
         .enumerate()
         .map(|(i, episode)| {
-            let (drill, mut best) = (episode.drill, Best::of(episode));
+            let mut best = episode.clone();
             // What was tried and did not help is not tried again before something else did.
-            let mut turns = turns(drill, &best.steps);
+            let mut turns = best.drill().turns(best.steps());
             for n in 0..looks as u64 {
                 if turns.is_empty() {
                     break;
@@ -242,15 +202,15 @@ pub(super) fn local(held: &Held<'_, '_>, looks: usize) -> Result<Settled, TrainE
                 let drawn = mix(mix(held.seed, 0x0010_ca10 + i as u64), n);
                 let at = (uniform(drawn) * turns.len() as f64) as usize;
                 let (s, k, moved) = turns.swap_remove(at.min(turns.len() - 1));
-                let mut steps = best.steps.clone();
+                let mut steps = best.steps().to_vec();
                 steps[s][k] += by(moved);
-                let loss = episode.at(steps.clone())?.loss();
-                if loss < best.loss {
-                    best = Best { loss, steps };
-                    turns = self::turns(drill, &best.steps);
+                let there = best.at(steps).map_err(unseen)?;
+                if there.loss() < best.loss() {
+                    best = there;
+                    turns = best.drill().turns(best.steps());
                 }
             }
-            Ok((best.steps, 1 + looks))
+            Ok((best.steps().to_vec(), 1 + looks))
         })
         .collect()
 }

@@ -16,8 +16,8 @@ pub enum Train {
     /// Train the learned policy in regions drawn from a seed and write it as ONNX, with a card and its learning curve. Broken off, the same command
     /// goes on.
     Policy(TrainPolicy),
-    /// Train nets that refine settings under simulated faults, and write what they are worth beside others: a card and a learning curve. Broken off, the
-    /// same command goes on. No plan uses them.
+    /// Train nets that refine settings under simulated faults, and write what they are worth beside others: a card and a learning curve, and of deep
+    /// Q-learning the ONNX file that plans refine settings with. Broken off, the same command goes on.
     Refinement(TrainRefinement),
 }
 
@@ -25,11 +25,14 @@ pub enum Train {
 #[derive(Debug, Args)]
 pub struct TrainRefinement {
     /// What learns.
-    #[arg(long, value_enum, default_value_t = Learns::OneActor)]
+    #[arg(long, value_enum, default_value_t = Learns::Dqn)]
     pub learner: Learns,
     /// Updates of the nets in all; without it 300.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     pub updates: Option<u64>,
+    /// What later rewards count in deep Q-learning, 0 … 1; without it 1.
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub discount: Option<f64>,
     /// Regions that are drawn to learn on; without it 600.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub regions: Option<u32>,
@@ -42,9 +45,18 @@ pub struct TrainRefinement {
     /// Seed of the first weights, the regions and all that is tried.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(..HELD_BACK))]
     pub seed: u64,
-    /// The folder that card, curve and checkpoints are written to.
+    /// The folder that model, card, curve and checkpoints are written to.
     #[arg(short, long, default_value = "models", value_name = "DIR")]
     pub output: PathBuf,
+}
+
+/// A number from 0 to 1.
+fn share(word: &str) -> Result<f64, String> {
+    let number: f64 = word.parse().map_err(|_| "a number from 0 to 1")?;
+    match (0.0..=1.0).contains(&number) {
+        true => Ok(number),
+        false => Err("a number from 0 to 1".into()),
+    }
 }
 
 /// What learns to refine.

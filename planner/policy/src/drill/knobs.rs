@@ -1,11 +1,13 @@
 //! What may be turned about a plan's services so that they bear faults better, and how far.
 //!
-//! Every knob stands at 0 as it is planned and moves in whole steps. A step is taken only where every invariant of [`crate::guards`] holds with it, whatever
-//! the other knobs stand at: steps that break one alone are never allowed, timeouts are kept inside those of the callers.
+//! Every knob stands at 0 as it is planned and moves in whole steps. Steps that break an invariant of [`crate::guards`] alone are never allowed, and timeouts
+//! are kept inside those of the callers; what only several knobs break together is refused where plans are refined ([`super::Drill::keeps_guards`]).
 
 use std::collections::BTreeMap;
 
 use foremesh_model::{EdgeSettings, LoadBalancing, ServiceName, ServiceSettings, Settings};
+
+use rayon::prelude::*;
 
 use crate::{
     calls::longest_backoff_ms,
@@ -276,14 +278,21 @@ pub(super) fn turned(ground: &Ground<'_>, planned: &Settings, steps: &[Steps]) -
     // A call that was shortened leaves less to those behind it; in a circle one may stand before those that were fitted already.
     loop {
         let mut shortened = false;
+        let mut budgets: BTreeMap<ServiceName, u32> = budgets_ms(&settings)
+            .into_iter()
+            .map(|(name, (budget, _))| (name.clone(), budget))
+            .collect();
         for (_, name) in &order {
-            let budget = budgets_ms(&settings)
-                .get(name.caller())
-                .map_or(u32::MAX, |(budget, _)| *budget);
+            let budget = budgets.get(name.caller()).copied().unwrap_or(u32::MAX);
             if let Some(edge) = settings.edges.get_mut(name) {
                 let before = edge.clone();
                 fit(edge, budget);
-                shortened |= *edge != before;
+                if *edge != before {
+                    shortened = true;
+                    if let Some(least) = budgets.get_mut(name.callee()) {
+                        *least = (*least).min(edge.per_try_timeout_ms);
+                    }
+                }
             }
         }
         if !shortened {
@@ -298,13 +307,19 @@ pub(super) fn ranges(ground: &Ground<'_>, planned: &Settings) -> Vec<Range> {
     let nothing = vec![[0; KNOBS]; ground.services.len()];
     let unbroken = check(planned);
     let as_planned = turned(ground, planned, &nothing);
+    let scaled = planned.services.values().any(|s| s.autoscaling.is_some());
     (0..ground.services.len())
+        .into_par_iter()
         .map(|s| {
             let mut range = [[0; 2]; KNOBS];
             if !ground.reached[s] || !planned.services.contains_key(ground.name(s)) {
                 return range;
             }
             for (k, knob) in Knob::ALL.into_iter().enumerate() {
+                // What stands by is there before an autoscaler asks for it, and changes nothing afterwards; what such a plan costs is expected, not set.
+                if knob == Knob::Standby && scaled {
+                    continue;
+                }
                 for (end, last) in knob.reach().into_iter().enumerate() {
                     let mut before = as_planned.clone();
                     for far in 1..=last.abs() {

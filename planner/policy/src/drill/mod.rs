@@ -4,19 +4,27 @@
 //! The plan as it is, every [`Knob`] at 0, is the floor. All looks with one seed share their random numbers, so that what is missed with and without a
 //! turn differs by the turn.
 
+mod contract;
+mod episode;
 mod knobs;
 mod observed;
+mod refine;
 
 use foremesh_model::{Fault, FaultKind, Settings, random::mix};
 use rayon::prelude::*;
 
+pub use contract::contract;
+pub use episode::{Episode, MOVES, Moves, Prices, ROUNDS, Turn, by};
 pub use knobs::{Agent, KNOBS, Knob, Range, Steps};
 pub use observed::{DRILL_FEATURES, Observed, Sight};
+pub(crate) use refine::AFTERWARDS;
+pub use refine::{LOOKS, Outcome, Refined, Turned, refine};
 
 use crate::{
     PolicyError, PolicyInput,
     autoscaler::standing,
     gnn::{Region, States},
+    guards::{Violation, check},
     plan::plan,
     sampling::{LEVELS, MEDIAN},
     window::{Unseen, Window, watch},
@@ -40,6 +48,7 @@ pub struct Drill<'a> {
     hour: usize,
     spans: Spans,
     ranges: Vec<Range>,
+    broken: Vec<Violation>,
     states: States,
 }
 
@@ -53,17 +62,29 @@ impl<'a> Drill<'a> {
         faults: Vec<FaultKind>,
         spans: Spans,
     ) -> Result<Option<Self>, PolicyError> {
+        let settings = plan(&input)?.settings;
         let region = Region::of(&input)?;
-        let ground = &region.ground;
         let hour = region.busiest_hour();
-        let output = plan(&input)?;
+        Ok(Self::on(region, input, (&settings, hour), faults, spans).ok())
+    }
+
+    /// A region with settings that were planned for it, in an hour, or why nothing of it can be simulated.
+    pub(crate) fn on(
+        region: Region<'a>,
+        input: PolicyInput<'a>,
+        (settings, hour): (&Settings, usize),
+        faults: Vec<FaultKind>,
+        spans: Spans,
+    ) -> Result<Self, Unseen> {
+        let ground = &region.ground;
         // What autoscalers would do while faults last is left out.
         let rates = ground.rates_at(hour, 0.0);
-        let planned = standing(ground, &output.settings, hour, &rates);
+        let planned = standing(ground, settings, hour, &rates);
         let ranges = knobs::ranges(ground, &planned);
         let states = States::of(&region);
         let drill = Self {
             input,
+            broken: check(&planned),
             planned,
             faults,
             hour,
@@ -72,8 +93,10 @@ impl<'a> Drill<'a> {
             states,
             region,
         };
-        let unseen = Unseen::of(&input, &drill.region.ground, &[drill.window(None, 0)]);
-        Ok(unseen.is_none().then_some(drill))
+        match Unseen::of(&input, &drill.region.ground, &[drill.window(None, 0)]) {
+            Some(unseen) => Err(unseen),
+            None => Ok(drill),
+        }
     }
 
     /// Services of the region.
@@ -88,10 +111,21 @@ impl<'a> Drill<'a> {
         &self.ranges
     }
 
-    /// The settings with every knob where it stands.
+    /// Settings that were planned with every knob where it stands.
+    pub(crate) fn turned(&self, planned: &Settings, steps: &[Steps]) -> Settings {
+        knobs::turned(&self.region.ground, planned, steps)
+    }
+
+    /// The settings of the hour with every knob where it stands.
     #[must_use]
     pub fn settings(&self, steps: &[Steps]) -> Settings {
-        knobs::turned(&self.region.ground, &self.planned, steps)
+        self.turned(&self.planned, steps)
+    }
+
+    /// Whether no invariant is broken with every knob where it stands but those that the plan breaks.
+    #[must_use]
+    pub fn keeps_guards(&self, steps: &[Steps]) -> bool {
+        check(&self.settings(steps)) == self.broken
     }
 
     /// What the instances that were added cost, as a share of what those of the plan cost in the hour.

@@ -25,15 +25,20 @@ pub const INPUTS: [&str; 10] = [
     "visitor",
     "visit_share",
 ];
-/// The output: `[services, ACTIONS]`, see [`super::Action::of`].
+/// The output: `[services, answers]`; of the policy see [`super::Action::of`], of nets that refine settings [`crate::drill::contract`].
 pub const ANSWER: &str = "answer";
 
 /// The contract of the policy's net.
 #[must_use]
 pub fn contract() -> Contract {
+    contract_of("foremesh.policy", VERSION, [SERVICE_FEATURES, ACTIONS])
+}
+
+/// The contract of a net that sees so many numbers of each service and answers so many.
+pub(crate) fn contract_of(name: &str, version: u32, [features, answers]: [usize; 2]) -> Contract {
     use ElementType::{F32, I64};
     let ports: [(ElementType, &str, Option<usize>); 10] = [
-        (F32, "services", Some(SERVICE_FEATURES)),
+        (F32, "services", Some(features)),
         (F32, "entries", Some(ENTRY_FEATURES)),
         (F32, "calls", Some(CALL_FEATURES)),
         (I64, "calls", None),
@@ -44,18 +49,18 @@ pub fn contract() -> Contract {
         (I64, "visits", None),
         (F32, "visits", Some(2)),
     ];
-    let mut contract = Contract::new("foremesh.policy", VERSION);
+    let mut contract = Contract::new(name, version);
     for (name, (element, first, features)) in INPUTS.into_iter().zip(ports) {
         let features = features.map(Into::into);
         let dimensions = std::iter::once(first.into()).chain(features);
         contract = contract.input(Port::new(name, element, dimensions));
     }
-    contract.output(Port::new(ANSWER, F32, ["services".into(), ACTIONS.into()]))
+    contract.output(Port::new(ANSWER, F32, ["services".into(), answers.into()]))
 }
 
 /// Who answers states.
 pub trait Network: std::fmt::Debug + Sync {
-    /// [`ACTIONS`] finite numbers for each service of the states.
+    /// As many finite numbers for each service of the states as its contract says.
     ///
     /// # Errors
     /// [`NetworkError`] where nobody can compute them.
@@ -69,17 +74,19 @@ pub enum NetworkError {
     #[error(transparent)]
     Inference(#[from] InferenceError),
     /// The states do not fit the contract.
-    #[error("the policy's net was given states of another shape: {0}")]
+    #[error("a net was given states of another shape: {0}")]
     Shape(#[from] ShapeError),
     /// An answer that is no number: a damaged or a diverged net.
     #[error(
-        "the policy's net answered {answers} finite numbers for {services} services in place of {ACTIONS} for each: its file is damaged or of a training that diverged"
+        "a net answered {answers} finite numbers for {services} services in place of {each} for each: its file is damaged or of a training that diverged"
     )]
     Answer {
         /// Services that were asked for.
         services: usize,
         /// Finite numbers that came.
         answers: usize,
+        /// How many there should be for each.
+        each: usize,
     },
 }
 
@@ -94,7 +101,11 @@ impl Network for Model {
         };
         let places = |values: &[i64]| Tensor::i64([values.len()], values.to_vec());
         let tensors = [
-            numbers(states.services, SERVICE_FEATURES, &states.service)?,
+            numbers(
+                states.services,
+                states.service.len() / states.services,
+                &states.service,
+            )?,
             numbers(states.entries, ENTRY_FEATURES, &states.entry)?,
             numbers(calls, CALL_FEATURES, &states.call)?,
             places(&states.caller)?,
@@ -109,12 +120,15 @@ impl Network for Model {
         let answers = self.run(&named)?;
         let said = answers.first().and_then(Tensor::as_f32).unwrap_or(&[]);
         let finite = said.iter().filter(|number| number.is_finite()).count();
-        if finite == said.len() && finite == states.services * ACTIONS {
+        let shape = answers.first().map_or(&[][..], Tensor::shape);
+        let each = shape.last().copied().unwrap_or(0);
+        if finite == said.len() && each > 0 && finite == states.services * each {
             return Ok(said.to_vec());
         }
         Err(NetworkError::Answer {
             services: states.services,
             answers: finite,
+            each,
         })
     }
 }

@@ -22,6 +22,7 @@ mod state;
 pub use crate::autoscaler::Minute;
 pub use action::{ACTIONS, Action, Plan};
 pub(crate) use candidate::Proposal;
+pub(crate) use contract::contract_of;
 pub use contract::{ANSWER, INPUTS, Network, NetworkError, contract};
 pub use explain::{INFLUENCES, Influence, Learned, Moved, influences};
 pub use judge::Judged;

@@ -8,6 +8,7 @@
 
 mod ranked;
 mod refine;
+mod settings;
 
 use foremesh_model::{Fault, FaultKind, FaultVerdict, Settings, Severity, Warning, random::mix};
 use foremesh_simulate::SimulateError;
@@ -16,6 +17,7 @@ use rayon::prelude::*;
 use crate::{
     PolicyError, PolicyInput,
     autoscaler::standing,
+    gnn::Network,
     ground::{Ground, warning},
     reasons::show,
     sampling::{LEVELS, MEDIAN},
@@ -40,8 +42,10 @@ const PURPOSE: u64 = 0x0070_726f_6f66;
 pub(crate) struct Proof {
     pub verdicts: Vec<FaultVerdict>,
     pub warnings: Vec<Warning>,
-    /// Services were given room to recover.
-    pub refined: bool,
+    /// The plan is another than before: services were given room to recover, or settings were turned.
+    pub changed: bool,
+    /// Settings were turned.
+    pub turned: bool,
 }
 
 /// What settings did under a fault.
@@ -52,6 +56,14 @@ struct Judged {
     /// Share of its time that each service was busy while the fault lasted.
     busy_meanwhile: Vec<f64>,
     after: After,
+}
+
+impl Judged {
+    /// Whether something that was kept, or recovered from, no longer is.
+    fn worse_than(&self, old: &Self) -> bool {
+        let (old, new) = (&old.verdict, &self.verdict);
+        old.recovered && !new.recovered || old.kept && !new.kept
+    }
 }
 
 /// What is left of a fault once it is over.
@@ -74,7 +86,8 @@ struct Ordeal<'a> {
     input: &'a PolicyInput<'a>,
     ground: &'a Ground<'a>,
     hour: usize,
-    /// Visits of services a second.
+    /// Requests and visits of services a second.
+    requests_rps: f64,
     visits_rps: f64,
     before_s: f64,
     phase_s: f64,
@@ -94,6 +107,7 @@ impl<'a> Ordeal<'a> {
             input,
             ground,
             hour,
+            requests_rps: rates.iter().sum(),
             visits_rps,
             before_s,
             phase_s,
@@ -211,14 +225,24 @@ impl<'a> Ordeal<'a> {
     }
 }
 
-/// What the settings of a plan do under the faults that matter most. Where `refine` says so, services are given room until the mesh recovers
-/// from those that it would not recover from, if that is to be had: the sizing and what is settled then change.
+/// Who may change a plan because of what faults do to it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Refiner<'n> {
+    /// Nobody.
+    None,
+    /// Services are given room until the mesh recovers from faults that it would not recover from.
+    Room,
+    /// The same, then settings are turned in the order in which a net prefers that.
+    Net(&'n dyn Network),
+}
+
+/// What the settings of a plan do under the faults that matter most. The sizing and what is settled change as far as `refiner` lets them.
 pub(crate) fn prove(
     input: &PolicyInput<'_>,
     ground: &Ground<'_>,
     plan: &mut Plan,
     faults: usize,
-    refine: bool,
+    refiner: Refiner<'_>,
 ) -> Result<Proof, PolicyError> {
     if faults == 0 {
         return Ok(Proof::default());
@@ -235,16 +259,25 @@ pub(crate) fn prove(
     let faults = ranked(ground, ordeal.hour, faults);
     let (undisturbed, mut judged) = ordeal.all(&plan.settled.settings, &faults)?;
     let mut warnings = Vec::new();
-    if refine {
+    if !matches!(refiner, Refiner::None) {
         warnings = refine::refine(&ordeal, plan, &faults, &undisturbed, &mut judged)?;
     }
-    let refined = !warnings.is_empty();
+    let mut changed = !warnings.is_empty();
+    let mut turned = false;
+    if let Refiner::Net(network) = refiner {
+        let before = (&undisturbed, &mut judged);
+        let (any, told) = settings::refine(&ordeal, plan, &faults, before, network)?;
+        turned = any;
+        changed |= any;
+        warnings.extend(told);
+    }
     let verdicts: Vec<FaultVerdict> = judged.into_iter().map(|judged| judged.verdict).collect();
     warnings.extend(self::warnings(&verdicts));
     Ok(Proof {
         verdicts,
         warnings,
-        refined,
+        changed,
+        turned,
     })
 }
 

@@ -25,7 +25,7 @@ const STEPS: usize = 3;
 /// Services that are given more in turn.
 const SUSPECTS: usize = 2;
 /// What room for recovery may cost at most, as a share of what all instances cost.
-const MOST_COST: f64 = 0.1;
+pub(super) const MOST_COST: f64 = 0.1;
 /// Share of a service's instances that it is given more, at least one.
 const MORE: f64 = 0.1;
 /// What is missed afterwards must shrink to this share, or the room is given elsewhere.
@@ -35,12 +35,14 @@ const HELPS: f64 = 0.8;
 pub(crate) struct Plan {
     pub sizing: Sizing,
     pub settled: PolicyOutput,
+    /// It was tried in simulation in its hardest hours.
+    pub tried: bool,
     /// What was to be said before it was settled.
     pub warnings: Vec<Warning>,
 }
 
 /// Cost of all instances over the horizon: with an autoscaler what is expected, else of schedules and standby.
-fn cost(ground: &Ground<'_>, sizing: &Sizing) -> f64 {
+pub(super) fn cost(ground: &Ground<'_>, sizing: &Sizing) -> f64 {
     if let Some(expected) = &sizing.expectation {
         return expected.instance_cost;
     }
@@ -77,7 +79,7 @@ fn suspects(ground: &Ground<'_>, judged: &Judged, after: &After) -> Vec<usize> {
     found
 }
 
-fn told(kind: &FaultKind) -> String {
+pub(super) fn told(kind: &FaultKind) -> String {
     match kind.service() {
         "" => format!("{} at every entry", kind.word()),
         service => format!("{} of {service}", kind.word()),
@@ -204,9 +206,10 @@ pub(super) fn refine(
         };
         // Room at one service lets more through to others.
         let (_, all) = ordeal.all(&output.settings, faults)?;
-        let worse = judged.iter().zip(&all).any(|(old, new)| {
-            old.verdict.recovered && !new.verdict.recovered || old.verdict.kept && !new.verdict.kept
-        });
+        let worse = judged
+            .iter()
+            .zip(&all)
+            .any(|(old, new)| new.worse_than(old));
         if worse || !all[at].verdict.recovered {
             continue;
         }

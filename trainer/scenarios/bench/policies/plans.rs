@@ -5,9 +5,9 @@ use std::{path::Path as File, sync::LazyLock};
 use foremesh_model::{InferenceSettings, PolicyKind, ProfileRequest, ScalingKind, Settings};
 use foremesh_onnx::{Inference, Model, Surroundings, read_model};
 use foremesh_policy::{
-    Method, PolicyInput, PolicyOutput,
+    Method, Networks, PolicyInput, PolicyOutput,
     gnn::{ACTIONS, Network, NetworkError, Region, States, contract},
-    plan_with,
+    plan, plan_with,
 };
 use foremesh_scenarios::Scenario;
 use foremesh_simulate::{Arrivals, EntryLoad, Mesh, PlanAssumptions, from_plan};
@@ -78,7 +78,11 @@ fn settings_by(scenario: &Scenario, policy: PolicyKind, network: &dyn Network) -
         demand: &scenario.demand,
         request: &request,
     };
-    plan_with(&input, Some(network)).unwrap()
+    let networks = Networks {
+        policy: Some(network),
+        refinement: None,
+    };
+    plan_with(&input, networks).unwrap()
 }
 
 pub fn settings_of(scenario: &Scenario, policy: PolicyKind, scaling: ScalingKind) -> PolicyOutput {
@@ -95,7 +99,7 @@ pub fn settings_of(scenario: &Scenario, policy: PolicyKind, scaling: ScalingKind
         demand: &scenario.demand,
         request: &request,
     };
-    plan_with(&input, None).unwrap()
+    plan(&input).unwrap()
 }
 
 pub fn mesh_of(scenario: &Scenario, settings: &Settings) -> Mesh {

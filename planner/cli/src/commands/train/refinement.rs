@@ -46,15 +46,17 @@ pub fn run(args: &TrainRefinement, format: Format) -> Result<Outcome, CliError> 
         updates: args.updates.unwrap_or(usual.updates),
         regions: args.regions.map_or(usual.regions, |n| n as usize),
         seed: args.seed,
+        discount: args.discount.unwrap_or(usual.discount),
         ..usual
     };
     let said = args.learner.to_possible_value();
     let options = Options {
         command: format!(
-            "foremesh train refinement --learner {} --updates {} --regions {} --seed {}",
+            "foremesh train refinement --learner {} --updates {} --regions {} --discount {} --seed {}",
             said.as_ref().map_or("", |value| value.get_name()),
             recipe.updates,
             recipe.regions,
+            recipe.discount,
             recipe.seed
         ),
         recipe,
