@@ -1,7 +1,7 @@
 //! Settings of a plan that are turned because of faults, with the reason of each.
 //!
 //! Found by [`crate::drill::refine`]; kept only where the plan passes the trial in its hardest hours that it passed before, where no entry misses more without a
-//! fault, where no verdict on a fault gets worse, and where formulas promise no less. Standby instances go through the sizing, so that all that follows from their number does.
+//! fault, where no verdict on a fault gets worse and all together get better, and where formulas promise no less. Standby instances go through the sizing, so that all that follows from their number does.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     PolicyError,
-    drill::{self, AFTERWARDS, Drill, Knob, LOOKS, ROUNDS, Refined, Spans, Steps, Turned},
+    drill::{self, AFTERWARDS, Drill, Knob, LOOKS, Prices, ROUNDS, Refined, Spans, Steps, Turned},
     gnn::{Network, Region},
     ground::{Ground, warning},
     guards::check,
@@ -40,6 +40,9 @@ const REQUESTS: f64 = 3_000.0;
 const BEFORE: f64 = 1.0 / 3.0;
 /// Looks with which nothing is searched: those of the net's own rounds and a few more.
 const FEWEST: f64 = ROUNDS as f64 + 9.0;
+/// Share of the worst entry's requests that faults must cost less, all alike, or the plan stays as it is; what more instances cost comes on top, at the price
+/// of looks.
+const WORTH: f64 = 1e-3;
 /// Share of the worst entry's requests that a fault may cost more than before.
 const MOST_RISE: f64 = 0.01;
 /// Services of a turn that are named.
@@ -109,13 +112,14 @@ fn named(ground: &Ground<'_>, services: &[usize]) -> String {
 }
 
 /// What a turn is, and what it is worth.
-fn worth(ground: &Ground<'_>, turned: &Turned) -> String {
+fn worth(ground: &Ground<'_>, turned: &Turned, seconds: f64) -> String {
     let knob = Knob::ALL[turned.knob].word();
     let places = named(ground, &turned.services);
     match turned.spares > 0.0 {
         true => format!(
-            "{knob} of {places}: {}% of requests fewer fail or come late",
-            show(100.0 * turned.spares)
+            "{knob} of {places}: {}% of requests fewer fail or come late in {} s of each and as long after",
+            show(100.0 * turned.spares),
+            show(seconds)
         ),
         false => format!("{knob} of {places}: beside what else was turned"),
     }
@@ -123,7 +127,7 @@ fn worth(ground: &Ground<'_>, turned: &Turned) -> String {
 
 /// Says of every value that was turned what it was and what turning it is worth.
 fn explain(
-    (drill, ground): (&Drill<'_>, &Ground<'_>),
+    (drill, ground, seconds): (&Drill<'_>, &Ground<'_>, f64),
     [planned, then]: [&Settings; 2],
     refined: &Refined,
     reasons: &mut Reasons,
@@ -155,7 +159,10 @@ fn explain(
             .filter(|(_, others)| others.get(path) != all.get(path))
             .map(|(turned, _)| turned)
             .collect();
-        let told: Vec<String> = because.iter().map(|turned| worth(ground, turned)).collect();
+        let told: Vec<String> = because
+            .iter()
+            .map(|turned| worth(ground, turned, seconds))
+            .collect();
         let told = match told.is_empty() {
             true => "it follows from what else was turned".into(),
             false => told.join("; "),
@@ -167,6 +174,14 @@ fn explain(
         let text = format!("because of faults it is {value} in place of {was} ({told})");
         reasons.append(path, &text, inputs);
     }
+}
+
+/// Share of the worst entry's requests that fail or come late while faults last and once they are over, all alike.
+fn felt(judged: &[Judged]) -> f64 {
+    let each = judged
+        .iter()
+        .map(|judged| 0.5 * (judged.verdict.missed_share + judged.after.missed));
+    each.sum::<f64>() / judged.len().max(1) as f64
 }
 
 /// Whether formulas promise every entry what it asks, or what they promised it before.
@@ -233,7 +248,12 @@ pub(super) fn refine(
         plan.warnings.clone(),
         |assembled, reasons| {
             let then = drill.turned(assembled, &others);
-            explain((&drill, ground), [&planned, &then], &refined, reasons);
+            explain(
+                (&drill, ground, spans.phase_s),
+                [&planned, &then],
+                &refined,
+                reasons,
+            );
             then
         },
     );
@@ -257,7 +277,10 @@ pub(super) fn refine(
         let rise = new.verdict.missed_share - old.verdict.missed_share;
         new.worse_than(old) || rise > MOST_RISE
     };
-    if !no_worse || judged.iter().zip(&all).any(worse) {
+    // Looks are short: what a turn is worth in the first seconds of a fault may be nothing in all of it.
+    let [before, after] = [&*judged, &all].map(|judged| felt(judged));
+    let gained = before - after - Prices::OF_PLANS.cost * more.max(0.0);
+    if gained < WORTH || !no_worse || judged.iter().zip(&all).any(worse) {
         return left;
     }
     if plan.tried {
@@ -273,16 +296,14 @@ pub(super) fn refine(
         .collect();
     services.sort_unstable();
     services.dedup();
-    let [before, after] = refined
-        .missed
-        .map(|share| show(1e-2 * (1e4 * share).round()));
+    let [before, after] = [before, after].map(|share| show(1e-2 * (1e4 * share).round()));
     let tried: Vec<String> = faults.iter().map(|(_, kind)| told(kind)).collect();
     let more = match more > 1e-6 {
         true => format!(", for {}% more cost", show((more * 1e3).round() / 10.0)),
         false => String::new(),
     };
     let text = format!(
-        "settings of {} are not what formulas give: under {} and as long after, {after}% of requests fail or come late in place of {before}%{more}; the reason of each says what it is worth",
+        "settings of {} are not what formulas give: under {} and once each is over, {after}% of the worst entry's requests fail or come late in place of {before}%{more}; the reason of each says what it is worth",
         named(ground, &services),
         tried.join(", ")
     );
