@@ -48,7 +48,7 @@ const MOST_RISE: f64 = 0.01;
 /// Services of a turn that are named.
 const NAMED: usize = 3;
 /// Sets these random numbers apart from those of the verdicts.
-const PURPOSE: u64 = 0x0074_7572_6e65_64;
+const PURPOSE: u64 = 0x7475_726e_6564;
 
 /// How long looks are and how many there may be, by requests and visits of services a second and faults; None: fewer than would find anything.
 fn affordable(requests_rps: f64, visits_rps: f64, faults: f64) -> Option<(Spans, usize)> {
