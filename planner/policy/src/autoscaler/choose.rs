@@ -190,11 +190,14 @@ impl Contest<'_> {
 
     /// What is proposed, made safe with each share of what is allowed, what is worth most first: of two that are worth the same the bolder.
     fn said(&self, floor: &Sizing, proposals: &[Proposal<'_>]) -> Vec<Weighed> {
-        let each = SHARES.iter().flat_map(|share| {
-            let said = proposals.iter();
-            said.map(|said| said.weighed(floor, *share, &self.minutes))
-        });
-        let mut said: Vec<Weighed> = each.collect();
+        let mut each: Vec<_> = proposals
+            .iter()
+            .map(|said| said.weighed(floor, &SHARES, &self.minutes).into_iter())
+            .collect();
+        let mut said: Vec<Weighed> = Vec::new();
+        for _ in SHARES {
+            said.extend(each.iter_mut().filter_map(Iterator::next));
+        }
         said.sort_by(|a, b| b.candidate.score.total_cmp(&a.candidate.score));
         said
     }

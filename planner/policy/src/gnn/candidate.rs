@@ -61,15 +61,34 @@ impl<'a> Proposal<'a> {
         })
     }
 
-    /// Made safe with a share of what is allowed, and weighed on minutes that took no part in that.
-    pub(crate) fn weighed(&self, floor: &Sizing, share: f64, minutes: &[Minute]) -> Weighed {
+    /// Made safe with each share of what is allowed, and weighed on minutes that took no part in that.
+    pub(crate) fn weighed(
+        &self,
+        floor: &Sizing,
+        shares: &[f64],
+        minutes: &[Minute],
+    ) -> Vec<Weighed> {
+        let safe = self
+            .region
+            .secured_each(&self.answers, &self.minutes, shares);
+        let each = shares.iter().zip(&safe);
+        each.map(|(share, safe)| self.weighed_at(floor, *share, safe, minutes))
+            .collect()
+    }
+
+    fn weighed_at(
+        &self,
+        floor: &Sizing,
+        share: f64,
+        safe: &Searched,
+        minutes: &[Minute],
+    ) -> Weighed {
         let ground = &self.region.ground;
-        let safe = self.region.secured(&self.answers, &self.minutes, share);
         let method = match self.influences {
             Some(_) => Method::Gnn { share },
             None => Method::Rule { share },
         };
-        let mut sizing = sizing(ground, floor, &safe, method);
+        let mut sizing = sizing(ground, floor, safe, method);
         if let Some(influences) = &self.influences {
             let of = |s: usize, answer: [f64; ACTIONS]| {
                 Action::of(answer, self.region.planned_utilization[s])

@@ -48,13 +48,17 @@ impl Searched {
         self.judged.kept >= ATTAINMENT
     }
 
-    /// Whether it is to be preferred: keeps what is asked for less, or where neither does, keeps more.
     fn beats(&self, other: &Self) -> bool {
-        match (self.attains(), other.attains()) {
-            (true, true) => self.judged.cost_per_hour < other.judged.cost_per_hour,
-            (false, false) => self.judged.kept > other.judged.kept,
-            (attains, _) => attains,
-        }
+        beats(&self.judged, &other.judged)
+    }
+}
+
+/// Whether a plan is to be preferred: keeps what is asked for less, or where neither does, keeps more.
+fn beats(one: &Judged, other: &Judged) -> bool {
+    match (one.kept >= ATTAINMENT, other.kept >= ATTAINMENT) {
+        (true, true) => one.cost_per_hour < other.cost_per_hour,
+        (false, false) => one.kept > other.kept,
+        (attains, _) => attains,
     }
 }
 
@@ -62,40 +66,53 @@ impl Region<'_> {
     /// A plan of these answers, tried.
     #[must_use]
     pub fn tried(&self, answers: Vec<[f64; ACTIONS]>, minutes: &[Minute]) -> Searched {
-        self.tried_within(answers, minutes, 1.0)
-    }
-
-    fn tried_within(
-        &self,
-        answers: Vec<[f64; ACTIONS]>,
-        minutes: &[Minute],
-        share: f64,
-    ) -> Searched {
         let plan = self.plan(&answers);
         Searched {
-            judged: plan.judged_within(self, minutes, share),
+            judged: plan.judged(self, minutes),
             answers,
             plan,
             trials: 1,
         }
     }
 
-    /// The best of several, the first of equals.
-    fn best(
+    /// For each share of what is allowed the best of several, the first of equals; nothing where there are none.
+    fn best_each(
         &self,
         all: Vec<Vec<[f64; ACTIONS]>>,
         minutes: &[Minute],
-        share: f64,
-    ) -> Option<Searched> {
-        let trials = all.len();
-        let tried: Vec<Searched> = all
-            .into_par_iter()
-            .map(|answers| self.tried_within(answers, minutes, share))
+        shares: &[f64],
+    ) -> Vec<Searched> {
+        let tried: Vec<(Plan, Vec<Judged>)> = all
+            .par_iter()
+            .map(|answers| {
+                let plan = self.plan(answers);
+                let judged = plan.judged_each(self, minutes, shares);
+                (plan, judged)
+            })
             .collect();
-        let best = tried
-            .into_iter()
-            .reduce(|best, next| if next.beats(&best) { next } else { best })?;
-        Some(Searched { trials, ..best })
+        let best_of = |i: usize| {
+            let places = 0..tried.len();
+            places.reduce(|best, next| {
+                let [now, then] = [next, best].map(|place| &tried[place].1[i]);
+                if beats(now, then) { next } else { best }
+            })
+        };
+        let each = (0..shares.len()).filter_map(|i| {
+            let place = best_of(i)?;
+            let (plan, judged) = &tried[place];
+            Some(Searched {
+                answers: all[place].clone(),
+                plan: plan.clone(),
+                judged: judged[i].clone(),
+                trials: all.len(),
+            })
+        });
+        each.collect()
+    }
+
+    /// The best of several with all of what is allowed.
+    fn best(&self, all: Vec<Vec<[f64; ACTIONS]>>, minutes: &[Minute]) -> Option<Searched> {
+        self.best_each(all, minutes, &[1.0]).pop()
     }
 
     /// The best of the same answer for every service.
@@ -105,7 +122,7 @@ impl Region<'_> {
             let answers = SCORE_ANSWERS.iter().map(|score| [*score, *utilization]);
             answers.map(|answer| vec![answer; self.services()])
         });
-        self.best(all.collect(), minutes, 1.0)
+        self.best(all.collect(), minutes)
             .unwrap_or_else(|| self.tried(vec![[0.0; ACTIONS]; self.services()], minutes))
     }
 
@@ -113,6 +130,17 @@ impl Region<'_> {
     /// what keeps most.
     #[must_use]
     pub fn secured(&self, answers: &[[f64; ACTIONS]], minutes: &[Minute], share: f64) -> Searched {
+        let mut secured = self.secured_each(answers, minutes, &[share]);
+        secured.swap_remove(0)
+    }
+
+    /// The same for each of several shares, at little more than the price of one.
+    pub(crate) fn secured_each(
+        &self,
+        answers: &[[f64; ACTIONS]],
+        minutes: &[Minute],
+        shares: &[f64],
+    ) -> Vec<Searched> {
         let shifts = UTILIZATION_SHIFTS
             .iter()
             .flat_map(|utilization| SCORE_SHIFTS.iter().map(|score| [*score, *utilization]));
@@ -121,8 +149,7 @@ impl Region<'_> {
             each.map(|[score, utilization]| [score + more_score, utilization + more_utilization])
                 .collect::<Vec<_>>()
         });
-        self.best(shifted.collect(), minutes, share)
-            .unwrap_or_else(|| self.tried_within(answers.to_vec(), minutes, share))
+        self.best_each(shifted.collect(), minutes, shares)
     }
 
     /// Service by service, the dearest first, from what is given; at most so many trials.
@@ -149,10 +176,7 @@ impl Region<'_> {
                 if trials > most_trials {
                     return best;
                 }
-                if let Some(found) = self
-                    .best(all, minutes, 1.0)
-                    .filter(|found| found.beats(&best))
-                {
+                if let Some(found) = self.best(all, minutes).filter(|found| found.beats(&best)) {
                     best = found;
                 }
                 best.trials = trials;
