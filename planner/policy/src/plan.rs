@@ -78,7 +78,7 @@ pub struct Networks<'n> {
 /// The same, with learned nets at hand.
 ///
 /// # Errors
-/// As [`plan`]; [`PolicyError::Network`] when a net gives no answer.
+/// As [`plan`]; [`PolicyError::Network`] and [`PolicyError::Refinement`] when a net gives no answer.
 pub fn plan_with(
     input: &PolicyInput<'_>,
     networks: Networks<'_>,

@@ -79,7 +79,7 @@ pub struct Recipe {
 }
 
 impl Recipe {
-    /// What two cores do in half an hour.
+    /// What two cores do in a quarter of an hour, before it is judged.
     #[must_use]
     pub fn of(learner: Learner) -> Self {
         Self {
