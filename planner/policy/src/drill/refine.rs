@@ -50,8 +50,6 @@ pub struct Refined {
     pub steps: Vec<Steps>,
     /// The knobs that were turned.
     pub turned: Vec<Turned>,
-    /// Share of requests missed under faults: as planned, and refined. On random numbers that nothing was chosen on.
-    pub missed: [f64; 2],
 }
 
 /// What came of refining.
@@ -145,6 +143,20 @@ fn turned_wide(episode: &Episode<'_, '_>, (k, moved): (usize, u8)) -> Vec<Steps>
     steps
 }
 
+/// Looks at other steps, where they keep the guards; None where they are no better.
+fn better<'d, 'a>(
+    best: &Episode<'d, 'a>,
+    steps: Vec<Steps>,
+    looked: &mut usize,
+) -> Result<Option<Episode<'d, 'a>>, PolicyError> {
+    if !best.drill().keeps_guards(&steps) {
+        return Ok(None);
+    }
+    *looked += 1;
+    let there = best.at(steps)?;
+    Ok((there.loss() < best.loss()).then_some(there))
+}
+
 /// The best that is found with so many looks, and how many it took.
 fn found<'d, 'a>(
     drill: &'d Drill<'a>,
@@ -170,13 +182,7 @@ fn found<'d, 'a>(
         let Some(turn) = wide.pop() else {
             break;
         };
-        let steps = turned_wide(&best, turn);
-        if !drill.keeps_guards(&steps) {
-            continue;
-        }
-        let there = best.at(steps)?;
-        looked += 1;
-        if there.loss() < best.loss() {
+        if let Some(there) = better(&best, turned_wide(&best, turn), &mut looked)? {
             best = there;
         }
     }
@@ -187,13 +193,8 @@ fn found<'d, 'a>(
         };
         let mut steps = best.steps().to_vec();
         steps[s][k] += by(moved);
-        if !drill.keeps_guards(&steps) {
-            continue;
-        }
-        let there = best.at(steps)?;
-        looked += 1;
         // What did not help is not tried again before something else did.
-        if there.loss() < best.loss() {
+        if let Some(there) = better(&best, steps, &mut looked)? {
             best = there;
             single = Preferred::of(network, &best)?.single;
         }
@@ -310,16 +311,16 @@ pub fn refine(
         })
         .collect::<Result<Vec<[Sight; 2]>, PolicyError>>()?;
     looks += 2 * JUDGES;
-    let mean = |of: fn(&Sight) -> f64| {
-        [0, 1].map(|i| sights.iter().map(|pair| of(&pair[i])).sum::<f64>() / JUDGES as f64)
-    };
     let gains: Vec<f64> = sights
         .iter()
         .map(|[before, after]| before.missed_disturbed() - after.missed_disturbed())
         .collect();
-    let [calm_before, calm_after] = mean(Sight::missed_undisturbed);
+    let calm = |i: usize| {
+        let sum: f64 = sights.iter().map(|pair| pair[i].missed_undisturbed()).sum();
+        sum / JUDGES as f64
+    };
     let cost = Prices::OF_PLANS.cost * drill.extra_cost(&steps);
-    if !sure(&gains, WORTH + cost) || calm_after > calm_before + TOLERANCE {
+    if !sure(&gains, WORTH + cost) || calm(1) > calm(0) + TOLERANCE {
         return Ok(nothing(looks));
     }
     let refined = sights[0][1].missed_disturbed();
@@ -335,11 +336,7 @@ pub fn refine(
         });
     }
     Ok(Outcome {
-        refined: Some(Refined {
-            turned,
-            missed: mean(Sight::missed_disturbed),
-            steps,
-        }),
+        refined: Some(Refined { steps, turned }),
         looks,
     })
 }
