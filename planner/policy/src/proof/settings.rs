@@ -208,6 +208,9 @@ pub(super) fn refine(
 ) -> Result<(bool, Option<Warning>), PolicyError> {
     let Ordeal { input, ground, .. } = *ordeal;
     let left = Ok((false, None));
+    if faults.is_empty() {
+        return left;
+    }
     let too_much = |why: String| {
         let text = format!(
             "{why} to refine settings under faults in simulation: they are what formulas give"
