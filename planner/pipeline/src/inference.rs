@@ -43,6 +43,19 @@ pub fn runtime_report(settings: &InferenceSettings) -> RuntimeReport {
     inference(settings).report()
 }
 
+/// Where a net is read from: a file that is named, or inside the program; None where settings want none.
+fn source(
+    named: Option<&str>,
+    base: &Path,
+    (name, bytes): (&'static str, &'static [u8]),
+) -> Option<ModelSource> {
+    match named {
+        Some(NONE) => None,
+        Some(path) => Some(ModelSource::File(base.join(path))),
+        None => Some(ModelSource::Inside { name, bytes }),
+    }
+}
+
 /// The models that a plan is computed with, each loaded when it is first asked for.
 #[derive(Debug, Clone)]
 pub struct Models {
@@ -61,14 +74,8 @@ impl Default for Models {
 impl Models {
     /// Names the models of plans, which are made by the hour; nothing is read or loaded. Paths are relative to `base`.
     pub fn of(settings: &InferenceSettings, base: &Path) -> Self {
-        let source = match settings.forecaster.as_deref() {
-            Some(NONE) => None,
-            Some(path) => Some(ModelSource::File(base.join(path))),
-            None => Some(ModelSource::Inside {
-                name: FORECASTER_NAME,
-                bytes: FORECASTER,
-            }),
-        };
+        let named = settings.forecaster.as_deref();
+        let source = source(named, base, (FORECASTER_NAME, FORECASTER));
         Self::from_source(settings, base, source, Layout::HOURLY)
     }
 
@@ -115,14 +122,8 @@ impl Models {
                 bytes: POLICY,
             },
         };
-        let refinement = match settings.refinement_model.as_deref() {
-            Some(NONE) => None,
-            Some(path) => Some(ModelSource::File(base.join(path))),
-            None => Some(ModelSource::Inside {
-                name: REFINEMENT_NAME,
-                bytes: REFINEMENT,
-            }),
-        };
+        let named = settings.refinement_model.as_deref();
+        let refinement = self::source(named, base, (REFINEMENT_NAME, REFINEMENT));
         let refinement = refinement.map(|source| Arc::new(lazy(source, drill::contract())));
         Self {
             refinement,
