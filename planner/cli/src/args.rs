@@ -146,6 +146,12 @@ pub struct Forecast {
     /// The instant (RFC 3339) after which nothing may be known; without it each series is forecast from its own end.
     #[arg(long, value_name = "TIME", value_parser = timestamp)]
     pub as_of: Option<foremesh_model::Timestamp>,
+    /// What moved demand and will: a JSON list of events, a file or an address; may be given more than once.
+    #[arg(long, value_name = "FILE")]
+    pub events: Vec<String>,
+    /// Business metrics, known and planned (users, spend): a file like the history, with a column for each. Rows after the end of the history say what is planned.
+    #[arg(long, value_name = "FILE")]
+    pub business_metrics: Option<PathBuf>,
     /// Seed of everything that is drawn; today nothing is.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,

@@ -313,3 +313,123 @@ fn a_model_that_cannot_be_used_is_named() {
         );
     }
 }
+
+/// The medians of one service by hour.
+fn medians(rows: &str, service: &str) -> Vec<f64> {
+    let of_service = rows.lines().filter(|row| row.contains(service));
+    let median = |row: &str| row.split(',').nth(9).unwrap().parse().unwrap();
+    of_service.map(median).collect()
+}
+
+#[test]
+fn what_is_known_ahead_moves_what_it_touches() {
+    let folder = tempfile::tempdir().unwrap();
+    history(folder.path(), 240);
+    let at =
+        |hour: i64| foremesh_model::Timestamp::from_second(1_772_409_600 + 3600 * hour).unwrap();
+    let sale = |from, to| {
+        let services = ["shop-000", "shop-001"];
+        serde_json::json!({"name": "sale", "starts": at(from), "ends": at(to), "uplift": 2, "services": services})
+    };
+    let events = serde_json::json!([sale(250, 252)]).to_string();
+    fs::write(folder.path().join("events.json"), events).unwrap();
+    let plain = ["--horizon", "24h", "--format", "csv"];
+    let (without, with) = (
+        whole(folder.path(), &plain),
+        whole(
+            folder.path(),
+            &[&plain[..], &["--events", "events.json"]].concat(),
+        ),
+    );
+    for service in ["shop-000", "shop-001"] {
+        let (without, with) = (medians(&without, service), medians(&with, service));
+        let lifted: Vec<usize> = (0..24)
+            .filter(|hour| (with[*hour] / without[*hour] - 2.0).abs() < 1e-3)
+            .collect();
+        assert_eq!(lifted, [10, 11], "{service}");
+    }
+    let others = |rows: &str| -> Vec<String> {
+        let others = rows
+            .lines()
+            .filter(|row| !row.contains("shop-000") && !row.contains("shop-001"));
+        others.map(str::to_owned).collect()
+    };
+    assert_eq!(others(&with), others(&without));
+
+    // What cannot be read is an error that names it.
+    for (option, text, said) in [
+        (
+            "--events",
+            r#"{"name": "sale"}"#,
+            "an object where a list of events is needed",
+        ),
+        (
+            "--business-metrics",
+            "timestamp,region,service\n",
+            "the column of a metric, such as active_users, is missing",
+        ),
+    ] {
+        fs::write(folder.path().join("wrong"), text).unwrap();
+        let output = forecast(folder.path(), &[option, "wrong"])
+            .wait_with_output()
+            .unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{error}");
+        assert!(error.contains(said) && error.contains("wrong"), "{error}");
+    }
+}
+
+#[test]
+fn demand_follows_what_is_planned() {
+    let folder = tempfile::tempdir().unwrap();
+    let (weeks, planned) = (8, 2);
+    let (mut shown, mut metrics) = (String::new(), String::new());
+    // Users change from day to day; requests follow them three hours later.
+    let users = |hour: i64| match hour.div_euclid(24) {
+        day if day >= weeks * 7 => 4000,
+        day => 1000 + 700 * (day * 7919 % 5),
+    };
+    for hour in 0..24 * (weeks * 7 + planned) {
+        let at = foremesh_model::Timestamp::from_second(1_772_409_600 + 3600 * hour).unwrap();
+        let busy = 5 + (hour % 24 - 12).abs();
+        writeln!(metrics, "{at},east,shop,{}", users(hour)).unwrap();
+        if hour < 24 * weeks * 7 {
+            let rate = busy * users(hour - 3) / 10 + hour * 7919 % 13;
+            writeln!(shown, "{at},east,shop,{rate}").unwrap();
+        }
+    }
+    for (file, columns, rows) in [
+        ("history.csv", "requests_per_second", shown),
+        ("plan.csv", "active_users", metrics),
+    ] {
+        fs::write(
+            folder.path().join(file),
+            format!("timestamp,region,service,{columns}\n{rows}"),
+        )
+        .unwrap();
+    }
+    let arguments = [
+        "--horizon",
+        "48h",
+        "--format",
+        "csv",
+        "--business-metrics",
+        "plan.csv",
+    ];
+    let output = forecast(folder.path(), &arguments)
+        .wait_with_output()
+        .unwrap();
+    let notes = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        notes.contains("demand follows business metric active_users"),
+        "{notes}"
+    );
+    let medians = medians(&String::from_utf8(output.stdout).unwrap(), "shop");
+    for (hour, median) in medians.iter().enumerate().skip(3) {
+        let truth = (5 + (hour as i64 % 24 - 12).abs()) * 400;
+        assert!(
+            (median / truth as f64).ln().abs() < 0.1,
+            "{hour}: {median} for {truth}"
+        );
+    }
+}

@@ -26,6 +26,11 @@ bench-forecast: $(forecast_cache)/hourly.csv $(forecast_cache)/steps-300.csv $(f
 	$(forecast_examples)/forecast_speed
 	$(forecast_examples)/forecast_speed --model $(forecaster)
 
+.PHONY: bench-known-ahead
+bench-known-ahead: $(forecast_cache)/hourly.csv $(forecast_cache)/cold.csv ## Print what business metrics that are known ahead are worth, and what believing chance costs (two minutes)
+	cargo build --release --workspace --example known_ahead
+	$(forecast_examples)/known_ahead $^
+
 # What the net and its synthetic prior add: six small nets, a quarter of an hour of processor time in all; one that is done is not trained again.
 ablation_steps ?= 300
 

@@ -321,6 +321,7 @@ fn forecast(
         entries: std::slice::from_ref(&entry),
         forecaster,
         days_off: &DaysOff::default(),
+        business_metrics: None,
     })?;
     let demand = forecast
         .demand

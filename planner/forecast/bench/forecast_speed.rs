@@ -92,6 +92,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             .as_ref()
             .map(|model| Forecaster::new(model, Layout::HOURLY)),
         days_off: &DaysOff::default(),
+        business_metrics: None,
     })?;
     let elapsed = started.elapsed().as_secs_f64();
     println!(

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use foremesh_model::{
-    History, METRIC_REQUESTS_PER_SECOND, RegionName, RegionRequest, ServiceName, Timestamp,
+    Event, History, METRIC_REQUESTS_PER_SECOND, RegionName, RegionRequest, ServiceName, Timestamp,
 };
 use jiff::tz::TimeZone;
 
@@ -56,7 +56,7 @@ pub(crate) fn check(input: &ForecastInput<'_>) -> Result<Zones, ForecastError> {
     let request = input.request;
     check_times(request)?;
     let zones = zones(request)?;
-    check_events(request)?;
+    check_events(&request.events)?;
     if let Some(spread) = request
         .share_uncertainty
         .filter(|s| !(0.0..=2.0).contains(s))
@@ -138,8 +138,8 @@ fn zones(request: &RegionRequest) -> Result<Zones, ForecastError> {
     Ok(Zones { here, donors })
 }
 
-fn check_events(request: &RegionRequest) -> Result<(), ForecastError> {
-    for (index, event) in request.events.iter().enumerate() {
+pub(crate) fn check_events(events: &[Event]) -> Result<(), ForecastError> {
+    for (index, event) in events.iter().enumerate() {
         let name = event.name.clone();
         match (event.fault(), event.uplift) {
             (None, _) => {}

@@ -7,15 +7,13 @@
 
 use crate::{
     Step, backtest,
-    quantiles::{LEVEL_10, LEVEL_50, LEVEL_90, Levels},
+    quantiles::{LEVEL_10, LEVEL_50, LEVEL_90, Levels, NORMAL_90},
 };
 
 /// Hours ahead at which backtests show what they should.
 const NEAR_HOURS: usize = 48;
 /// Independent windows are at least so many: below, Student's distribution says little but that nothing is known.
 const FEWEST_WINDOWS: f64 = 2.0;
-/// Quantile 0.9 of the standard normal.
-const NORMAL_90: f64 = 1.2816;
 
 /// Student's 0.9 quantile: the expansion of Fisher and Cornish, Abramowitz & Stegun 26.7.5; off by 0.006 at two degrees of freedom, by less above.
 fn student_90(freedom: f64) -> f64 {

@@ -9,8 +9,8 @@ use crate::{
     cold_start::{self, LogShare, Mixer},
     error::ForecastError,
     opening::{Opened, Opening},
-    quantiles::{LEVEL_50, LEVEL_90, Levels},
-    region::{ForecastInput, NORMAL_90},
+    quantiles::{LEVEL_50, LEVEL_90, Levels, NORMAL_90},
+    region::ForecastInput,
     source::{Source, find, wanted},
     steps::{hour_of, same_local_hour},
 };

@@ -3,7 +3,7 @@
 use foremesh_model::{RegionName, ServiceName, Timestamp};
 use thiserror::Error;
 
-use crate::{Step, neural::NeuralError, step::duration};
+use crate::{Step, business::MOST_BUSINESS_METRICS, neural::NeuralError, step::duration};
 
 /// Longest horizon in hours.
 pub const MOST_HORIZON_HOURS: u32 = 336;
@@ -142,6 +142,14 @@ pub enum ForecastError {
         of_net_s: i64,
         /// The grid that was asked for.
         step: Step,
+    },
+    /// More business metrics than can be told apart.
+    #[error(
+        "there are more than {MOST_BUSINESS_METRICS} business metrics ({names}): keep those that demand follows, and leave the other columns out"
+    )]
+    BusinessMetrics {
+        /// Their names, separated by commas.
+        names: String,
     },
     /// A time zone that does not exist.
     #[error("{field} is {name:?}, which is no IANA time zone: write it as Europe/Paris")]

@@ -3,13 +3,15 @@
 //! A known uplift multiplies. An unknown one is learned from past events of the same name: the log-ratio of what was measured to
 //! what the weeks around it would have led one to expect, first pulled towards all entries' mean, then towards no effect.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
-use foremesh_model::{Event, RegionName, ServiceName};
+use foremesh_model::{Event, RegionName, ServiceName, Severity, Timestamp};
 
 use crate::{
-    quantiles,
-    steps::{Steps, start_of},
+    Step,
+    notes::Notes,
+    quantiles::{self, LEVEL_50, LEVEL_90, Levels, NORMAL_90},
+    steps::Steps,
 };
 
 /// Smallest uplift by which a past value is divided; below it the hour counts as a gap.
@@ -19,8 +21,10 @@ const PRIOR_OCCURRENCES: f64 = 0.5;
 /// Spread of the log-uplift between occurrences where only one is known, as a share of its size, and at least.
 const ASSUMED_SPREAD: f64 = 0.4;
 const LEAST_SPREAD: f64 = 0.05;
-/// Weeks on each side that tell what an hour would have been.
-const WEEKS_AROUND: i64 = 4;
+/// Hours on each side that tell what the weeks around are off by.
+const HOURS_AROUND: usize = 72;
+/// Smallest part of a step from which the effect of an event can be told.
+const LEAST_OVERLAP: f64 = 0.1;
 
 /// What an event does to the logarithm of demand.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -32,35 +36,49 @@ pub(crate) struct LogUplift {
     pub occurrences: usize,
 }
 
+impl LogUplift {
+    /// Both together.
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            mean: self.mean + other.mean,
+            spread: self.spread.hypot(other.spread),
+            occurrences: self.occurrences + other.occurrences,
+        }
+    }
+}
+
 /// Log-ratios of past occurrences, by event name and entry.
 pub(crate) type Occurrences = BTreeMap<String, BTreeMap<ServiceName, Vec<f64>>>;
 
-/// The share of an hour during which an event lasts.
-fn overlap(event: &Event, hour: i64) -> f64 {
-    event.overlap(start_of(hour), start_of(hour + 1))
+/// The share of a step since 1970 during which an event lasts.
+fn overlap(step: Step, event: &Event, at: i64) -> f64 {
+    event.overlap(step.start_of(at), step.start_of(at + 1))
 }
 
-fn hours(event: &Event) -> std::ops::Range<i64> {
-    event.starts.as_second().div_euclid(3600)..(event.ends.as_second() + 3599).div_euclid(3600)
+/// The steps that an event touches.
+fn steps(step: Step, event: &Event) -> Range<i64> {
+    let on = step.seconds();
+    event.starts.as_second().div_euclid(on)..(event.ends.as_second() + on - 1).div_euclid(on)
 }
 
 /// The history without its events: known uplifts divided out, hours of unknown ones as gaps.
 pub(crate) fn without(
-    hourly: &Steps,
+    step: Step,
+    measured: &Steps,
     events: &[Event],
     region: &RegionName,
     service: &ServiceName,
 ) -> Steps {
-    let mut clean = hourly.clone();
+    let mut clean = measured.clone();
     for event in events.iter().filter(|event| event.touches(region, service)) {
-        for hour in hours(event) {
-            let slot = usize::try_from(hour - clean.first)
+        for at in steps(step, event) {
+            let slot = usize::try_from(at - clean.first)
                 .ok()
                 .and_then(|index| clean.values.get_mut(index));
             let Some(value) = slot else { continue };
             *value = match event.uplift {
                 Some(uplift) if uplift >= LEAST_UPLIFT => {
-                    *value / (1.0 + overlap(event, hour) * (uplift - 1.0))
+                    *value / (1.0 + overlap(step, event, at) * (uplift - 1.0))
                 }
                 _ => f64::NAN,
             };
@@ -68,7 +86,7 @@ pub(crate) fn without(
     }
     // A history that is nothing but events still says more than none.
     if clean.known() == 0 {
-        hourly.clone()
+        measured.clone()
     } else {
         clean
     }
@@ -77,25 +95,34 @@ pub(crate) fn without(
 /// Adds what past events without a known uplift did to this series.
 pub(crate) fn learn(
     occurrences: &mut Occurrences,
-    hourly: &Steps,
+    step: Step,
+    measured: &Steps,
     clean: &Steps,
     events: &[Event],
-    region: &RegionName,
-    service: &ServiceName,
+    (region, service): (&RegionName, &ServiceName),
 ) {
     for event in events
         .iter()
         .filter(|event| event.uplift.is_none() && event.touches(region, service))
     {
-        let mut ratios: Vec<f64> = hours(event)
-            .filter(|hour| overlap(event, *hour) > 0.5)
-            .filter_map(|hour| Some((hourly.at(hour) / expected(clean, hour)?).ln()))
+        let touched = steps(step, event);
+        let most = touched.clone().map(|at| overlap(step, event, at));
+        let enough = (0.5 * most.fold(0.0, f64::max)).max(LEAST_OVERLAP);
+        let mut ratios: Vec<f64> = touched
+            .clone()
+            .filter_map(|at| {
+                let share = overlap(step, event, at);
+                let ratio = measured.at(at) / clean.around(step, at)?;
+                // What lasts for a part of the step moves its mean by that part.
+                (share >= enough).then(|| (1.0 + (ratio - 1.0) / share).ln())
+            })
             .filter(|ratio| ratio.is_finite())
             .collect();
-        // What the hours around the event were off by is not the event's.
-        let mut around: Vec<f64> = (hours(event).start - 72..hours(event).start)
-            .chain(hours(event).end..hours(event).end + 72)
-            .filter_map(|hour| Some((clean.at(hour) / expected(clean, hour)?).ln()))
+        // What the steps around the event were off by is not the event's.
+        let near = step.hours(HOURS_AROUND) as i64;
+        let mut around: Vec<f64> = (touched.start - near..touched.start)
+            .chain(touched.end..touched.end + near)
+            .filter_map(|at| Some((clean.at(at) / clean.around(step, at)?).ln()))
             .filter(|ratio| ratio.is_finite())
             .collect();
         if !ratios.is_empty() {
@@ -108,16 +135,6 @@ pub(crate) fn learn(
                 .push(ratio);
         }
     }
-}
-
-/// The median of the same hour in the weeks around, events left out.
-fn expected(clean: &Steps, hour: i64) -> Option<f64> {
-    let mut weeks: Vec<f64> = (-WEEKS_AROUND..=WEEKS_AROUND)
-        .filter(|week| *week != 0)
-        .map(|week| clean.at(hour + week * 168))
-        .filter(|value| *value > 0.0)
-        .collect();
-    (!weeks.is_empty()).then(|| quantiles::median(&mut weeks))
 }
 
 /// What a future event does to an entry: its known uplift, or what past events of its name did.
@@ -155,12 +172,48 @@ pub(crate) fn uplift(
     })
 }
 
-/// The uplift of all events together in an hour: log-uplift and its spread.
-pub(crate) fn in_hour(events: &[(&Event, LogUplift)], hour: i64) -> LogUplift {
+/// The events that touch a service in a span, with what they do. Says what was learned and what is left out; `subject` is what notes call the service.
+pub(crate) fn ahead<'e>(
+    events: &'e [Event],
+    (region, service): (&RegionName, &ServiceName),
+    (starts, ends): (Timestamp, Timestamp),
+    occurrences: &Occurrences,
+    (subject, notes): (&str, &mut Notes),
+) -> Vec<(&'e Event, LogUplift)> {
+    let mut uplifts = Vec::new();
+    for event in events {
+        if !event.touches(region, service) || event.overlap(starts, ends) == 0.0 {
+            continue;
+        }
+        match uplift(event, service, occurrences) {
+            Some(uplift) => {
+                if uplift.occurrences > 0 {
+                    let text = format!(
+                        "the uplift of event {:?} is learned from past events of that name; give uplift to fix it",
+                        event.name
+                    );
+                    notes.about(Severity::Note, "event_learned", subject, text);
+                }
+                uplifts.push((event, uplift));
+            }
+            None => {
+                let text = format!(
+                    "event {:?} has no uplift and no past event of that name is in the history: it is left out; give uplift, for example 1.5",
+                    event.name
+                );
+                notes.about(Severity::Caution, "event_unknown", subject, text);
+            }
+        }
+    }
+    uplifts
+}
+
+/// The uplift of all events together in a step since 1970: log-uplift and its spread.
+pub(crate) fn together(step: Step, events: &[(&Event, LogUplift)], at: i64) -> LogUplift {
     let mut all = LogUplift::default();
     let mut variance = 0.0;
     for (event, uplift) in events {
-        let share = overlap(event, hour);
+        let share = overlap(step, event, at);
         if share > 0.0 {
             let factor = 1.0 + share * (uplift.mean.exp() - 1.0);
             all.mean += factor.max(1e-6).ln();
@@ -171,6 +224,33 @@ pub(crate) fn in_hour(events: &[(&Event, LogUplift)], hour: i64) -> LogUplift {
     all
 }
 
+/// Multiplies quantiles by an uplift; an uncertain one also widens them.
+pub(crate) fn lift(levels: &mut Levels, uplift: LogUplift) {
+    if uplift == LogUplift::default() {
+        return;
+    }
+    let median = levels[LEVEL_50];
+    let width = if median > 0.0 {
+        (levels[LEVEL_90] / median).ln() / NORMAL_90
+    } else {
+        0.0
+    };
+    let wider = if width > 1e-3 {
+        (1.0 + (uplift.spread / width).powi(2)).sqrt().min(10.0)
+    } else {
+        1.0
+    };
+    for level in levels.iter_mut() {
+        let ratio = if median > 0.0 {
+            (*level / median).powf(wider)
+        } else {
+            1.0
+        };
+        let around = if median > 0.0 { median * ratio } else { *level };
+        *level = around * uplift.mean.exp();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -178,8 +258,8 @@ mod tests {
     fn event(name: &str, first_hour: i64, last_hour: i64, uplift: Option<f64>) -> Event {
         Event {
             name: name.into(),
-            starts: start_of(first_hour),
-            ends: start_of(last_hour),
+            starts: Step::Hour.start_of(first_hour),
+            ends: Step::Hour.start_of(last_hour),
             uplift,
             known_since: None,
             services: vec![],
@@ -203,6 +283,7 @@ mod tests {
         }
         let hourly = Steps { first: 0, values };
         let known = without(
+            Step::Hour,
             &hourly,
             &[event("sale", 500, 510, Some(2.0))],
             &region,
@@ -211,16 +292,16 @@ mod tests {
         assert!((known.at(505) - (100.0 + f64::from(505 % 24))).abs() < 1e-9);
 
         let unknown = [event("sale", 500, 510, None)];
-        let clean = without(&hourly, &unknown, &region, &service);
+        let clean = without(Step::Hour, &hourly, &unknown, &region, &service);
         assert!(clean.at(505).is_nan() && !clean.at(510).is_nan());
         let mut occurrences = Occurrences::new();
         learn(
             &mut occurrences,
+            Step::Hour,
             &hourly,
             &clean,
             &unknown,
-            &region,
-            &service,
+            (&region, &service),
         );
         let learned = uplift(&event("sale", 2000, 2010, None), &service, &occurrences).unwrap();
         // Doubled once: pulled somewhat towards no effect.
@@ -238,11 +319,11 @@ mod tests {
     #[test]
     fn half_an_hour_counts_half() {
         let mut sale = event("sale", 10, 12, Some(3.0));
-        sale.ends = foremesh_model::Timestamp::from_second(11 * 3600 + 1800).unwrap();
+        sale.ends = Timestamp::from_second(11 * 3600 + 1800).unwrap();
         let uplift = uplift(&sale, &names().1, &Occurrences::new()).unwrap();
         let events = [(&sale, uplift)];
-        assert!((in_hour(&events, 10).mean.exp() - 3.0).abs() < 1e-9);
-        assert!((in_hour(&events, 11).mean.exp() - 2.0).abs() < 1e-9);
-        assert_eq!(in_hour(&events, 12), LogUplift::default());
+        assert!((together(Step::Hour, &events, 10).mean.exp() - 3.0).abs() < 1e-9);
+        assert!((together(Step::Hour, &events, 11).mean.exp() - 2.0).abs() < 1e-9);
+        assert_eq!(together(Step::Hour, &events, 12), LogUplift::default());
     }
 }

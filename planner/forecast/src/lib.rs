@@ -3,12 +3,14 @@
 mod backtest;
 mod blend;
 mod burst;
+mod business;
 mod calibrate;
 mod check;
 mod cold_start;
 mod combine;
 mod dependence;
 mod distance;
+mod drivers;
 mod entry;
 mod error;
 mod events;
@@ -28,6 +30,7 @@ mod source;
 mod step;
 mod steps;
 
+pub use business::MOST_BUSINESS_METRICS;
 pub use error::{ForecastError, MOST_HORIZON_HOURS, MOST_LEAD_DAYS};
 pub use holidays::DaysOff;
 pub use quantiles::pinball;

@@ -9,6 +9,8 @@ pub(crate) const LEVEL_10: usize = 2;
 pub(crate) const LEVEL_50: usize = 6;
 pub(crate) const LEVEL_90: usize = 10;
 const LEVEL_95: usize = 11;
+/// Quantile 0.9 of the standard normal.
+pub(crate) const NORMAL_90: f64 = 1.2816;
 
 /// The quantile of a sorted sample, linear between plotting positions (i − ½)/n (Hyndman & Fan's type 5); 0 of an empty one.
 pub(crate) fn of_sorted(sorted: &[f64], level: f64) -> f64 {

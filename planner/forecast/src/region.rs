@@ -12,6 +12,7 @@ use crate::{
     METHOD, METHOD_WITH_NET, Step,
     blend::{self, Known},
     burst::{self, Burst},
+    business::BusinessMetrics,
     calibrate::Shapes,
     check::{self, Zones},
     cold_start,
@@ -19,19 +20,16 @@ use crate::{
     dependence,
     entry::{Context, Part},
     error::ForecastError,
-    events::{self, LogUplift, Occurrences},
+    events::{self, Occurrences},
     holidays::DaysOff,
     neural::Forecaster,
     notes::Notes,
-    quantiles::{LEVEL_50, LEVEL_90, Levels},
     source::{Source, find, wanted},
-    steps::{Calendar, hour_of, start_of},
+    steps::{Calendar, hour_of},
 };
 
 /// Hours of own history that show a weekly profile twice.
 const TWO_WEEKS: usize = 336;
-/// Quantile 0.9 of the standard normal.
-pub(crate) const NORMAL_90: f64 = 1.2816;
 /// Share of the variance of a log-share that all entries have in common.
 const COMMON_SHARE: f64 = 0.5;
 
@@ -48,6 +46,9 @@ pub struct ForecastInput<'a> {
     pub forecaster: Option<Forecaster<'a>>,
     /// Public holidays, which the net looks at.
     pub days_off: &'a DaysOff,
+    /// Other metrics of the same regions and services, at most [`crate::MOST_BUSINESS_METRICS`]; unlike the history they are looked at beyond `as_of`, where their
+    /// values are what is planned. A donor's are the donor's.
+    pub business_metrics: Option<&'a History>,
 }
 
 /// The forecast of a region.
@@ -79,7 +80,8 @@ pub fn forecast_region(input: &ForecastInput<'_>) -> Result<RegionForecast, Fore
     entries.dedup();
 
     let wanted = |region: &RegionName| wanted(&hours, &zones, region);
-    let sources = read_sources(input, &entries, &wanted);
+    let metrics = BusinessMetrics::of(input.business_metrics)?;
+    let sources = read_sources(input, &entries, &metrics, &wanted);
     let occurrences = learn_events(&sources, &request.events);
     let calendars = calendars(&sources, &zones, &wanted);
     let combined: Vec<Option<Combined>> = sources
@@ -102,9 +104,19 @@ pub fn forecast_region(input: &ForecastInput<'_>) -> Result<RegionForecast, Fore
             Some(source.known(combined.as_ref()?, calendars.get(source.region)?, day_off))
         })
         .collect();
-    let blended = blend::blend(input.forecaster, &shapes, &known)?;
+    let mut blended = blend::blend(input.forecaster, &shapes, &known)?;
 
     let mut notes = Notes::of("entries");
+    for (source, blended) in sources.iter().zip(&mut blended) {
+        let levels = blended.iter_mut().flat_map(|blended| &mut blended.levels);
+        for (hour, levels) in wanted(source.region).rev().zip(levels.rev()) {
+            events::lift(levels, source.driven.at(hour));
+        }
+        let subject = format!("{} {}", source.region, source.service);
+        source.driven.note(&subject, &mut notes);
+    }
+    let matched = sources.iter().any(|source| !source.driven.is_empty());
+    metrics.note_unmatched(matched, request.region.as_str(), &mut notes);
     if input.forecaster.is_none() && *input.days_off != DaysOff::default() {
         let text = "public holidays move nothing without a learned forecaster: give one, or list what a holiday does as an event";
         notes.add(Severity::Note, "holidays_unused", &request.region, text);
@@ -149,13 +161,18 @@ pub fn forecast_region(input: &ForecastInput<'_>) -> Result<RegionForecast, Fore
         };
         autocorrelation += of_share + (1.0 - of_share) * hourly_autocorrelation;
         let common = (1.0 - of_share) * loading.powi(2) + of_share * COMMON_SHARE;
-        let uplifts = future_uplifts(entry, request, &occurrences, &mut notes);
+        let uplifts = events::ahead(
+            &request.events,
+            (&request.region, entry),
+            (
+                Step::Hour.start_of(starts),
+                Step::Hour.start_of(starts + i64::from(request.horizon_hours)),
+            ),
+            &occurrences,
+            (entry.as_str(), &mut notes),
+        );
         for (hour, levels) in hours.iter().zip(&mut part.levels) {
-            let references: Vec<(&Event, LogUplift)> = uplifts
-                .iter()
-                .map(|(event, uplift)| (*event, *uplift))
-                .collect();
-            lift(levels, events::in_hour(&references, *hour));
+            events::lift(levels, events::together(Step::Hour, &uplifts, *hour));
         }
         let burst = part.burst.unwrap_or_else(|| {
             notes.about(Severity::Note, "peak_assumed", entry, burst_assumed());
@@ -178,7 +195,7 @@ pub fn forecast_region(input: &ForecastInput<'_>) -> Result<RegionForecast, Fore
         region: request.region.clone(),
         timezone: request.timezone.clone(),
         as_of: request.as_of,
-        starts: start_of(starts),
+        starts: Step::Hour.start_of(starts),
         step_s: 3600,
         dependence: Dependence {
             autocorrelation: autocorrelation / demands.len().max(1) as f64,
@@ -207,6 +224,7 @@ fn burst_assumed() -> String {
 fn read_sources<'a>(
     input: &'a ForecastInput<'a>,
     entries: &'a [ServiceName],
+    metrics: &BusinessMetrics<'a>,
     wanted: &(impl Fn(&RegionName) -> Range<i64> + Sync),
 ) -> Vec<Source<'a>> {
     let request = input.request;
@@ -227,8 +245,10 @@ fn read_sources<'a>(
         .filter_map(|(region, entry)| {
             let series = find(input.history, region, entry)?;
             // What a donor to the east knew later than our hour shows on its clocks is not used, to keep to one kind of forecast.
-            let known_until = request.as_of.min(start_of(wanted(region).start));
-            Source::read(region, entry, series, &request.events, known_until)
+            let wanted = wanted(region);
+            let known_until = request.as_of.min(Step::Hour.start_of(wanted.start));
+            let known = (metrics, known_until, wanted.end);
+            Source::read(region, entry, series, &request.events, known)
         })
         .collect()
 }
@@ -238,11 +258,11 @@ fn learn_events(sources: &[Source<'_>], events: &[Event]) -> Occurrences {
     for source in sources {
         events::learn(
             &mut occurrences,
+            Step::Hour,
             &source.hourly,
             &source.clean,
             events,
-            source.region,
-            source.service,
+            (source.region, source.service),
         );
     }
     occurrences
@@ -282,70 +302,6 @@ fn levels<'a>(sources: &'a [Source<'a>]) -> BTreeMap<(&'a RegionName, &'a Servic
             ))
         })
         .collect()
-}
-
-/// Events of the horizon that touch an entry, with what they do.
-fn future_uplifts<'a>(
-    entry: &ServiceName,
-    request: &'a RegionRequest,
-    occurrences: &Occurrences,
-    notes: &mut Notes,
-) -> Vec<(&'a Event, LogUplift)> {
-    let starts = start_of(hour_of(request.go_live));
-    let ends = start_of(hour_of(request.go_live) + i64::from(request.horizon_hours));
-    let mut uplifts = Vec::new();
-    for event in &request.events {
-        if !event.touches(&request.region, entry) || event.overlap(starts, ends) == 0.0 {
-            continue;
-        }
-        match events::uplift(event, entry, occurrences) {
-            Some(uplift) => {
-                if uplift.occurrences > 0 {
-                    let text = format!(
-                        "the uplift of event {:?} is learned from past events of that name; give uplift to fix it",
-                        event.name
-                    );
-                    notes.about(Severity::Note, "event_learned", entry, text);
-                }
-                uplifts.push((event, uplift));
-            }
-            None => {
-                let text = format!(
-                    "event {:?} has no uplift and no past event of that name is in the history: it is left out; give uplift, for example 1.5",
-                    event.name
-                );
-                notes.about(Severity::Caution, "event_unknown", entry, text);
-            }
-        }
-    }
-    uplifts
-}
-
-/// Multiplies quantiles by an uplift; an uncertain one also widens them.
-fn lift(levels: &mut Levels, uplift: LogUplift) {
-    if uplift == LogUplift::default() {
-        return;
-    }
-    let median = levels[LEVEL_50];
-    let width = if median > 0.0 {
-        (levels[LEVEL_90] / median).ln() / NORMAL_90
-    } else {
-        0.0
-    };
-    let wider = if width > 1e-3 {
-        (1.0 + (uplift.spread / width).powi(2)).sqrt().min(10.0)
-    } else {
-        1.0
-    };
-    for level in levels.iter_mut() {
-        let ratio = if median > 0.0 {
-            (*level / median).powf(wider)
-        } else {
-            1.0
-        };
-        let around = if median > 0.0 { median * ratio } else { *level };
-        *level = around * uplift.mean.exp();
-    }
 }
 
 fn note_sources(parts: &[Part], context: &Context<'_>, comparisons: usize, notes: &mut Notes) {

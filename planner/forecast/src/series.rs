@@ -1,36 +1,36 @@
 //! Every series of a history on its own: the command `foremesh forecast`, and the benchmark.
 
+mod read;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::ControlFlow,
 };
 
 use foremesh_model::{
-    History, METRIC_REQUESTS_PER_SECOND, Series, SeriesKey, Severity, Timestamp, Warning,
+    Event, History, METRIC_REQUESTS_PER_SECOND, Series, SeriesKey, Severity, Timestamp, Warning,
 };
-use jiff::tz::TimeZone;
-use rayon::prelude::*;
 
 use crate::{
-    blend::{self, Blended, Known, Part, Width},
+    blend::{self, Part, Width},
+    business::BusinessMetrics,
     calibrate::Shapes,
-    combine::{self, Combined},
+    check::check_events,
     error::ForecastError,
+    events::{self, Occurrences},
     intermittent,
     neural::Forecaster,
     notes::Notes,
-    quantiles::Levels,
-    source::folded,
     step::Step,
-    steps::{Calendar, Steps},
+    steps::Steps,
 };
+
+use self::read::Read;
 
 /// Series that the calibration learns from; more would tell it little, and nothing can be handed over before they are done.
 pub const POOLED: usize = 128;
 /// Series that are forecast before they are handed over. What they are is independent of it.
 const AT_ONCE: usize = 64;
-/// The net's name in reports.
-const NEURAL: &str = "neural";
 
 /// The forecast of one series.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,17 +69,11 @@ pub struct SeriesInput<'a> {
     pub horizon: u32,
     /// The net that joins the statistical methods, of a layout with these steps; None: they forecast alone.
     pub forecaster: Option<Forecaster<'a>>,
-}
-
-/// A series and what the statistical methods say of it.
-struct Read<'a> {
-    key: &'a SeriesKey,
-    starts: i64,
-    /// Steps between the end of the history and the first that is asked for.
-    lead: usize,
-    steps: Steps,
-    calendar: Calendar,
-    combined: Combined,
+    /// What moved demand in the past, and what will.
+    pub events: &'a [Event],
+    /// Other metrics of the same regions and services, at most [`crate::MOST_BUSINESS_METRICS`]; unlike the history they are looked at beyond its end, where their
+    /// values are what is planned.
+    pub business_metrics: Option<&'a History>,
 }
 
 /// What the calibration learned from some series, for all.
@@ -111,7 +105,8 @@ pub fn forecast_series(
 /// equal answers, whatever the number of threads. Returns what is to beware of: series of which nothing is known, or little.
 ///
 /// # Errors
-/// [`ForecastError::SeriesHorizon`], [`ForecastError::Coarse`], [`ForecastError::NetStep`], [`ForecastError::EmptyHistory`] and [`ForecastError::Neural`].
+/// [`ForecastError::SeriesHorizon`], [`ForecastError::Coarse`], [`ForecastError::NetStep`], [`ForecastError::EventTimes`], [`ForecastError::EventUplift`],
+/// [`ForecastError::BusinessMetrics`], [`ForecastError::EmptyHistory`] and [`ForecastError::Neural`].
 pub fn forecast_each(
     input: &SeriesInput<'_>,
     each: &mut dyn FnMut(&SeriesKey, SeriesForecast) -> ControlFlow<()>,
@@ -136,8 +131,12 @@ pub fn forecast_each(
     let pooled: BTreeSet<usize> = (0..all.len().min(POOLED))
         .map(|place| place * all.len() / all.len().min(POOLED))
         .collect();
+    let metrics = BusinessMetrics::of(input.business_metrics)?;
+    let is_of = |key: &SeriesKey| metrics.has(&key.region, &key.service);
+    metrics.note_unmatched(all.iter().any(|(key, _)| is_of(key)), "history", &mut notes);
+    let occurrences = input.occurrences(&all, &metrics);
     let chosen: Vec<(&SeriesKey, &Series)> = pooled.iter().map(|place| all[*place]).collect();
-    let read = input.read(&chosen);
+    let read = input.read(&chosen, &metrics);
     let shapes = Shapes::learn(input.step, read.iter().flatten().map(|read| &read.combined));
     let parts = input.parts(&shapes, &read)?;
     let width = Width::learn(input.step, parts.iter().flatten());
@@ -154,7 +153,7 @@ pub fn forecast_each(
             .filter(|place| !done.contains_key(place))
             .map(|place| all[place])
             .collect();
-        let read = input.read(&missing);
+        let read = input.read(&missing, &metrics);
         let parts = input.parts(&pool.shapes, &read)?;
         let mut new = read.into_iter().zip(parts);
         let (read, parts): (Vec<_>, Vec<_>) = places
@@ -165,7 +164,8 @@ pub fn forecast_each(
             let (Some(read), Some(blended)) = (read, blended) else {
                 continue;
             };
-            if each(read.key, read.answer(input.step, &blended)).is_break() {
+            let forecast = read.answer(input, &blended, &occurrences, &mut notes);
+            if each(read.key, forecast).is_break() {
                 return Ok(notes.finish());
             }
         }
@@ -175,6 +175,7 @@ pub fn forecast_each(
 
 impl SeriesInput<'_> {
     fn check(&self) -> Result<(), ForecastError> {
+        check_events(self.events)?;
         let step = self.step;
         if !(1..=step.most_horizon()).contains(&self.horizon) {
             return Err(ForecastError::SeriesHorizon {
@@ -246,43 +247,29 @@ impl SeriesInput<'_> {
         true
     }
 
-    fn read<'a>(&self, series: &[(&'a SeriesKey, &Series)]) -> Vec<Option<Read<'a>>> {
-        let (step, horizon) = (self.step, self.horizon as usize);
-        series
-            .par_iter()
-            .map(|(key, series)| {
-                let mut steps = Steps::of(step, series, self.known_until(series));
-                let starts = self.as_of.map_or(steps.end(), |at| {
-                    (at.as_second() + step.seconds() - 1).div_euclid(step.seconds())
-                });
-                // A history that ended long ago is taken to have ended lately, at the same step of the week.
-                steps.first += folded(step, steps.end(), starts) - steps.end();
-                let lead = usize::try_from(starts - steps.end()).unwrap_or(0);
-                let end = steps.end() + (lead + horizon) as i64;
-                let calendar = Calendar::new(step, &TimeZone::UTC, steps.first, end);
-                let of_week = steps_of_week(&calendar, &steps, lead + horizon);
-                let combined = combine::combine(step, &steps.values, of_week, lead + horizon)?;
-                Some(Read {
-                    key,
-                    starts,
-                    lead,
-                    steps,
-                    calendar,
-                    combined,
-                })
-            })
-            .collect()
-    }
-
-    fn known<'b>(&self, read: &'b [Option<Read<'_>>]) -> Vec<Option<Known<'b>>> {
-        let horizon = self.horizon as usize;
-        let known = |read: &'b Read<'_>| Known {
-            combined: &read.combined,
-            values: &read.steps.values,
-            step_of_week: steps_of_week(&read.calendar, &read.steps, read.lead + horizon),
-            day_off: &[],
-        };
-        read.iter().map(|read| read.as_ref().map(known)).collect()
+    /// What past events without a known uplift did to all series.
+    fn occurrences(
+        &self,
+        all: &[(&SeriesKey, &Series)],
+        metrics: &BusinessMetrics<'_>,
+    ) -> Occurrences {
+        let mut occurrences = Occurrences::new();
+        if self.events.iter().any(|event| event.uplift.is_none()) {
+            for (key, series) in all {
+                let known = self.history_of(key, series, metrics);
+                let (measured, clean) = (&known.measured, &known.clean);
+                let of = (&key.region, &key.service);
+                events::learn(
+                    &mut occurrences,
+                    self.step,
+                    measured,
+                    clean,
+                    &known.events,
+                    of,
+                );
+            }
+        }
+        occurrences
     }
 
     fn parts(
@@ -291,46 +278,5 @@ impl SeriesInput<'_> {
         read: &[Option<Read<'_>>],
     ) -> Result<Vec<Option<Part>>, ForecastError> {
         Ok(blend::parts(self.forecaster, shapes, &self.known(read))?)
-    }
-}
-
-fn steps_of_week<'a>(calendar: &'a Calendar, steps: &Steps, ahead: usize) -> &'a [u16] {
-    calendar.slice(steps.first, steps.values.len() + ahead)
-}
-
-impl Read<'_> {
-    fn answer(&self, step: Step, blended: &Blended) -> SeriesForecast {
-        let rows = |levels: &[Levels]| -> Vec<Vec<f64>> {
-            let from = self.lead.min(levels.len());
-            levels[from..]
-                .iter()
-                .map(|levels| levels.to_vec())
-                .collect()
-        };
-        let of_net = blended.net.as_ref().map_or(0.0, |(_, weight)| *weight);
-        let statistical = self.combined.methods.iter().map(|method| {
-            let levels: Vec<Levels> = method
-                .levels
-                .iter()
-                .map(|levels| levels.map(|z| self.combined.scale.back(z)))
-                .collect();
-            MethodQuantiles {
-                name: method.name,
-                weight: (1.0 - of_net) * method.weight,
-                quantiles_rps: rows(&levels),
-            }
-        });
-        let net = blended.net.iter().map(|(levels, weight)| MethodQuantiles {
-            name: NEURAL,
-            weight: *weight,
-            quantiles_rps: rows(levels),
-        });
-        SeriesForecast {
-            starts: Timestamp::from_second(self.starts.saturating_mul(step.seconds()))
-                .unwrap_or(Timestamp::MAX),
-            step_s: step.seconds() as u32,
-            quantiles_rps: rows(&blended.levels),
-            methods: statistical.chain(net).collect(),
-        }
     }
 }

@@ -8,8 +8,10 @@ use jiff::tz::TimeZone;
 use crate::{
     Step,
     blend::Known,
+    business::BusinessMetrics,
     check::Zones,
     combine::{self, Combined},
+    drivers::Driven,
     events,
     holidays::DaysOff,
     steps::{Calendar, Steps, same_local_hour},
@@ -28,31 +30,37 @@ fn most_lead_weeks(step: Step) -> i64 {
 pub(crate) struct Source<'a> {
     pub region: &'a RegionName,
     pub service: &'a ServiceName,
-    /// As measured.
+    /// As measured, without what business metrics did.
     pub hourly: Steps,
-    /// Without its events.
+    /// Without its events too.
     pub clean: Steps,
+    /// What business metrics do.
+    pub driven: Driven<'a>,
 }
 
 impl<'a> Source<'a> {
-    /// Reads a series as it was known at `known_until`; `None` where nothing was.
+    /// Reads a series as it was known at an instant, and business metrics to the end of what is asked; `None` where nothing was known.
     pub fn read(
         region: &'a RegionName,
         service: &'a ServiceName,
         series: &Series,
         events: &[Event],
-        known_until: Timestamp,
+        (metrics, known_until, asked_until): (&BusinessMetrics<'a>, Timestamp, i64),
     ) -> Option<Self> {
         let hourly = Steps::of(Step::Hour, series, known_until);
         if hourly.values.is_empty() {
             return None;
         }
-        let clean = events::without(&hourly, events, region, service);
+        let clean = events::without(Step::Hour, &hourly, events, region, service);
+        let range = hourly.first..hourly.end().max(asked_until);
+        let metrics = metrics.over(Step::Hour, (region, service), &range);
+        let driven = Driven::learn(Step::Hour, &clean, metrics);
         Some(Self {
             region,
             service,
-            hourly,
-            clean,
+            hourly: driven.without(&hourly),
+            clean: driven.without(&clean),
+            driven,
         })
     }
 

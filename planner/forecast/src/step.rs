@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
+use foremesh_model::Timestamp;
+
 /// The steps that a series is forecast in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum Step {
@@ -55,6 +57,11 @@ impl Step {
             Self::Hour => 26,
             Self::Day => 104,
         }
+    }
+
+    /// The instant at which a step since 1970 begins.
+    pub(crate) fn start_of(self, at: i64) -> Timestamp {
+        Timestamp::from_second(at.saturating_mul(self.seconds())).unwrap_or(Timestamp::MAX)
     }
 
     /// Steps of a day.

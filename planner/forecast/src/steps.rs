@@ -5,12 +5,14 @@
 use foremesh_model::{MOST_REQUESTS_PER_SECOND, Series, Timestamp};
 use jiff::tz::TimeZone;
 
-use crate::Step;
+use crate::{Step, quantiles};
 
 /// A history that begins with this many hours without a request began with the first one: many exporters report 0 for what does
 /// not serve yet, and a forecast of what does would stay wide for weeks.
 const NOT_YET_HOURS: usize = 24;
 const HOUR_S: i64 = 3600;
+/// Weeks on each side that tell what a step would have been.
+const WEEKS_AROUND: i64 = 4;
 
 /// Requests a second by step; NaN is a gap. Neither begins nor ends with a gap.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -26,11 +28,6 @@ pub(crate) fn hour_of(at: Timestamp) -> i64 {
     at.as_second().div_euclid(HOUR_S)
 }
 
-/// The instant at which an hour since 1970 begins.
-pub(crate) fn start_of(hour: i64) -> Timestamp {
-    Timestamp::from_second(hour.saturating_mul(HOUR_S)).unwrap_or(Timestamp::MAX)
-}
-
 /// Whether a value can be a rate of requests.
 pub(crate) fn is_rate(value: f64) -> bool {
     (0.0..=MOST_REQUESTS_PER_SECOND).contains(&value)
@@ -41,6 +38,15 @@ impl Steps {
     /// values are known is a gap, and so is what cannot be a rate (negative, not finite). A value that is longer than a
     /// step stands for each step that begins in it.
     pub fn of(step: Step, series: &Series, as_of: Timestamp) -> Self {
+        Self::laid(step, series, as_of).trimmed(step)
+    }
+
+    /// The same of a series that may be nothing for long: zeros at its beginning are values.
+    pub fn with_zeros(step: Step, series: &Series, until: Timestamp) -> Self {
+        Self::laid(step, series, until)
+    }
+
+    fn laid(step: Step, series: &Series, as_of: Timestamp) -> Self {
         let on = step.seconds();
         let own = i64::from(series.step_s.max(1));
         let (start, as_of) = (series.start.as_second(), as_of.as_second());
@@ -86,7 +92,7 @@ impl Steps {
                 }
             })
             .collect();
-        Self { first, values }.trimmed(step)
+        Self { first, values }
     }
 
     fn trimmed(mut self, step: Step) -> Self {
@@ -107,6 +113,16 @@ impl Steps {
     /// The step after the last value.
     pub fn end(&self) -> i64 {
         self.first + self.values.len() as i64
+    }
+
+    /// The median of the same step of the week in the weeks around, as far as they are known and not 0.
+    pub fn around(&self, step: Step, at: i64) -> Option<f64> {
+        let mut weeks: Vec<f64> = (-WEEKS_AROUND..=WEEKS_AROUND)
+            .filter(|week| *week != 0)
+            .map(|week| self.at(at + week * step.week() as i64))
+            .filter(|value| *value > 0.0)
+            .collect();
+        (!weeks.is_empty()).then(|| quantiles::median(&mut weeks))
     }
 
     /// How many steps are known.

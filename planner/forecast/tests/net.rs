@@ -52,6 +52,8 @@ fn forecast(values: Vec<f64>, horizon: u32, net: Option<Forecaster<'_>>) -> Seri
         step: Step::Hour,
         horizon,
         forecaster: net,
+        events: &[],
+        business_metrics: None,
     })
     .unwrap();
     all.remove(&key("here")).unwrap()
@@ -171,6 +173,8 @@ fn beyond_the_nets_reach_its_last_week_is_repeated() {
         step: Step::Hour,
         horizon: 336,
         forecaster: net,
+        events: &[],
+        business_metrics: None,
     })
     .unwrap();
     let forecast = &all[&key("here")];
@@ -206,6 +210,8 @@ fn threads_and_neighbours_do_not_move_a_byte() {
                 step: Step::Hour,
                 horizon: 48,
                 forecaster: net,
+                events: &[],
+                business_metrics: None,
             })
             .unwrap()
         })
@@ -249,6 +255,7 @@ fn an_opening_region_follows_its_donors_week_at_its_share() {
         entries: std::slice::from_ref(&entry),
         forecaster: Some(Forecaster::new(&model, Layout::HOURLY)),
         days_off: &DaysOff::default(),
+        business_metrics: None,
     })
     .unwrap();
     assert!(

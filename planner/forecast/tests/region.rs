@@ -86,6 +86,7 @@ fn forecast(
         entries: &entries,
         forecaster: None,
         days_off: &DaysOff::default(),
+        business_metrics: None,
     })
 }
 

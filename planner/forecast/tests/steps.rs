@@ -42,6 +42,8 @@ fn input(history: &History, step: Step, horizon: u32) -> SeriesInput<'_> {
         step,
         horizon,
         forecaster: None,
+        events: &[],
+        business_metrics: None,
     }
 }
 

@@ -22,6 +22,10 @@ pub struct SourceRequest {
     /// Where further events are listed, beside those of the request. All are read; of two with one name and start the request's own counts.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<EventSource>,
+    /// File with business metrics (planned users, spend), CSV or Parquet: `timestamp,region,service` and one column for each, at most eight. Rows later than
+    /// `as_of` say what is planned. Where demand follows a metric, what the metric did is learned and what it will do is forecast.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub business_metrics: Option<String>,
     /// Catalogue file (YAML) with the capacity and cost of services.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub catalogue: Option<String>,
@@ -93,6 +97,20 @@ pub struct EventSource {
     /// Seconds that the request may take. Default 30.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_s: Option<u32>,
+}
+
+impl EventSource {
+    /// A file or an address that asks for no name.
+    pub fn of(source: impl Into<String>) -> Self {
+        Self {
+            source: source.into(),
+            bearer_token: None,
+            username: None,
+            password: None,
+            ca_file: None,
+            timeout_s: None,
+        }
+    }
 }
 
 fn hidden(secret: &Option<String>) -> Option<&'static str> {

@@ -24,9 +24,9 @@ pub enum ObserveError {
         /// What was found.
         cause: String,
     },
-    /// A column that every history needs is missing.
+    /// A column that every such table needs is missing.
     #[error(
-        "{file}: the column {column} is missing; the columns found are {found}. Name the columns timestamp, region, service and requests_per_second{hint}"
+        "{file}: the column {column} is missing; the columns found are {found}. Name the columns {wanted}{hint}"
     )]
     MissingColumn {
         /// The file.
@@ -35,6 +35,8 @@ pub enum ObserveError {
         column: &'static str,
         /// The columns that are there, joined by commas.
         found: String,
+        /// The columns that are needed.
+        wanted: &'static str,
         /// What the user probably meant; may be empty.
         hint: String,
     },

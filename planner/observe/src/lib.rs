@@ -26,7 +26,7 @@ pub use catalogue::{parse_catalogue, read_catalogue, with_catalogue};
 pub use error::ObserveError;
 pub use events::{parse_events, read_events};
 pub use graph::read_graph;
-pub use history::read_history;
+pub use history::{read_business_metrics, read_history};
 pub use holidays::{parse_holidays, read_holidays};
 pub use limits::{
     ExistingLimit, ExistingLimits, LimitField, LimitUnit, LimitValue, ScalingWindow, parse_limits,

@@ -8,7 +8,7 @@ use foremesh_model::{History, RegionName, SeriesKey, ServiceName, Timestamp, War
 use foremesh_observe::{
     ObserveError, Observed,
     history::{parse_csv, parse_parquet},
-    read_history,
+    read_business_metrics, read_history,
 };
 use parquet::{
     column::writer::ColumnWriter,
@@ -177,6 +177,72 @@ fn nothing_at_or_after_as_of_matters() {
         let with = parse_csv(first.as_bytes(), "history.csv", as_of).unwrap();
         assert_eq!(format!("{with:?}"), format!("{base:?}"), "{late}");
     }
+}
+
+#[test]
+fn business_metrics_count_whenever_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let read = |name: &str, text: &str| read_business_metrics(&file(name, text));
+    // A plan of the far future beside a history: requests a second are not read, other columns are, and an entity without any is no fault.
+    let text = "timestamp,region,service,requests_per_second,Users,spend_per_hour\n\
+                2026-01-01T00:00:00Z,eu,cart,5,100,\n2026-01-01T01:00:00Z,eu,cart,5,110,7\n\
+                2099-01-01T00:00:00Z,eu,pay,,120,9\n2099-01-01T01:00:00Z,eu,pay,,120,-9\n2026-01-01T00:00:00Z,eu,idle,5,,\n";
+    let found = read("both.csv", text).unwrap();
+    let names: Vec<String> = found
+        .value
+        .series
+        .iter()
+        .map(|(key, series)| format!("{} {} {:?}", key.service, key.metric, series.values))
+        .collect();
+    insta::assert_snapshot!(names.join("\n"), @"
+cart spend_per_hour [7.0]
+cart users [100.0, 110.0]
+pay spend_per_hour [9.0]
+pay users [120.0, 120.0]
+");
+    let codes: Vec<&str> = found
+        .warnings
+        .iter()
+        .map(|warning| warning.code.as_str())
+        .collect();
+    assert_eq!(codes, ["history_negative_values"]);
+    let refused = [
+        "timestamp,region,service\n",
+        "timestamp,region,service,requests_per_second\n",
+        "timestamp,service,users\n",
+        "day;region;users\n",
+    ]
+    .map(|text| {
+        read("plan.csv", text)
+            .unwrap_err()
+            .to_string()
+            .replace(&folder.path().display().to_string(), ".")
+    });
+    insta::assert_snapshot!(refused.join("\n"), @"
+./plan.csv: the column of a metric, such as active_users, is missing; the columns found are timestamp, region, service. Name the columns timestamp, region, service and one for each metric
+./plan.csv: the column of a metric, such as active_users, is missing; the columns found are timestamp, region, service, requests_per_second. Name the columns timestamp, region, service and one for each metric
+./plan.csv: the column region is missing; the columns found are timestamp, service, users. Name the columns timestamp, region, service and one for each metric
+./plan.csv: the column timestamp is missing; the columns found are day;region;users. Name the columns timestamp, region, service and one for each metric; the cells seem to be separated by ';': use commas
+");
+
+    // The same table as Parquet says the same, of whatever instant.
+    let bytes = parquet_file(&Times::Text, parquet::basic::Compression::UNCOMPRESSED);
+    let path = folder.path().join("plan.parquet");
+    std::fs::write(&path, bytes).unwrap();
+    let (plan, history) = (
+        read_business_metrics(&path).unwrap(),
+        read_history(&path, None).unwrap(),
+    );
+    let mut expected = history.value;
+    expected
+        .series
+        .retain(|key, _| key.metric != "requests_per_second");
+    assert_eq!(format!("{:?}", plan.value), format!("{expected:?}"));
 }
 
 /// How a Parquet file writes its timestamps.

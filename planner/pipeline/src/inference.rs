@@ -25,8 +25,8 @@ const POLICY_NAME: &str = "the policy inside the program";
 const REFINEMENT: &[u8] = include_bytes!("../../../models/refinement-dqn.onnx");
 /// What errors call it.
 const REFINEMENT_NAME: &str = "the refinement inside the program";
-/// The word for doing without a net.
-const NONE: &str = "none";
+/// The word for doing without a net, in place of a file.
+pub const NO_MODEL: &str = "none";
 
 /// The forecaster that is inside the program: what errors call it, and its file's bytes.
 pub fn shipped_forecaster() -> (&'static str, &'static [u8]) {
@@ -50,7 +50,7 @@ fn source(
     (name, bytes): (&'static str, &'static [u8]),
 ) -> Option<ModelSource> {
     match named {
-        Some(NONE) => None,
+        Some(NO_MODEL) => None,
         Some(path) => Some(ModelSource::File(base.join(path))),
         None => Some(ModelSource::Inside { name, bytes }),
     }
@@ -91,7 +91,9 @@ impl Models {
     ) -> Result<Self, PipelineError> {
         match (step, settings.forecaster.as_deref()) {
             (Step::Hour, _) => Ok(Self::of(settings, base)),
-            (_, None | Some(NONE)) => Ok(Self::from_source(settings, base, None, Layout::HOURLY)),
+            (_, None | Some(NO_MODEL)) => {
+                Ok(Self::from_source(settings, base, None, Layout::HOURLY))
+            }
             (Step::FiveMinutes, Some(path)) => {
                 let source = Some(ModelSource::File(base.join(path)));
                 Ok(Self::from_source(

@@ -33,7 +33,7 @@ pub use error::PipelineError;
 pub use explain::{ExplainedValue, Explanation, explain};
 pub use folder::{FileHashes, Folder, FolderError, OWNED_FILE, hash_files};
 pub use foremesh_forecast::{SeriesForecast, Step};
-pub use foremesh_observe::{Observed, read_history};
+pub use foremesh_observe::{Observed, read_events, read_history};
 pub use foremesh_onnx::{
     CandidateReport, ChoiceReport, DeviceReport, EmbeddedReport, LibraryReport, RuntimeIdentity,
     RuntimeReport, read_model,
@@ -45,7 +45,7 @@ pub use hindcast::{
     HindcastRow, hindcast,
 };
 pub use holidays::days_off;
-pub use inference::{Models, inference, runtime_report, shipped_forecaster};
+pub use inference::{Models, NO_MODEL, inference, runtime_report, shipped_forecaster};
 pub use options::{RequestOption, request_options};
 pub use plan::{
     HistoryRequest, compute_profile, entries, forecast_history, plan, predict_region, read_plan,

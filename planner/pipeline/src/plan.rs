@@ -10,7 +10,7 @@ use foremesh_model::{
     Demand, Event, History, PLAN_FORMAT_VERSION, PlanIdentity, PolicyKind, ProfileRequest,
     RegionPlan, RegionRequest, SeriesKey, ServiceGraph, ServiceName, Timestamp, Warning,
 };
-use foremesh_observe::Observed;
+use foremesh_observe::{Observed, read_business_metrics};
 use foremesh_policy::{Method, PolicyInput};
 
 use foremesh_render::Target;
@@ -73,6 +73,7 @@ pub fn predict_region(
         entries: &entries,
         forecaster: sources.models.forecaster()?,
         days_off: &days_off.value,
+        business_metrics: sources.business_metrics.as_ref(),
     })?;
     forecast.warnings.extend(days_off.warnings.iter().cloned());
     forecast.warnings = in_order(forecast.warnings);
@@ -102,6 +103,10 @@ pub struct HistoryRequest<'a> {
     pub horizon_s: i64,
     /// The learned models, those of these steps: [`Models::of_step`].
     pub models: &'a Models,
+    /// What moved demand in the past, and what will.
+    pub events: &'a [Event],
+    /// File with business metrics, CSV or Parquet: see [`foremesh_model::SourceRequest::business_metrics`].
+    pub business_metrics: Option<&'a Path>,
 }
 
 /// Forecasts every series of a history file and hands each to `each` as soon as it is there, by region and service; `each` may end it. What is wrong
@@ -120,6 +125,8 @@ pub fn forecast_history(
         return Err(ForecastError::HorizonSteps { horizon_s, step }.into());
     }
     let observed = foremesh_observe::read_history(request.file, request.as_of)?;
+    let metrics = request.business_metrics.map(read_business_metrics);
+    let metrics = metrics.transpose()?;
     let noted = forecast_each(
         &SeriesInput {
             history: &observed.value,
@@ -127,10 +134,13 @@ pub fn forecast_history(
             step,
             horizon: u32::try_from(horizon_s / step.seconds()).unwrap_or(0),
             forecaster: request.models.forecaster()?,
+            events: request.events,
+            business_metrics: metrics.as_ref().map(|read| &read.value),
         },
         each,
     )?;
     let mut warnings = observed.warnings;
+    warnings.extend(metrics.into_iter().flat_map(|read| read.warnings));
     warnings.extend(noted);
     warnings.sort();
     Ok(warnings)

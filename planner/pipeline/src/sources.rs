@@ -21,6 +21,8 @@ pub struct Sources {
     pub manifests: BTreeMap<String, String>,
     /// Events that files or servers list, as they had been announced at that instant.
     pub events: Vec<Event>,
+    /// What is known and planned beside the history; None: nothing.
+    pub business_metrics: Option<History>,
     /// The learned models that plans are computed with.
     pub models: Models,
     /// What to know about both: gaps, parts that could not be read, what was assumed.
@@ -83,6 +85,14 @@ impl Sources {
         }
         let mut events = observe::read_events(&request.events, as_of, base).await?;
         warnings.append(&mut events.warnings);
+        let business_metrics = match &request.business_metrics {
+            Some(file) => {
+                let mut read = observe::read_business_metrics(&base.join(file))?;
+                warnings.append(&mut read.warnings);
+                Some(read.value)
+            }
+            None => None,
+        };
         let source = request.history.as_deref().unwrap_or("prometheus");
         let mut measured = observe::with_history(&graph, &history, source)?;
         warnings.append(&mut measured.warnings);
@@ -92,6 +102,7 @@ impl Sources {
             graph,
             manifests: Self::manifests(request, base),
             events: events.value,
+            business_metrics,
             models: Models::of(&request.inference, base),
             warnings,
         })
@@ -165,7 +176,7 @@ fn unused_metrics(history: &History) -> Option<Warning> {
         code: "history_metrics_unused".into(),
         subject: "history".into(),
         text: format!(
-            "{} move no setting: beside requests_per_second only {} are read",
+            "{} move no setting: beside requests_per_second only {} are read; what is known ahead belongs in business_metrics",
             names.join(", "),
             observe::MEASURES.join(", ")
         ),

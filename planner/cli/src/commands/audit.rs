@@ -60,6 +60,28 @@ fn sources(args: &Audit) -> Result<SourceRequest, PipelineError> {
         sources.history = sources.history.as_ref().map(from_here);
         sources.catalogue = sources.catalogue.as_ref().map(from_here);
         sources.graph = sources.graph.iter().map(from_here).collect();
+        sources.business_metrics = sources.business_metrics.as_ref().map(from_here);
+        for list in &mut sources.events {
+            if !list.source.contains("://") {
+                list.source = from_here(&list.source);
+            }
+            list.ca_file = list.ca_file.as_ref().map(from_here);
+        }
+        let models = &mut sources.inference;
+        for model in [
+            &mut models.forecaster,
+            &mut models.policy_model,
+            &mut models.refinement_model,
+        ] {
+            let is_file = |model: &String| model != foremesh_pipeline::NO_MODEL;
+            *model = model.take().map(|model| {
+                if is_file(&model) {
+                    from_here(&model)
+                } else {
+                    model
+                }
+            });
+        }
         if let Some(prometheus) = &mut sources.prometheus {
             prometheus.ca_file = prometheus.ca_file.as_ref().map(from_here);
         }

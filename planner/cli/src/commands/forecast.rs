@@ -6,8 +6,10 @@ use std::{
     path::Path,
 };
 
-use foremesh_model::{InferenceSettings, QUANTILE_LEVELS, SeriesKey, Timestamp};
-use foremesh_pipeline::{HistoryRequest, Models, SeriesForecast, forecast_history};
+use foremesh_model::{EventSource, InferenceSettings, QUANTILE_LEVELS, SeriesKey, Timestamp};
+use foremesh_pipeline::{
+    HistoryRequest, Models, PipelineError, SeriesForecast, forecast_history, read_events,
+};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -20,16 +22,23 @@ use crate::{
 const SHOWN: [f64; 4] = [0.1, 0.5, 0.9, 0.99];
 
 /// Forecasts and prints rows, those of each series as soon as they are known.
-pub fn run(args: &Forecast, format: Format) -> Result<Outcome, CliError> {
+pub async fn run(args: &Forecast, format: Format) -> Result<Outcome, CliError> {
     let progress = output::progress("forecasting");
     let settings = InferenceSettings::from(&args.inference);
     let models = Models::of_step(&settings, Path::new(""), args.step)?;
+    let sources: Vec<EventSource> = args.events.iter().map(EventSource::of).collect();
+    // Each series knows those that were announced by its own end.
+    let as_of = args.as_of.unwrap_or(Timestamp::MAX);
+    let events = read_events(&sources, as_of, Path::new("")).await;
+    let events = events.map_err(PipelineError::from)?;
     let request = HistoryRequest {
         file: &args.history,
         as_of: args.as_of,
         step: args.step,
         horizon_s: args.horizon,
         models: &models,
+        events: &events.value,
+        business_metrics: args.business_metrics.as_deref(),
     };
     let mut rows = Rows {
         out: io::BufWriter::new(io::stdout().lock()),
@@ -49,7 +58,7 @@ pub fn run(args: &Forecast, format: Format) -> Result<Outcome, CliError> {
     progress.finish_and_clear();
     // What was written of a forecast that then failed stays, as far as it goes.
     let warnings = match forecast {
-        Ok(warnings) => warnings,
+        Ok(warnings) => [events.warnings, warnings].concat(),
         Err(error) => {
             let _ = rows.out.flush();
             return Err(error.into());

@@ -60,7 +60,7 @@ pub async fn run(cli: &Cli, overrides: &[Override]) -> Result<Outcome, CliError>
     Ok(match &cli.command {
         Command::Train(args) => return train::run(args, cli.format),
         Command::Observe(args) => observe::run(args, cli.format),
-        Command::Forecast(args) => return forecast::run(args, cli.format),
+        Command::Forecast(args) => return forecast::run(args, cli.format).await,
         Command::Plan(args) => plan::run(args, overrides, cli.format).await,
         Command::Render(args) => render::run(args, cli.format),
         Command::Lint(args) => lint::run(args, cli.format),

@@ -219,6 +219,8 @@ fn forecast(
         step,
         horizon: horizon as u32,
         forecaster,
+        events: &[],
+        business_metrics: None,
     })?;
     let forecast = forecasts.remove(&key(name)?).ok_or("no forecast")?;
     let methods = forecast

@@ -2,10 +2,21 @@
 
 use foremesh_model::{METRIC_REQUESTS_PER_SECOND, parse_timestamp};
 
+use super::Content;
 use crate::ObserveError;
 
 /// The columns that say what a row is about.
 const KEY_COLUMNS: [&str; 3] = ["timestamp", "region", "service"];
+
+impl Content {
+    /// The columns that a table needs, for people.
+    fn columns(self) -> &'static str {
+        match self {
+            Self::History(_) => "timestamp, region, service and requests_per_second",
+            Self::BusinessMetrics => "timestamp, region, service and one for each metric",
+        }
+    }
+}
 
 /// Where in a row everything stands.
 pub(super) struct Columns {
@@ -19,7 +30,11 @@ pub(super) struct Columns {
 
 impl Columns {
     /// Reads a header; names are compared without regard to case and outer white space.
-    pub(super) fn of(file: &str, header: &[String]) -> Result<Self, ObserveError> {
+    pub(super) fn of(
+        file: &str,
+        header: &[String],
+        content: Content,
+    ) -> Result<Self, ObserveError> {
         let names: Vec<String> = header
             .iter()
             .map(|name| name.trim().to_lowercase())
@@ -42,6 +57,7 @@ impl Columns {
                     file: file.into(),
                     column,
                     found: names.join(", "),
+                    wanted: content.columns(),
                     hint: hint(&names),
                 }
             })
@@ -51,12 +67,24 @@ impl Columns {
             find(KEY_COLUMNS[1])?,
             find(KEY_COLUMNS[2])?,
         ];
-        find(METRIC_REQUESTS_PER_SECOND)?;
-        let metric_positions: Vec<usize> = (0..names.len())
-            .filter(|position| {
-                ![timestamp, region, service].contains(position) && !names[*position].is_empty()
-            })
-            .collect();
+        let is_metric = |position: &usize| {
+            let name = names[*position].as_str();
+            let left_out = match content {
+                Content::History(_) => "",
+                Content::BusinessMetrics => METRIC_REQUESTS_PER_SECOND,
+            };
+            !KEY_COLUMNS.contains(&name) && !["", left_out].contains(&name)
+        };
+        let metric_positions: Vec<usize> = (0..names.len()).filter(is_metric).collect();
+        match content {
+            Content::History(_) => {
+                find(METRIC_REQUESTS_PER_SECOND)?;
+            }
+            Content::BusinessMetrics if metric_positions.is_empty() => {
+                find("of a metric, such as active_users,")?;
+            }
+            Content::BusinessMetrics => {}
+        }
         Ok(Self {
             width: names.len(),
             timestamp,

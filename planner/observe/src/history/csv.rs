@@ -7,6 +7,7 @@ use std::{io::BufRead, ops::Range};
 use foremesh_model::{History, Timestamp, parse_timestamp};
 
 use super::{
+    Content,
     columns::Columns,
     gather::{EntityIndex, Gather, Unit},
 };
@@ -21,13 +22,13 @@ pub fn parse_csv(
     file: &str,
     as_of: Option<Timestamp>,
 ) -> Result<Observed<History>, ObserveError> {
-    read(bytes, file, as_of)
+    read(bytes, file, Content::History(as_of))
 }
 
 pub(super) fn read(
     mut reader: impl BufRead,
     file: &str,
-    as_of: Option<Timestamp>,
+    content: Content,
 ) -> Result<Observed<History>, ObserveError> {
     let mut line = Vec::new();
     let mut number = 0u64;
@@ -66,8 +67,8 @@ pub(super) fn read(
         });
     }
     cells.split(&line);
-    let columns = Columns::of(file, &cells.texts(&line))?;
-    let mut gather = Gather::new(file, Unit::Line, as_of, &columns.metrics);
+    let columns = Columns::of(file, &cells.texts(&line), content)?;
+    let mut gather = Gather::new(file, Unit::Line, content, &columns.metrics);
     let mut values = vec![f64::NAN; columns.metrics.len()];
     let mut last_time: (Vec<u8>, i64) = (Vec::new(), 0);
     let mut last_entity: Option<(Vec<u8>, Vec<u8>, EntityIndex)> = None;

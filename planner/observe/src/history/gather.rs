@@ -13,6 +13,7 @@ use foremesh_model::{
     SeriesKey, ServiceName, Timestamp, Warning,
 };
 
+use super::Content;
 use crate::{
     ObserveError, Observed,
     observed::{caution, count, note},
@@ -127,7 +128,7 @@ fn nothing_known(file: &str, entity: &Entity) -> Warning {
 pub(super) struct Gather {
     file: String,
     unit: Unit,
-    as_of: Option<Timestamp>,
+    content: Content,
     metrics: Vec<Metric>,
     entities: Vec<Entity>,
     index: HashMap<Vec<u8>, EntityIndex>,
@@ -141,16 +142,11 @@ pub(super) struct BadName {
 }
 
 impl Gather {
-    pub(super) fn new(
-        file: &str,
-        unit: Unit,
-        as_of: Option<Timestamp>,
-        metrics: &[String],
-    ) -> Self {
+    pub(super) fn new(file: &str, unit: Unit, content: Content, metrics: &[String]) -> Self {
         Self {
             file: file.into(),
             unit,
-            as_of,
+            content,
             metrics: metrics.iter().map(|name| Metric::of(name)).collect(),
             entities: Vec::new(),
             index: HashMap::new(),
@@ -160,7 +156,8 @@ impl Gather {
 
     /// Whether a row at this instant is passed over.
     pub(super) fn too_late(&self, at_us: i64) -> bool {
-        self.as_of
+        self.content
+            .as_of()
             .is_some_and(|as_of| at_us >= as_of.as_microsecond())
     }
 
@@ -260,7 +257,7 @@ impl Gather {
                 let Ok(mut series) = Series::from_points(points) else {
                     continue;
                 };
-                if let Some(as_of) = self.as_of {
+                if let Some(as_of) = self.content.as_of() {
                     series = series.until(as_of);
                 }
                 if series.values.iter().any(|value| !value.is_nan()) {
@@ -273,12 +270,14 @@ impl Gather {
                     known = true;
                 }
             }
-            if !known {
+            if !known && matches!(self.content, Content::History(_)) {
                 warnings.push(nothing_known(&self.file, &entity));
             }
         }
-        check_demand(&self.file, &history, self.as_of)?;
-        warnings.extend(gaps(&self.file, &history));
+        if let Content::History(as_of) = self.content {
+            check_demand(&self.file, &history, as_of)?;
+            warnings.extend(gaps(&self.file, &history));
+        }
         Ok(Observed {
             value: history,
             warnings,

@@ -30,6 +30,37 @@ pub fn read_history(
     path: &Path,
     as_of: Option<Timestamp>,
 ) -> Result<Observed<History>, ObserveError> {
+    read_table(path, Content::History(as_of))
+}
+
+/// Reads business metrics from a file of the same form: every row counts, whenever it is, as later ones say what is planned. Requests a second
+/// are left out, and so the file may be a history with more columns.
+///
+/// # Errors
+/// As [`read_history`].
+pub fn read_business_metrics(path: &Path) -> Result<Observed<History>, ObserveError> {
+    read_table(path, Content::BusinessMetrics)
+}
+
+/// What a table holds.
+#[derive(Debug, Clone, Copy)]
+enum Content {
+    /// What was measured before an instant: requests a second, and perhaps more.
+    History(Option<Timestamp>),
+    /// What is known and planned: metrics other than requests a second.
+    BusinessMetrics,
+}
+
+impl Content {
+    fn as_of(self) -> Option<Timestamp> {
+        match self {
+            Self::History(as_of) => as_of,
+            Self::BusinessMetrics => None,
+        }
+    }
+}
+
+fn read_table(path: &Path, content: Content) -> Result<Observed<History>, ObserveError> {
     let name = path.display().to_string();
     let mut reader = files::open(path)?;
     let head = reader.fill_buf().map_err(|e| files::refused(path, e))?;
@@ -40,9 +71,9 @@ pub fn read_history(
         let gzip = file.read_exact(&mut start).is_ok() && start == [0x1f, 0x8b];
         return if gzip {
             // Parquet is read from its end, so it is unpacked first.
-            parse_parquet(files::read(path)?, &name, as_of)
+            parquet::parse(files::read(path)?, &name, content)
         } else {
-            parquet::read(file, &name, as_of)
+            parquet::read(file, &name, content)
         };
     }
     if head.contains(&0) {
@@ -51,5 +82,5 @@ pub fn read_history(
             cause: "it holds zero bytes, as no text does".into(),
         });
     }
-    csv::read(reader, &name, as_of)
+    csv::read(reader, &name, content)
 }

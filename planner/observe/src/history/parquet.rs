@@ -17,6 +17,7 @@ use parquet::{
 };
 
 use super::{
+    Content,
     columns::Columns,
     gather::{Gather, Unit},
 };
@@ -34,15 +35,23 @@ pub fn parse_parquet(
     file: &str,
     as_of: Option<Timestamp>,
 ) -> Result<Observed<History>, ObserveError> {
-    guarded(Bytes::from(bytes), file, as_of)
+    parse(bytes, file, Content::History(as_of))
+}
+
+pub(super) fn parse(
+    bytes: Vec<u8>,
+    file: &str,
+    content: Content,
+) -> Result<Observed<History>, ObserveError> {
+    guarded(Bytes::from(bytes), file, content)
 }
 
 pub(super) fn read(
     source: File,
     file: &str,
-    as_of: Option<Timestamp>,
+    content: Content,
 ) -> Result<Observed<History>, ObserveError> {
-    guarded(source, file, as_of)
+    guarded(source, file, content)
 }
 
 /// The parquet crate answers most damage with an error, but states in its documentation that some invalid files make it
@@ -50,9 +59,9 @@ pub(super) fn read(
 fn guarded(
     source: impl ChunkReader + 'static,
     file: &str,
-    as_of: Option<Timestamp>,
+    content: Content,
 ) -> Result<Observed<History>, ObserveError> {
-    catch_unwind(AssertUnwindSafe(|| read_rows(source, file, as_of)))
+    catch_unwind(AssertUnwindSafe(|| read_rows(source, file, content)))
         .unwrap_or_else(|_| Err(damaged(file, "its pages contradict its footer")))
 }
 
@@ -69,12 +78,12 @@ fn damaged(file: &str, cause: impl ToString) -> ObserveError {
 fn read_rows(
     source: impl ChunkReader + 'static,
     file: &str,
-    as_of: Option<Timestamp>,
+    content: Content,
 ) -> Result<Observed<History>, ObserveError> {
     let reader = SerializedFileReader::new(source).map_err(|e| damaged(file, e))?;
     let schema = reader.metadata().file_metadata().schema_descr_ptr();
     let names: Vec<String> = schema.columns().iter().map(|c| c.path().string()).collect();
-    let columns = Columns::of(file, &names)?;
+    let columns = Columns::of(file, &names, content)?;
     let time_unit = Instants::of(file, &schema.column(columns.timestamp))?;
     for position in [columns.region, columns.service] {
         let column = schema.column(position);
@@ -85,7 +94,7 @@ fn read_rows(
     for position in &columns.metric_positions {
         number_type(file, &schema.column(*position))?;
     }
-    let mut gather = Gather::new(file, Unit::Row, as_of, &columns.metrics);
+    let mut gather = Gather::new(file, Unit::Row, content, &columns.metrics);
     let mut row = 0u64;
     for group in 0..reader.num_row_groups() {
         let group = reader.get_row_group(group).map_err(|e| damaged(file, e))?;

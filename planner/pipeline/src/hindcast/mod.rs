@@ -15,7 +15,8 @@ use std::{
 };
 
 use foremesh_model::{
-    Demand, PolicyKind, RegionName, RegionRequest, ServiceName, Timestamp, Warning, graph::Visits,
+    Demand, PolicyKind, RegionName, RegionRequest, ServiceName, SourceRequest, Timestamp, Warning,
+    graph::Visits,
 };
 use foremesh_observe::{ExistingLimits, ObserveError, Observed, read_limits};
 use foremesh_simulate::{Progress, baselines};
@@ -207,8 +208,12 @@ pub async fn hindcast(
             .collect(),
     };
     let donors = donors::donors(&known, as_of, &asked.predictive_region, request)?;
-    let sources =
-        Sources::load_without(&asked.provider, as_of, base, Some(&request.region)).await?;
+    let provider = SourceRequest {
+        // What the file says of the days after as_of is what is known today, not what was planned then.
+        business_metrics: None,
+        ..asked.provider.clone()
+    };
+    let sources = Sources::load_without(&provider, as_of, base, Some(&request.region)).await?;
     let region_request = region_request(asked, request, &launch, as_of, &donors);
     let days_off = days_off(&region_request, base).await?;
     let forecast = predict_region(&sources, &region_request, &days_off)?;

@@ -1,0 +1,104 @@
+//! Business metrics: what is planned or known ahead (active users, planned spend) and may drive demand, put on the grid of a series.
+//!
+//! What their own later values say is taken as known at the instant of the forecast, so they come from a plan and not from what was measured
+//! afterwards. What a metric does to a series is learned in [`crate::drivers`].
+
+use std::{collections::BTreeSet, ops::Range};
+
+use foremesh_model::{
+    History, METRIC_REQUESTS_PER_SECOND, RegionName, Series, SeriesKey, ServiceName, Severity,
+};
+
+use crate::{Step, error::ForecastError, notes::Notes, steps::Steps};
+
+/// Most business metrics: each more is one more that may seem to explain by chance.
+pub const MOST_BUSINESS_METRICS: usize = 8;
+
+/// The metrics of a file, by name.
+#[derive(Debug, Clone)]
+pub(crate) struct BusinessMetrics<'a> {
+    known: Option<&'a History>,
+    names: Vec<&'a str>,
+}
+
+/// One metric of a service.
+#[derive(Debug, Clone)]
+pub(crate) struct BusinessMetric<'a> {
+    pub name: &'a str,
+    /// By step of the range that was asked for; NaN is a gap.
+    pub values: Vec<f64>,
+}
+
+impl<'a> BusinessMetrics<'a> {
+    /// All metrics but requests a second.
+    ///
+    /// # Errors
+    /// [`ForecastError::BusinessMetrics`] for more than [`MOST_BUSINESS_METRICS`].
+    pub fn of(known: Option<&'a History>) -> Result<Self, ForecastError> {
+        let keys = known.into_iter().flat_map(|known| known.series.keys());
+        let names: BTreeSet<&str> = keys
+            .map(|key| key.metric.as_str())
+            .filter(|name| *name != METRIC_REQUESTS_PER_SECOND)
+            .collect();
+        if names.len() > MOST_BUSINESS_METRICS {
+            let names = names.into_iter().collect::<Vec<_>>().join(", ");
+            return Err(ForecastError::BusinessMetrics { names });
+        }
+        Ok(Self {
+            known,
+            names: names.into_iter().collect(),
+        })
+    }
+
+    /// Says that no row is of what is forecast.
+    pub fn note_unmatched(&self, matched: bool, subject: &str, notes: &mut Notes) {
+        if !self.names.is_empty() && !matched {
+            let text = "no row of the business metrics is of a region and service that is forecast: name them as the history does";
+            notes.add(
+                Severity::Caution,
+                "business_metrics_unmatched",
+                subject,
+                text,
+            );
+        }
+    }
+
+    fn find(
+        &self,
+        (region, service): (&RegionName, &ServiceName),
+        name: &str,
+    ) -> Option<&'a Series> {
+        let key = |service: ServiceName| SeriesKey {
+            region: region.clone(),
+            service,
+            metric: name.into(),
+        };
+        let all = &self.known?.series;
+        all.get(&key(service.clone()))
+            .or_else(|| all.get(&key(ServiceName::new(service.short()).ok()?)))
+    }
+
+    /// Whether a service in a region has any.
+    pub fn has(&self, region: &RegionName, service: &ServiceName) -> bool {
+        let mut names = self.names.iter();
+        names.any(|name| self.find((region, service), name).is_some())
+    }
+
+    /// The metrics of a service in a region over a range of steps since 1970.
+    pub fn over(
+        &self,
+        step: Step,
+        of: (&RegionName, &ServiceName),
+        range: &Range<i64>,
+    ) -> Vec<BusinessMetric<'a>> {
+        let until = step.start_of(range.end);
+        let of_name = |name: &&'a str| {
+            let steps = Steps::with_zeros(step, self.find(of, name)?, until);
+            Some(BusinessMetric {
+                name,
+                values: range.clone().map(|at| steps.at(at)).collect(),
+            })
+        };
+        self.names.iter().filter_map(of_name).collect()
+    }
+}
