@@ -32,11 +32,9 @@ pub fn quantise_up(value: f64) -> f64 {
     }
     let decade = value.log10().floor() as i32;
     for decade in [decade - 1, decade, decade + 1] {
-        for step in STEPS {
-            let candidate = at(decade, step);
-            if candidate >= value * (1.0 - 1e-12) {
-                return candidate;
-            }
+        let enough = |step: f64| at(decade, step) >= value * (1.0 - 1e-12);
+        if enough(STEPS[STEPS.len() - 1]) {
+            return at(decade, STEPS[STEPS.partition_point(|step| !enough(*step))]);
         }
     }
     value
@@ -44,10 +42,10 @@ pub fn quantise_up(value: f64) -> f64 {
 
 fn below(step: f64) -> f64 {
     let decade = (step * (1.0 + 1e-9)).log10().floor() as i32;
-    let index = STEPS
-        .iter()
-        .position(|s| (at(decade, *s) - step).abs() <= step * 1e-9)
-        .unwrap_or(0);
+    let low = |s: &f64| at(decade, *s) - step < -step * 1e-9;
+    let index = STEPS.partition_point(low);
+    let is_step = |s: &f64| (at(decade, *s) - step).abs() <= step * 1e-9;
+    let index = STEPS.get(index).filter(|s| is_step(s)).map_or(0, |_| index);
     if index == 0 {
         at(decade - 1, STEPS[STEPS.len() - 1])
     } else {
@@ -80,6 +78,10 @@ mod tests {
             prop_assert!(up >= value * (1.0 - 1e-9) && up < value * 1.16, "{value} -> {up}");
             prop_assert_eq!(quantise(near), near);
             prop_assert_eq!(quantise_up(up), up);
+            // The first step that is enough, looked for one by one.
+            let decade = value.log10().floor() as i32;
+            let mut steps = (decade - 1..=decade + 1).flat_map(|d| STEPS.map(|step| at(d, step)));
+            prop_assert_eq!(steps.find(|step| *step >= value * (1.0 - 1e-12)), Some(up));
         }
     }
 }

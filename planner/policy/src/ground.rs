@@ -1,16 +1,17 @@
 //! What every step of the policy stands on: graph, demand by hour, stations and objectives, resolved and checked once.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::OnceLock};
 
 use foremesh_model::{
-    Demand, EdgeName, EntryDemand, LoadBalancing, ProfileRequest, Protocol, ProxyMode, Service,
-    ServiceGraph, ServiceName, Severity, Slo, Warning,
+    Demand, EdgeName, EntryDemand, LoadBalancing, ProfileRequest, Protocol, ProxyMode, RateLimit,
+    Service, ServiceGraph, ServiceName, Severity, Slo, Warning,
     graph::Visits,
     station::{Station, proxy_rps, stations},
 };
 
 use crate::{
     PolicyError,
+    limits::{rate_limit, rate_limit_rps, thinned},
     reasons::show,
     sampling::{BOUGHT, HourlyDemand, LEVELS, MEDIAN, Source, hourly_demand},
 };
@@ -50,6 +51,8 @@ pub(crate) struct Ground<'a> {
     pub entries: Vec<Entry<'a>>,
     pub reached: Vec<bool>,
     pub warnings: Vec<Warning>,
+    /// Rate limits of each service's instances by their number, from 1 on, where they were asked for: searches ask millions of times.
+    rate_limits: Vec<OnceLock<Vec<RateLimit>>>,
 }
 
 pub(crate) fn warning(
@@ -66,7 +69,26 @@ pub(crate) fn warning(
     }
 }
 
+/// Numbers of instances up to which rate limits are kept.
+const KNOWN_LIMITS: u32 = 128;
+
 impl<'a> Ground<'a> {
+    /// The rate limit of each of so many instances of a service.
+    pub(crate) fn rate_limit(&self, service: usize, instances: u32) -> RateLimit {
+        let limit =
+            |n: u32, limit_rps: f64| rate_limit(limit_rps, thinned(self.dispersion[service], n));
+        let limit_rps = || rate_limit_rps(&self.stations[service]);
+        let instances = instances.max(1);
+        if instances > KNOWN_LIMITS {
+            return limit(instances, limit_rps());
+        }
+        let known = self.rate_limits[service].get_or_init(|| {
+            let limit_rps = limit_rps();
+            (1..=KNOWN_LIMITS).map(|n| limit(n, limit_rps)).collect()
+        });
+        known[instances as usize - 1]
+    }
+
     pub(crate) fn of(
         graph: &'a ServiceGraph,
         demand: &'a Demand,
@@ -129,6 +151,7 @@ impl<'a> Ground<'a> {
             edge_names,
             edge_ends,
             callers: Callers::of(&calls),
+            rate_limits: vec![OnceLock::new(); n],
             calls,
             stations,
             demand: hourly,

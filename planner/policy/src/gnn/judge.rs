@@ -18,66 +18,68 @@ impl Plan {
     /// What the plan shows on minutes; nothing kept on none.
     #[must_use]
     pub fn judged(&self, region: &Region<'_>, minutes: &[Minute]) -> Judged {
-        let mut judged = self.judged_each(region, minutes, &[1.0]);
-        judged.swap_remove(0)
+        let service_cost_per_hour = self.costs_per_hour(region, minutes);
+        let kept = minutes
+            .iter()
+            .filter(|minute| self.kept_each(region, minute, &[1.0])[0]);
+        Judged {
+            cost_per_hour: service_cost_per_hour.iter().sum(),
+            service_cost_per_hour,
+            kept: kept.count() as f64 / minutes.len().max(1) as f64,
+        }
     }
 
-    /// The same where only a share of what objectives and rate limits allow counts as kept, for each of the shares.
-    pub(super) fn judged_each(
-        &self,
-        region: &Region<'_>,
-        minutes: &[Minute],
-        shares: &[f64],
-    ) -> Vec<Judged> {
-        let mut service_cost_per_hour = vec![0.0; region.services()];
-        let mut kept = vec![0usize; shares.len()];
+    /// What the instances of each service cost for an hour, mean over minutes.
+    pub(super) fn costs_per_hour(&self, region: &Region<'_>, minutes: &[Minute]) -> Vec<f64> {
+        let mut costs = vec![0.0; region.services()];
         for minute in minutes {
             let instances = self.instances(region, minute);
             let stations = region.ground.stations.iter().zip(&instances);
-            for (cost, (station, n)) in service_cost_per_hour.iter_mut().zip(stations) {
+            for (cost, (station, n)) in costs.iter_mut().zip(stations) {
                 *cost += f64::from(*n) * station.cost_per_hour;
             }
-            region.count_kept(&minute.now_rps, &instances, shares, &mut kept);
         }
-        let count = minutes.len().max(1) as f64;
-        for cost in &mut service_cost_per_hour {
-            *cost /= count;
+        for cost in &mut costs {
+            *cost /= minutes.len().max(1) as f64;
         }
-        let judged = kept.into_iter().map(|kept| Judged {
-            cost_per_hour: service_cost_per_hour.iter().sum(),
-            service_cost_per_hour: service_cost_per_hour.clone(),
-            kept: kept as f64 / count,
-        });
-        judged.collect()
+        costs
     }
-}
 
-impl Region<'_> {
-    /// Counts, for each share, whether so many instances keep every objective at these rates with that share of its latency, and rate limits of that share
-    /// refuse no more than they may. Latencies, which are most of the work, are the same for all.
-    fn count_kept(&self, rates_rps: &[f64], instances: &[u32], shares: &[f64], kept: &mut [usize]) {
-        let ground = &self.ground;
+    /// For each share of what objectives and rate limits allow, whether a minute is kept with it: every objective's latency, and rate limits that refuse no more than they
+    /// may. Latencies, which are most of the work, are the same for all.
+    pub(super) fn kept_each(
+        &self,
+        region: &Region<'_>,
+        minute: &Minute,
+        shares: &[f64],
+    ) -> Vec<bool> {
+        let ground = &region.ground;
+        let instances = self.instances(region, minute);
+        let rates_rps = &minute.now_rps;
         let admitted = |share: f64| {
-            let mut services = (0..instances.len()).zip(rates_rps).zip(instances);
+            let mut services = (0..instances.len()).zip(rates_rps).zip(&instances);
             services.all(|((s, rate), n)| {
                 ground.stations[s].stateful
-                    || ground.refused(s, *rate / share, *n) <= self.refusable[s]
+                    || ground.refused(s, *rate / share, *n) <= region.refusable[s]
             })
         };
+        // Rate limits that refuse little enough with the least share do so with all.
+        let least = shares.iter().copied().fold(f64::INFINITY, f64::min);
+        let all_admitted = admitted(least);
         let mut latencies_ms: Option<Vec<f64>> = None;
-        for (share, kept) in shares.iter().zip(kept) {
-            if !admitted(*share) {
-                continue;
+        let each = shares.iter().map(|share| {
+            (all_admitted || admitted(*share)) && {
+                let latencies_ms = latencies_ms.get_or_insert_with(|| {
+                    let whole = ground.latencies(&instances, rates_rps);
+                    let entries = ground.entries.iter();
+                    entries
+                        .map(|entry| entry.quantile.of(whole[entry.node]))
+                        .collect()
+                });
+                let mut entries = ground.entries.iter().zip(latencies_ms.iter());
+                entries.all(|(entry, ms)| *ms <= share * entry.slo.latency_ms)
             }
-            let latencies_ms = latencies_ms.get_or_insert_with(|| {
-                let whole = ground.latencies(instances, rates_rps);
-                let entries = ground.entries.iter();
-                entries
-                    .map(|entry| entry.quantile.of(whole[entry.node]))
-                    .collect()
-            });
-            let mut entries = ground.entries.iter().zip(latencies_ms.iter());
-            *kept += usize::from(entries.all(|(entry, ms)| *ms <= share * entry.slo.latency_ms));
-        }
+        });
+        each.collect()
     }
 }

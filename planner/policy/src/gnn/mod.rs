@@ -12,6 +12,7 @@
 
 mod action;
 mod candidate;
+mod cheapest;
 mod contract;
 mod explain;
 mod judge;

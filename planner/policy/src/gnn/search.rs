@@ -6,6 +6,7 @@ use rayon::prelude::*;
 
 use super::{
     action::{ACTIONS, Plan},
+    cheapest::Cheapest,
     judge::Judged,
     region::Region,
 };
@@ -82,30 +83,32 @@ impl Region<'_> {
         minutes: &[Minute],
         shares: &[f64],
     ) -> Vec<Searched> {
-        let tried: Vec<(Plan, Vec<Judged>)> = all
+        let plans: Vec<(Plan, Vec<f64>)> = all
             .par_iter()
             .map(|answers| {
                 let plan = self.plan(answers);
-                let judged = plan.judged_each(self, minutes, shares);
-                (plan, judged)
+                let costs = plan.costs_per_hour(self, minutes);
+                (plan, costs)
             })
             .collect();
-        let best_of = |i: usize| {
-            let places = 0..tried.len();
-            places.reduce(|best, next| {
-                let [now, then] = [next, best].map(|place| &tried[place].1[i]);
-                if beats(now, then) { next } else { best }
-            })
+        let costs = plans.iter().map(|(_, costs)| costs.iter().sum()).collect();
+        let kept = |place: usize, minute: usize| {
+            let (plan, _) = &plans[place];
+            plan.kept_each(self, &minutes[minute], shares)
         };
-        let each = (0..shares.len()).filter_map(|i| {
-            let place = best_of(i)?;
-            let (plan, judged) = &tried[place];
-            Some(Searched {
+        let best = Cheapest::of(costs, minutes.len(), shares.len(), kept).best_each();
+        let each = best.into_iter().map(|(place, kept)| {
+            let (plan, costs) = &plans[place];
+            Searched {
                 answers: all[place].clone(),
                 plan: plan.clone(),
-                judged: judged[i].clone(),
+                judged: Judged {
+                    cost_per_hour: costs.iter().sum(),
+                    service_cost_per_hour: costs.clone(),
+                    kept,
+                },
                 trials: all.len(),
-            })
+            }
         });
         each.collect()
     }

@@ -3,10 +3,7 @@
 
 use foremesh_simulate::analytic::throttled;
 
-use crate::{
-    ground::Ground,
-    limits::{rate_limit, rate_limit_rps, thinned},
-};
+use crate::{ground::Ground, limits::thinned};
 
 /// Share of an entry's error budget that all rate limits on its way may use.
 const SHARE_OF_BUDGET: f64 = 0.1;
@@ -31,7 +28,7 @@ impl Ground<'_> {
     pub(crate) fn refused(&self, service: usize, rate_rps: f64, instances: u32) -> f64 {
         let instances = instances.max(1);
         let dispersion = thinned(self.dispersion[service], instances);
-        let limit = rate_limit(rate_limit_rps(&self.stations[service]), dispersion);
+        let limit = self.rate_limit(service, instances);
         throttled(&limit, rate_rps / f64::from(instances), dispersion)
     }
 
