@@ -9,7 +9,7 @@ use foremesh_model::{
     History, METRIC_REQUESTS_PER_SECOND, RegionName, Series, SeriesKey, ServiceName, Severity,
 };
 
-use crate::{Step, error::ForecastError, notes::Notes, steps::Steps};
+use crate::{Step, error::ForecastError, notes::Notes, steps::is_rate};
 
 /// Most business metrics: each more is one more that may seem to explain by chance.
 pub const MOST_BUSINESS_METRICS: usize = 8;
@@ -91,14 +91,37 @@ impl<'a> BusinessMetrics<'a> {
         of: (&RegionName, &ServiceName),
         range: &Range<i64>,
     ) -> Vec<BusinessMetric<'a>> {
-        let until = step.start_of(range.end);
         let of_name = |name: &&'a str| {
-            let steps = Steps::with_zeros(step, self.find(of, name)?, until);
             Some(BusinessMetric {
                 name,
-                values: range.clone().map(|at| steps.at(at)).collect(),
+                values: laid(step, self.find(of, name)?, range),
             })
         };
         self.names.iter().filter_map(of_name).collect()
     }
+}
+
+/// A series over a range of steps since 1970: the mean of what begins in a step; a value that is longer than a step stands for each step that begins in it, to its
+/// own end. What cannot be a rate is a gap.
+fn laid(step: Step, series: &Series, range: &Range<i64>) -> Vec<f64> {
+    let (on, own) = (step.seconds(), i64::from(series.step_s.max(1)));
+    let length = usize::try_from(range.end - range.start).unwrap_or(0);
+    let (mut sums, mut counts) = (vec![0.0; length], vec![0u32; length]);
+    for (index, value) in series.values.iter().enumerate() {
+        let from = series.start.as_second() + index as i64 * own;
+        let touched = if own <= on {
+            let at = from.div_euclid(on);
+            at..at + 1
+        } else {
+            (from + on - 1).div_euclid(on)..(from + own + on - 1).div_euclid(on)
+        };
+        for at in touched.start.max(range.start)..touched.end.min(range.end) {
+            if is_rate(*value) {
+                sums[(at - range.start) as usize] += value;
+                counts[(at - range.start) as usize] += 1;
+            }
+        }
+    }
+    let means = sums.into_iter().zip(counts);
+    means.map(|(sum, n)| sum / f64::from(n)).collect()
 }

@@ -195,12 +195,17 @@ fn at_best_lag(
     target: &[f64],
 ) -> Option<(Driver, Vec<f64>)> {
     let past = target.len();
-    let from = values.iter().position(|value| !value.is_nan())?;
-    if from + FEWEST_WEEKS * step.week() > past {
+    let known: Vec<bool> = values.iter().map(|value| !value.is_nan()).collect();
+    let both = target
+        .iter()
+        .zip(&known)
+        .filter(|(t, known)| !t.is_nan() && **known);
+    if both.count() < FEWEST_WEEKS * step.week() {
         return None;
     }
+    let from = known.iter().position(|known| *known)?;
     let mut last = values[from];
-    for value in &mut values {
+    for value in &mut values[from..] {
         if value.is_nan() {
             *value = last;
         }
@@ -208,17 +213,20 @@ fn at_best_lag(
     }
     let scale = LogScale::of(values.get(..past)?);
     let mut log: Vec<f64> = values.iter().map(|value| scale.forward(*value)).collect();
-    let mean = log.get(..past)?.iter().sum::<f64>() / past as f64;
+    let mean = log.get(from..past)?.iter().sum::<f64>() / (past - from) as f64;
+    // Before it is known it did what it does on the mean.
+    log[..from].fill(mean);
     log.iter_mut().for_each(|log| *log -= mean);
+    let shown = |i: usize| if known[i] { log[i].exp() } else { f64::NAN };
     let grid = Steps {
         first,
-        values: log[..past].iter().map(|log| log.exp()).collect(),
+        values: (0..past).map(shown).collect(),
     };
     let deviations: Vec<f64> = (first..)
-        .zip(&log[..past])
-        .map(|(at, log)| {
-            grid.around(step, at)
-                .map_or(f64::NAN, |around| log - around.ln())
+        .zip(&grid.values)
+        .map(|(at, value)| {
+            let around = grid.around(step, at);
+            around.map_or(f64::NAN, |around| (value / around).ln())
         })
         .collect();
     let mut lags: Vec<usize> = LAGS_HOURS

@@ -8,6 +8,7 @@ use crate::{
     check::{self, Zones},
     cold_start::{self, LogShare, Mixer},
     error::ForecastError,
+    events::{self, LogUplift},
     opening::{Opened, Opening},
     quantiles::{LEVEL_50, LEVEL_90, Levels, NORMAL_90},
     region::ForecastInput,
@@ -176,7 +177,7 @@ impl Context<'_> {
                         |hour| same_local_hour(hour, &self.zones.here, self.zones.of(donor.region));
                     let recent = own.clean.end() - 7 * 24..own.clean.end();
                     let pairs: Vec<(f64, f64)> = recent
-                        .map(|hour| (own.clean.at(hour), share * donor.clean.at(there(hour))))
+                        .map(|hour| (own.driven_at(hour), share * donor.driven_at(there(hour))))
                         .collect();
                     cold_start::update(prior, &pairs)
                 });
@@ -204,7 +205,12 @@ impl Context<'_> {
                     .collect();
                 let mixed = mixer.mix(&of_hour);
                 match opened.as_ref().and_then(|opened| opened.at(*hour)) {
-                    Some(net) => between(&mixed, net, OPENING_WEIGHT),
+                    Some(net) => {
+                        // The net was shown donors without what their metrics did.
+                        let mut net = *net;
+                        events::lift(&mut net, self.driven(donors, *hour));
+                        between(&mixed, &net, OPENING_WEIGHT)
+                    }
                     None => mixed,
                 }
             })
@@ -215,6 +221,19 @@ impl Context<'_> {
             .max_by(|a, b| a.spread.total_cmp(&b.spread))
             .unwrap_or(prior);
         Ok((levels, widest))
+    }
+
+    /// What business metrics do at some donors in an hour of this region's clock, mean over them.
+    fn driven(&self, donors: &[(usize, f64)], hour: i64) -> LogUplift {
+        let each = donors.iter().map(|(index, _)| {
+            let donor = &self.sources[*index];
+            let there = same_local_hour(hour, &self.zones.here, self.zones.of(donor.region));
+            donor.driven.at(there).mean
+        });
+        LogUplift {
+            mean: each.sum::<f64>() / donors.len().max(1) as f64,
+            ..LogUplift::default()
+        }
     }
 
     /// How far off donors' shares may be: as the request says, else as regions differ, and these donors.

@@ -108,16 +108,6 @@ pub(crate) fn learn(
         let touched = steps(step, event);
         let most = touched.clone().map(|at| overlap(step, event, at));
         let enough = (0.5 * most.fold(0.0, f64::max)).max(LEAST_OVERLAP);
-        let mut ratios: Vec<f64> = touched
-            .clone()
-            .filter_map(|at| {
-                let share = overlap(step, event, at);
-                let ratio = measured.at(at) / clean.around(step, at)?;
-                // What lasts for a part of the step moves its mean by that part.
-                (share >= enough).then(|| (1.0 + (ratio - 1.0) / share).ln())
-            })
-            .filter(|ratio| ratio.is_finite())
-            .collect();
         // What the steps around the event were off by is not the event's.
         let near = step.hours(HOURS_AROUND) as i64;
         let mut around: Vec<f64> = (touched.start - near..touched.start)
@@ -125,8 +115,20 @@ pub(crate) fn learn(
             .filter_map(|at| Some((clean.at(at) / clean.around(step, at)?).ln()))
             .filter(|ratio| ratio.is_finite())
             .collect();
+        let off = quantiles::median(&mut around).exp();
+        let mut ratios: Vec<f64> = touched
+            .clone()
+            .filter_map(|at| {
+                let share = overlap(step, event, at);
+                let ratio = measured.at(at) / (off * clean.around(step, at)?);
+                // What lasts for a part of the step moves its mean by that part.
+                (share >= enough && ratio.is_finite())
+                    .then(|| (1.0 + (ratio - 1.0) / share).max(LEAST_UPLIFT).ln())
+            })
+            .filter(|ratio| ratio.is_finite())
+            .collect();
         if !ratios.is_empty() {
-            let ratio = quantiles::median(&mut ratios) - quantiles::median(&mut around);
+            let ratio = quantiles::median(&mut ratios);
             occurrences
                 .entry(event.name.clone())
                 .or_default()

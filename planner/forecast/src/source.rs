@@ -107,6 +107,11 @@ impl<'a> Source<'a> {
         }
     }
 
+    /// Its demand in an hour without events, with what business metrics did; NaN where it is not known.
+    pub fn driven_at(&self, hour: i64) -> f64 {
+        self.clean.at(hour) * self.driven.at(hour).mean.exp()
+    }
+
     fn hours_of_week<'b>(&self, calendar: &'b Calendar, horizon: usize) -> &'b [u16] {
         calendar.slice(self.hourly.first, self.hourly.values.len() + horizon)
     }

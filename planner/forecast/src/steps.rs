@@ -38,15 +38,6 @@ impl Steps {
     /// values are known is a gap, and so is what cannot be a rate (negative, not finite). A value that is longer than a
     /// step stands for each step that begins in it.
     pub fn of(step: Step, series: &Series, as_of: Timestamp) -> Self {
-        Self::laid(step, series, as_of).trimmed(step)
-    }
-
-    /// The same of a series that may be nothing for long: zeros at its beginning are values.
-    pub fn with_zeros(step: Step, series: &Series, until: Timestamp) -> Self {
-        Self::laid(step, series, until)
-    }
-
-    fn laid(step: Step, series: &Series, as_of: Timestamp) -> Self {
         let on = step.seconds();
         let own = i64::from(series.step_s.max(1));
         let (start, as_of) = (series.start.as_second(), as_of.as_second());
@@ -92,7 +83,7 @@ impl Steps {
                 }
             })
             .collect();
-        Self { first, values }
+        Self { first, values }.trimmed(step)
     }
 
     fn trimmed(mut self, step: Step) -> Self {

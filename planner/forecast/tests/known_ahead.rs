@@ -509,3 +509,34 @@ fn a_region_follows_its_metrics_and_a_donor_its_own() {
         assert!(has(&unmatched.warnings, "business_metrics_unmatched"));
     }
 }
+
+#[test]
+fn a_day_of_a_plan_is_its_own_day_and_counts_to_its_end() {
+    let step = Step::Hour;
+    let days = 84;
+    // Days of the plan begin at 23:00 UTC, the day before; the last is the one that is forecast in part.
+    let by_day: Vec<f64> = spend(Step::Day, days + 2);
+    let of_hour = |hour: usize| by_day[(hour + 1) / 24];
+    let by_hour: Vec<f64> = (0..(days + 1) * 24).map(of_hour).collect();
+    let truth = following(demand(step, days + 1), &by_hour, 0.8, 0);
+    let history = history(vec![(
+        key("here", "requests_per_second"),
+        series(step, truth[..days * 24].to_vec()),
+    )]);
+    let plan = Series {
+        start: Timestamp::from_second(MONDAY * 86_400 - 3600).unwrap(),
+        step_s: 86_400,
+        values: by_day[..=days].to_vec(),
+    };
+    let metrics = self::history(vec![(key("here", "spend"), plan)]);
+    let (with, warnings) = told(&SeriesInput {
+        business_metrics: Some(&metrics),
+        ..asked(&history, step, 10)
+    });
+    assert!(has(&warnings, "business_metric_followed"), "{warnings:?}");
+    assert!(!has(&warnings, "business_metric_ends"), "{warnings:?}");
+    for (hour, levels) in with.quantiles_rps.iter().enumerate() {
+        let off = (levels[MEDIAN] / truth[days * 24 + hour]).ln().abs();
+        assert!(off < 0.1, "{hour}: {off}");
+    }
+}

@@ -257,6 +257,10 @@ impl Gather {
                 let Ok(mut series) = Series::from_points(points) else {
                     continue;
                 };
+                if matches!(self.content, Content::BusinessMetrics) {
+                    // A day that is planned begins where its row says, not at midnight of UTC.
+                    series.start = first;
+                }
                 if let Some(as_of) = self.content.as_of() {
                     series = series.until(as_of);
                 }
