@@ -211,6 +211,17 @@ pay users [120.0, 120.0]
         .map(|warning| warning.code.as_str())
         .collect();
     assert_eq!(codes, ["history_negative_values"]);
+    let names = ["negative", "empty"];
+    let rows = [
+        "2026-01-01T00:00:00Z,eu,cart,-3\n2026-01-02T00:00:00Z,eu,cart,4\n",
+        "2026-01-01T00:00:00Z,eu,cart,\n",
+    ];
+    let said = ["history_negative_values", "business_metrics_empty"];
+    for ((name, rows), said) in names.into_iter().zip(rows).zip(said) {
+        let found = read(name, &format!("timestamp,region,service,new_users\n{rows}")).unwrap();
+        assert_eq!(found.warnings.len(), 1, "{:?}", found.warnings);
+        assert_eq!(found.warnings[0].code, said);
+    }
     let refused = [
         "timestamp,region,service\n",
         "timestamp,region,service,requests_per_second\n",

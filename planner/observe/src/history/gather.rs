@@ -47,7 +47,7 @@ struct Metric {
 }
 
 impl Metric {
-    fn of(name: &str) -> Self {
+    fn of(name: &str, content: Content) -> Self {
         let never_negative = [
             "_per_second",
             "_per_minute",
@@ -67,7 +67,8 @@ impl Metric {
         .any(|unit| name.ends_with(unit));
         Self {
             name: name.into(),
-            never_negative,
+            // Demand follows a power of a business metric, and a negative number has none.
+            never_negative: never_negative || matches!(content, Content::BusinessMetrics),
             share: name == "error_rate",
             demand: name == METRIC_REQUESTS_PER_SECOND,
         }
@@ -147,7 +148,10 @@ impl Gather {
             file: file.into(),
             unit,
             content,
-            metrics: metrics.iter().map(|name| Metric::of(name)).collect(),
+            metrics: metrics
+                .iter()
+                .map(|name| Metric::of(name, content))
+                .collect(),
             entities: Vec::new(),
             index: HashMap::new(),
             key: Vec::new(),
@@ -281,6 +285,9 @@ impl Gather {
         if let Content::History(as_of) = self.content {
             check_demand(&self.file, &history, as_of)?;
             warnings.extend(gaps(&self.file, &history));
+        } else if history.series.is_empty() {
+            let text = "no metric has a value: business metrics move nothing; fill the columns, or leave the file out";
+            warnings.push(caution("business_metrics_empty", &self.file, text));
         }
         Ok(Observed {
             value: history,
