@@ -17,6 +17,9 @@ use crate::{
 };
 use foremesh_simulate::analytic::{CallerProxies, Callers, Calls, GammaQuantile, Workers};
 
+/// Numbers of instances up to which rate limits are kept.
+const KNOWN_LIMITS: u32 = 128;
+
 /// An entry with its objective.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry<'a> {
@@ -68,9 +71,6 @@ pub(crate) fn warning(
         text: text.into(),
     }
 }
-
-/// Numbers of instances up to which rate limits are kept.
-const KNOWN_LIMITS: u32 = 128;
 
 impl<'a> Ground<'a> {
     /// The rate limit of each of so many instances of a service.
