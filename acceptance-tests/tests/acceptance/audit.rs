@@ -25,6 +25,27 @@ fn a_plans_request_names_the_sources() {
     let arguments = ["audit", "telemetry/manifests", "--request", "request.yaml"];
     let request = foremesh(workspace.path(), &arguments).expect_code(2);
     assert_eq!(named.stdout, request.stdout);
+    // So they do from another folder, with all files that a request may name beside them.
+    let text = workspace.read("request.yaml");
+    let more = "provider:\n  events: [{ source: telemetry/events.json }]\n  business_metrics: telemetry/plan.csv\n  inference: { refinement_model: none }\n";
+    workspace.write("more.yaml", &text.replacen("provider:\n", more, 1));
+    workspace.write("telemetry/events.json", "[]");
+    workspace.write(
+        "telemetry/plan.csv",
+        "timestamp,region,service,users\n2026-11-01T00:00:00Z,eu-west-1,shop/frontend,5\n",
+    );
+    std::fs::create_dir(workspace.join("elsewhere")).unwrap();
+    let arguments = [
+        "audit",
+        "../telemetry/manifests",
+        "--request",
+        "../more.yaml",
+    ];
+    let elsewhere = foremesh(&workspace.join("elsewhere"), &arguments).expect_code(2);
+    assert_eq!(
+        elsewhere.stdout.replace("../telemetry", "telemetry"),
+        named.stdout
+    );
     let neither = foremesh(workspace.path(), &["audit", "telemetry/manifests"]).expect_code(1);
     assert!(neither.stderr.contains("--history"), "{neither}");
 }
