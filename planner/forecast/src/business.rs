@@ -53,7 +53,7 @@ impl<'a> BusinessMetrics<'a> {
     /// Says that no row is of what is forecast.
     pub fn note_unmatched(&self, matched: bool, subject: &str, notes: &mut Notes) {
         if !self.names.is_empty() && !matched {
-            let text = "no row of the business metrics is of a region and service that is forecast: name them as the history does";
+            let text = "no row of the business metrics is of a region and service that is forecast: name them as the history does; a region that opens follows its donors' metrics";
             notes.add(
                 Severity::Caution,
                 "business_metrics_unmatched",
@@ -101,8 +101,9 @@ impl<'a> BusinessMetrics<'a> {
     }
 }
 
-/// A series over a range of steps since 1970: the mean of what begins in a step; a value that is longer than a step stands for each step that begins in it, to its
-/// own end. What cannot be a rate is a gap.
+/// A series over a range of steps since 1970: the mean of what has its middle in a step, so that a day that begins at local midnight is that day; a value that is longer
+/// than a step stands for each step that begins in it, to its own end. What is negative or not finite is a gap. Histories are read otherwise (`Steps::of`): of them
+/// nothing counts that had not ended.
 fn laid(step: Step, series: &Series, range: &Range<i64>) -> Vec<f64> {
     let (on, own) = (step.seconds(), i64::from(series.step_s.max(1)));
     let length = usize::try_from(range.end - range.start).unwrap_or(0);
@@ -110,7 +111,7 @@ fn laid(step: Step, series: &Series, range: &Range<i64>) -> Vec<f64> {
     for (index, value) in series.values.iter().enumerate() {
         let from = series.start.as_second() + index as i64 * own;
         let touched = if own <= on {
-            let at = from.div_euclid(on);
+            let at = (from + own / 2).div_euclid(on);
             at..at + 1
         } else {
             (from + on - 1).div_euclid(on)..(from + own + on - 1).div_euclid(on)

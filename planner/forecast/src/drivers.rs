@@ -31,7 +31,7 @@ const RIDGE: f64 = 1e-6;
 /// One metric's part.
 #[derive(Debug, Clone)]
 struct Driver {
-    /// Shifted logarithm less its mean over the history, from the history's first step; a step that is not known has the last one's value.
+    /// Shifted logarithm less its mean over the history, from the history's first step; a step that is not known has the last one's value, 0 before there is one.
     log: Vec<f64>,
     lag: usize,
     elasticity: f64,

@@ -14,7 +14,7 @@ use crate::{
     steps::Steps,
 };
 
-/// Smallest uplift by which a past value is divided; below it the hour counts as a gap.
+/// Smallest uplift by which a past value is divided, below it the step counts as a gap; and the smallest that is learned.
 const LEAST_UPLIFT: f64 = 0.05;
 /// Occurrences that weigh as much as "no effect", and as the mean of all entries.
 const PRIOR_OCCURRENCES: f64 = 0.5;
@@ -55,6 +55,17 @@ fn overlap(step: Step, event: &Event, at: i64) -> f64 {
     event.overlap(step.start_of(at), step.start_of(at + 1))
 }
 
+/// The steps of a history.
+fn known(steps: &Steps) -> Range<i64> {
+    steps.first..steps.end()
+}
+
+/// The steps of a range that an event touches: an event of a thousand years costs no more than the range.
+fn touched(step: Step, event: &Event, within: &Range<i64>) -> Range<i64> {
+    let all = steps(step, event);
+    all.start.max(within.start)..all.end.min(within.end)
+}
+
 /// The steps that an event touches.
 fn steps(step: Step, event: &Event) -> Range<i64> {
     let on = step.seconds();
@@ -71,7 +82,7 @@ pub(crate) fn without(
 ) -> Steps {
     let mut clean = measured.clone();
     for event in events.iter().filter(|event| event.touches(region, service)) {
-        for at in steps(step, event) {
+        for at in touched(step, event, &known(measured)) {
             let slot = usize::try_from(at - clean.first)
                 .ok()
                 .and_then(|index| clean.values.get_mut(index));
@@ -105,13 +116,14 @@ pub(crate) fn learn(
         .iter()
         .filter(|event| event.uplift.is_none() && event.touches(region, service))
     {
-        let touched = steps(step, event);
+        let whole = steps(step, event);
+        let touched = touched(step, event, &known(measured));
         let most = touched.clone().map(|at| overlap(step, event, at));
         let enough = (0.5 * most.fold(0.0, f64::max)).max(LEAST_OVERLAP);
         // What the steps around the event were off by is not the event's.
         let near = step.hours(HOURS_AROUND) as i64;
-        let mut around: Vec<f64> = (touched.start - near..touched.start)
-            .chain(touched.end..touched.end + near)
+        let mut around: Vec<f64> = (whole.start - near..whole.start)
+            .chain(whole.end..whole.end + near)
             .filter_map(|at| Some((clean.at(at) / clean.around(step, at)?).ln()))
             .filter(|ratio| ratio.is_finite())
             .collect();
@@ -200,7 +212,7 @@ pub(crate) fn ahead<'e>(
             }
             None => {
                 let text = format!(
-                    "event {:?} has no uplift and no past event of that name is in the history: it is left out; give uplift, for example 1.5",
+                    "event {:?} has no uplift, and the history shows no past event of that name whose effect can be told: it is left out; give uplift, for example 1.5",
                     event.name
                 );
                 notes.about(Severity::Caution, "event_unknown", subject, text);
