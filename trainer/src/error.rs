@@ -20,6 +20,9 @@ pub enum TrainError {
         /// What is wrong, and how to mend it.
         cause: String,
     },
+    /// No GPU to train on.
+    #[error("no GPU to train on: {0}")]
+    Gpu(String),
     /// The model to begin with cannot be used.
     #[error(transparent)]
     Model(#[from] ModelError),

@@ -6,6 +6,7 @@
 //! corpus reads a folder of public data sets and says of each series until which step training may look. The other two learn in regions that are drawn.
 
 pub mod corpus;
+mod device;
 mod error;
 pub mod forecaster;
 pub mod learning;
@@ -14,11 +15,6 @@ pub mod prior;
 pub mod refinement;
 mod track;
 
-pub use burn::tensor::Device;
+pub use device::{Device, cpu, gpu};
 pub use error::TrainError;
 pub use track::{MOST_DONORS, MOST_METRICS, Track};
-
-/// The processor, as a device to train on.
-pub fn cpu() -> Device {
-    Device::flex()
-}

@@ -28,7 +28,7 @@ fn a_plans_request_names_the_sources() {
     // So they do from another folder, with all files that a request may name beside them.
     let text = workspace.read("request.yaml");
     let more = "provider:\n  events: [{ source: telemetry/events.json }]\n  business_metrics: telemetry/plan.csv\n  inference: { refinement_model: none }\n";
-    workspace.write("more.yaml", &text.replacen("provider:\n", more, 1));
+    workspace.write("more.yaml", text.replacen("provider:\n", more, 1));
     workspace.write("telemetry/events.json", "[]");
     workspace.write(
         "telemetry/plan.csv",

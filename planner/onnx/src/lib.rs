@@ -54,7 +54,7 @@ pub use model::{LazyModel, Model, ModelIdentity, ModelSource};
 pub use report::{
     CandidateReport, ChoiceReport, DeviceReport, EmbeddedReport, LibraryReport, RuntimeReport,
 };
-pub use runtime::{Failure, Runtime, RuntimeIdentity, Session};
+pub use runtime::{Failure, Runtime, RuntimeIdentity, Session, contained};
 pub use tensor::{ElementType, Elements, ShapeError, Tensor};
 
 /// Bytes as hexadecimal digits.

@@ -36,7 +36,7 @@ const WRONG: [f64; 2] = [30.0, 60.0];
 const SURGE: f64 = 2.0;
 
 /// Whose settings, and whose instances.
-const POLICIES: [(&str, Planned, SimulatedPolicy); 9] = [
+const POLICIES: [(&str, Planned, SimulatedPolicy); 12] = [
     (
         "floor's instances, Istio defaults",
         Planned::Floor,
@@ -57,8 +57,23 @@ const POLICIES: [(&str, Planned, SimulatedPolicy); 9] = [
     ("floor", Planned::Floor, SimulatedPolicy::Plan),
     ("search", Planned::Search, SimulatedPolicy::Plan),
     (
+        "search, settings refined",
+        Planned::SearchRefined,
+        SimulatedPolicy::Plan,
+    ),
+    (
+        "search's instances, Istio defaults",
+        Planned::Search,
+        SimulatedPolicy::IstioDefaults,
+    ),
+    (
         "search and autoscaler",
         Planned::Tracked,
+        SimulatedPolicy::Plan,
+    ),
+    (
+        "the same, settings refined",
+        Planned::TrackedRefined,
         SimulatedPolicy::Plan,
     ),
     (
@@ -72,24 +87,37 @@ const POLICIES: [(&str, Planned, SimulatedPolicy); 9] = [
 enum Planned {
     Floor,
     Search,
+    SearchRefined,
     Tracked,
+    TrackedRefined,
     Learned,
 }
 
 impl Planned {
-    const ALL: [Self; 4] = [Self::Floor, Self::Search, Self::Tracked, Self::Learned];
+    const ALL: [Self; 6] = [
+        Self::Floor,
+        Self::Search,
+        Self::SearchRefined,
+        Self::Tracked,
+        Self::TrackedRefined,
+        Self::Learned,
+    ];
 
     fn plan(self, scenario: &Scenario, models: &Models) -> RegionPlan {
         let (policy, scaling) = match self {
             Self::Floor => (PolicyKind::Analytic, ScalingKind::Scheduled),
-            Self::Search => (PolicyKind::Search, ScalingKind::Scheduled),
-            Self::Tracked => (PolicyKind::Search, ScalingKind::TargetTracking),
+            Self::Search | Self::SearchRefined => (PolicyKind::Search, ScalingKind::Scheduled),
+            Self::Tracked | Self::TrackedRefined => {
+                (PolicyKind::Search, ScalingKind::TargetTracking)
+            }
             Self::Learned => (PolicyKind::Gnn, ScalingKind::TargetTracking),
         };
+        // As plans come: proved under the faults that are likely there, not under the ones of this benchmark.
+        let refined = matches!(self, Self::SearchRefined | Self::TrackedRefined);
         let request = ProfileRequest {
             policy,
             scaling,
-            prove_faults: Some(0),
+            prove_faults: (!refined).then_some(0),
             ..scenario.request.clone()
         };
         compute_profile(&scenario.graph, &scenario.demand, &request, models).unwrap()

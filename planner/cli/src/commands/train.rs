@@ -1,4 +1,4 @@
-//! `foremesh train`: a forecaster or a policy of one's own, on a processor, in an hour or two.
+//! `foremesh train`: a forecaster or a policy of one's own, on a processor in an hour or two, or on a GPU.
 
 mod finetune;
 mod policy;
@@ -7,8 +7,10 @@ mod refinement;
 use std::{path::PathBuf, time::Duration};
 
 use foremesh_pipeline::PipelineError;
-use foremesh_trainer::forecaster::{
-    Diet, Ended, Layout, Options, Point, Recipe, Report, Tuning, run as train,
+use foremesh_trainer::{
+    Device, TrainError, cpu,
+    forecaster::{Diet, Ended, Layout, Options, Point, Recipe, Report, Tuning, run as train},
+    gpu,
 };
 use indicatif::ProgressBar;
 use serde::Serialize;
@@ -46,14 +48,19 @@ fn wrong(field: &str, cause: &str) -> PipelineError {
     }
 }
 
-/// Refuses what this build cannot train on.
-fn check_device(device: TrainDevice) -> Result<(), PipelineError> {
+/// What is trained on.
+fn device(of: TrainDevice) -> Result<Device, TrainError> {
+    match of {
+        TrainDevice::Cpu => Ok(cpu()),
+        TrainDevice::Gpu => gpu(),
+    }
+}
+
+/// What a command says of its device: nothing of the processor.
+fn on(device: TrainDevice) -> &'static str {
     match device {
-        TrainDevice::Cpu => Ok(()),
-        TrainDevice::Gpu => Err(wrong(
-            "--device",
-            "this build trains on the processor alone: use --device cpu",
-        )),
+        TrainDevice::Cpu => "",
+        TrainDevice::Gpu => " --device gpu",
     }
 }
 
@@ -69,7 +76,7 @@ fn time(hours: Option<f64>) -> Result<Option<Duration>, PipelineError> {
 }
 
 fn forecaster(args: &TrainForecaster, format: Format) -> Result<Outcome, CliError> {
-    check_device(args.device)?;
+    let device = device(args.device)?;
     let synthetic = args.synthetic.unwrap_or(if args.finetune.is_some() {
         Tuning::SYNTHETIC
     } else {
@@ -79,7 +86,7 @@ fn forecaster(args: &TrainForecaster, format: Format) -> Result<Outcome, CliErro
         return Err(wrong("--synthetic", "must lie between 0 and 1").into());
     }
     if let Some(history) = &args.finetune {
-        return finetune::run(args, history, synthetic, format);
+        return finetune::run(args, history, synthetic, device, format);
     }
     if args.data.is_none() && synthetic < 1.0 {
         let cause = "without --data there are synthetic windows only: give the folder of real series, or --synthetic 1";
@@ -100,7 +107,7 @@ fn forecaster(args: &TrainForecaster, format: Format) -> Result<Outcome, CliErro
         },
         data: args.data.clone(),
         output: args.output.clone(),
-        device: foremesh_trainer::cpu(),
+        device,
         time,
         command: command(args, synthetic),
     };
@@ -220,5 +227,6 @@ fn command(args: &TrainForecaster, synthetic: f64) -> String {
     if args.data.is_some() {
         command += " --data DIR";
     }
+    command += on(args.device);
     command
 }

@@ -1,4 +1,4 @@
-//! Keeps a runtime's panic from ending the program or writing into the user's terminal.
+//! Keeps a library's panic from ending the program or writing into the user's terminal.
 
 use std::{
     any::Any,
@@ -16,7 +16,7 @@ thread_local! {
 ///
 /// The panic hook of the process is wrapped once: it stays silent for panics inside this function and passes all others on to
 /// whatever hook was there.
-pub(crate) fn contained<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+pub fn contained<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     static WRAPPED: Once = Once::new();
     WRAPPED.call_once(|| {
         let before = panic::take_hook();

@@ -14,7 +14,7 @@ use tract_onnx::prelude::{
     TractError, TractResult, TypedRunnableModel, tract_itertools::Itertools,
 };
 
-use super::{Failure, Runtime, RuntimeIdentity, Session, contained::contained};
+use super::{Failure, Runtime, RuntimeIdentity, Session, contained};
 use crate::{
     contract::Contract,
     tensor::{Elements, Tensor},

@@ -1,11 +1,12 @@
 //! What a runtime is: one trait, two implementations.
 
-#[cfg(any(feature = "embedded", feature = "onnxruntime"))]
-pub(crate) mod contained;
+mod contained;
 #[cfg(feature = "embedded")]
 pub(crate) mod embedded;
 #[cfg(feature = "onnxruntime")]
 pub(crate) mod onnxruntime;
+
+pub use contained::contained;
 
 use std::fmt;
 

@@ -18,7 +18,7 @@ use ort::{
     value::TensorRef,
 };
 
-use super::{Failure, Runtime, RuntimeIdentity, Session, contained::contained};
+use super::{Failure, Runtime, RuntimeIdentity, Session, contained};
 use crate::{
     builder::GraphBuilder,
     contract::{Contract, Port},

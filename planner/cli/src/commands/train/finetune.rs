@@ -3,7 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use foremesh_pipeline::{PipelineError, read_history, read_model, shipped_forecaster};
-use foremesh_trainer::forecaster::{Comparison, Layout, Point, Tuned, Tuning, finetune};
+use foremesh_trainer::{
+    Device,
+    forecaster::{Comparison, Layout, Point, Tuned, Tuning, finetune},
+};
 use serde::Serialize;
 
 use super::{layout, say, step_word, steps, word};
@@ -36,6 +39,7 @@ pub(super) fn run(
     args: &TrainForecaster,
     history: &Path,
     synthetic: f64,
+    device: Device,
     format: Format,
 ) -> Result<Outcome, CliError> {
     let layout = layout(args.step);
@@ -65,7 +69,7 @@ pub(super) fn run(
         recipe: Tuning::recipe(steps(args), args.seed),
         diet: Tuning::diet(synthetic),
         output: args.output.clone(),
-        device: foremesh_trainer::cpu(),
+        device,
         command: command(args, synthetic),
     };
     let bar = output::progress("training the forecaster further");

@@ -11,7 +11,7 @@ use crate::{
 
 /// Trains, from the checkpoint where there is one.
 pub fn run(args: &TrainPolicy, format: Format) -> Result<Outcome, CliError> {
-    super::check_device(args.device)?;
+    let device = super::device(args.device)?;
     let usual = Recipe::default();
     let recipe = Recipe {
         updates: args.updates.unwrap_or(usual.updates),
@@ -21,13 +21,16 @@ pub fn run(args: &TrainPolicy, format: Format) -> Result<Outcome, CliError> {
     };
     let options = Options {
         command: format!(
-            "foremesh train policy --updates {} --regions {} --seed {}",
-            recipe.updates, recipe.regions, recipe.seed
+            "foremesh train policy --updates {} --regions {} --seed {}{}",
+            recipe.updates,
+            recipe.regions,
+            recipe.seed,
+            super::on(args.device)
         ),
         recipe,
         held_back: Options::HELD_BACK,
         output: args.output.clone(),
-        device: foremesh_trainer::cpu(),
+        device,
         time: super::time(args.hours)?,
     };
     let bar = output::progress("training the policy");

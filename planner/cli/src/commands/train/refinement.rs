@@ -35,7 +35,7 @@ struct Worth<'a> {
 
 /// Trains, from the checkpoint where there is one.
 pub fn run(args: &TrainRefinement, format: Format) -> Result<Outcome, CliError> {
-    super::check_device(args.device)?;
+    let device = super::device(args.device)?;
     let learner = match args.learner {
         Learns::OneActor => Learner::Ppo(Actors::One),
         Learns::ThreeActors => Learner::Ppo(Actors::Three),
@@ -52,18 +52,19 @@ pub fn run(args: &TrainRefinement, format: Format) -> Result<Outcome, CliError> 
     let said = args.learner.to_possible_value();
     let options = Options {
         command: format!(
-            "foremesh train refinement --learner {} --updates {} --regions {} --discount {} --seed {}",
+            "foremesh train refinement --learner {} --updates {} --regions {} --discount {} --seed {}{}",
             said.as_ref().map_or("", |value| value.get_name()),
             recipe.updates,
             recipe.regions,
             recipe.discount,
-            recipe.seed
+            recipe.seed,
+            super::on(args.device)
         ),
         recipe,
         held_back: Options::HELD_BACK,
         searched: Options::SEARCHED,
         output: args.output.clone(),
-        device: foremesh_trainer::cpu(),
+        device,
         time: super::time(args.hours)?,
     };
     let bar = output::progress("training the refinement");
