@@ -103,6 +103,54 @@ fn calls_stay_near_and_ways_between_zones_cost_time() {
 }
 
 #[test]
+fn a_region_comes_first_with_all_its_zones_alike() {
+    let region = Some(LocalityBalancing::Region {
+        overprovisioning_percent: 140,
+    });
+    let mut mesh = mesh(4, 4, 500.0);
+    mesh.services[0].work = Times::Constant { ms: 2.0 };
+    mesh.edges[0].locality_balancing = region.clone();
+    // Half of the instances stand in the gateway's zone, the others a millisecond away; none of the other region is used.
+    let report = run(&mesh, 100.0);
+    near(report.entries["s"].latency_mean_ms.mean, 3.0, 0.05);
+    near(report.services["s"].elsewhere_rps.mean, 0.0, 1e-9);
+    near(
+        mesh.way_ms(0, 4),
+        2.0 * (mesh.edges[0].one_way_ms + 0.5),
+        1e-9,
+    );
+    // One of five instances in the zone bears 800 requests a second beside a zone of four where all are alike, and not where its zone is preferred.
+    let mut uneven = self::mesh(5, 0, 800.0);
+    uneven.services[0].workers = 1;
+    uneven.services[0].placement = vec![0, 1, 1, 1, 1];
+    let of = |balancing: Option<LocalityBalancing>| {
+        let mut mesh = uneven.clone();
+        mesh.edges[0].locality_balancing = balancing;
+        let report = run(&mesh, 60.0);
+        report.entries["s"].latency_p99_ms.mean
+    };
+    let (alike, preferred) = (of(region.clone()), of(Some(FAILOVER)));
+    assert!(alike < 30.0 && preferred > 1000.0, "{alike}, {preferred}");
+    // Its own region is gone: the other takes over.
+    mesh.edges[0].ejection = Some(OutlierEjection {
+        consecutive_errors: 5,
+        interval_s: 10,
+        base_ejection_s: 300,
+        max_ejection_percent: 100,
+        min_health_percent: 0,
+    });
+    mesh.faults = vec![fault(FaultKind::Crash {
+        service: "s".into(),
+        share: 1.0,
+    })];
+    near(
+        run(&mesh, 60.0).services["s"].elsewhere_rps.mean,
+        500.0,
+        10.0,
+    );
+}
+
+#[test]
 fn what_a_zone_cannot_take_spills_as_overprovisioning_says() {
     // Instances out of rotation count as unhealthy. With one instance of five in each zone failing always and ejected, 80% × 1.4 keep all in the
     // zone; with the factor 100 a fifth goes to the other zone. The gateway's one proxy stands in zone a.

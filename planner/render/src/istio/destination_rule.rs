@@ -189,9 +189,7 @@ fn load_balancer(context: &Context<'_>) -> Value {
             }),
         );
     }
-    if let Some(setting) = locality::setting(context) {
-        balancer.insert("localityLbSetting".into(), setting);
-    }
+    balancer.insert("localityLbSetting".into(), locality::setting(context));
     Value::Object(balancer)
 }
 

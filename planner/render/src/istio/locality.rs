@@ -4,6 +4,9 @@
 //! send the rest to the first failover region of the same mesh. Once everything is let in, failover is set where
 //! a region is known to take over (losing a region costs more than uneven zones), else the shares of the zones. A failover region
 //! that is no part of the mesh is reached through a ServiceEntry and weights of the route instead.
+//!
+//! Services behind entries prefer their region and no zone. Wherever ejection is set Istio sends what it can to the caller's own zone, and a zone with too few
+//! instances for its callers overflows while others idle: what a service is planned with, all of its instances must be able to bear together.
 
 use std::net::IpAddr;
 
@@ -95,9 +98,11 @@ pub(super) fn service_entries(context: &Context<'_>) -> Result<Option<Value>, Re
     )))
 }
 
-/// Locality settings of the balancer; none where nothing is known of localities.
-pub(super) fn setting(context: &Context<'_>) -> Option<Value> {
-    let entry = entry(context)?;
+/// Locality settings of the balancer.
+pub(super) fn setting(context: &Context<'_>) -> Value {
+    let Some(entry) = entry(context) else {
+        return own_region();
+    };
     let region = context.settings().region.as_str();
     let inside = if outside_address(context).is_some() {
         None
@@ -106,18 +111,23 @@ pub(super) fn setting(context: &Context<'_>) -> Option<Value> {
     };
     let held_back = 100 - context.ramp.percent;
     match inside {
-        Some(failover) if held_back == 0 => Some(json!({
+        Some(failover) if held_back == 0 => json!({
             "enabled": true,
             "failover": [{ "from": region, "to": failover.as_str() }],
-        })),
+        }),
         Some(failover) => {
             let mut shares = shares(entry, region, context.ramp.percent);
             shares.insert(format!("{failover}/*"), held_back.into());
-            Some(distribute(region, shares))
+            distribute(region, shares)
         }
-        None if entry.localities.is_empty() => None,
-        None => Some(distribute(region, shares(entry, region, 100))),
+        None if entry.localities.is_empty() => own_region(),
+        None => distribute(region, shares(entry, region, 100)),
     }
+}
+
+/// All zones of the caller's region alike, then other regions.
+fn own_region() -> Value {
+    json!({ "enabled": true, "failoverPriority": ["topology.kubernetes.io/region"] })
 }
 
 fn shares(entry: &EntrySettings, region: &str, percent: u32) -> Map<String, Value> {

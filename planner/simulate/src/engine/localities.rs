@@ -7,6 +7,7 @@ use crate::LocalityBalancing;
 
 /// Same zone, same region, other region.
 pub(super) const DISTANCES: usize = 3;
+const OTHER_REGION: usize = 2;
 
 /// The instances of a service among which a proxy chooses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub(super) enum Pool {
     All,
     /// Those at a distance from a locality.
     Near(usize, usize),
+    /// Those in a locality's region.
+    Within(usize),
     /// Those of a locality.
     At(usize),
 }
@@ -24,6 +27,7 @@ pub(super) enum Pool {
 pub(super) struct Groups {
     at: Vec<Vec<u32>>,
     near: Vec<[Vec<u32>; DISTANCES]>,
+    within: Vec<Vec<u32>>,
 }
 
 impl Engine<'_> {
@@ -69,11 +73,17 @@ impl Engine<'_> {
         let part = &mut self.services[service];
         part.groups.at = vec![Vec::new(); count];
         part.groups.near = vec![Default::default(); count];
+        part.groups.within = vec![Vec::new(); count];
         for host in &part.live {
             let to = self.instances[(part.first + host) as usize].locality as usize;
             part.groups.at[to].push(*host);
-            for (from, near) in part.groups.near.iter_mut().enumerate() {
-                near[localities.distance(from, to)].push(*host);
+            let Groups { near, within, .. } = &mut part.groups;
+            for (from, (near, within)) in near.iter_mut().zip(within).enumerate() {
+                let distance = localities.distance(from, to);
+                near[distance].push(*host);
+                if distance < OTHER_REGION {
+                    within.push(*host);
+                }
             }
         }
     }
@@ -82,6 +92,7 @@ impl Engine<'_> {
         let part = &self.services[service];
         match pool {
             Pool::All => &part.live,
+            Pool::Within(from) => &part.groups.within[from],
             Pool::At(locality) => &part.groups.at[locality],
             Pool::Near(from, distance) => &part.groups.near[from][distance],
         }
@@ -110,42 +121,21 @@ impl Engine<'_> {
         if self.mesh.localities.all.is_empty() {
             return Pool::All;
         }
-        // The share of a pool's instances in rotation, times the overprovisioning factor; 0 for none at all.
-        let health = |pool: Pool, percent: u32| {
-            let all = self.pool_hosts(service, pool).len();
-            let out = if judged {
-                self.out_of(call, service, pool)
-            } else {
-                0
-            };
-            let share = all.saturating_sub(out) as f64 / all.max(1) as f64;
-            (share * f64::from(percent) / 100.0).min(1.0)
-        };
         match balancing {
             LocalityBalancing::Failover {
                 overprovisioning_percent,
             } => {
-                let from = self.proxies[self.proxy_index(call.edge, call.proxy)].locality as usize;
+                let from = self.stands(call);
                 let pools: [Pool; DISTANCES] =
                     std::array::from_fn(|distance| Pool::Near(from, distance));
-                let first = || {
-                    let there = |pool: &&Pool| !self.pool_hosts(service, **pool).is_empty();
-                    pools.iter().find(there).copied()
-                };
-                // With everything in rotation the nearest take all: most attempts need no shares.
-                if !judged
-                    && *overprovisioning_percent >= 100
-                    && let Some(nearest) = first()
-                {
-                    return nearest;
-                }
-                let health = pools.map(|pool| health(pool, *overprovisioning_percent));
-                // What all can take together is the whole, if they can take less than it.
-                let whole = health.iter().sum::<f64>().min(1.0);
-                let loads = cascade(health, whole);
-                pick(&pools, &loads, uniform(key))
-                    .or_else(first)
-                    .unwrap_or(Pool::All)
+                self.by_priority(call, service, pools, *overprovisioning_percent, judged, key)
+            }
+            LocalityBalancing::Region {
+                overprovisioning_percent,
+            } => {
+                let from = self.stands(call);
+                let pools = [Pool::Within(from), Pool::Near(from, OTHER_REGION)];
+                self.by_priority(call, service, pools, *overprovisioning_percent, judged, key)
             }
             LocalityBalancing::Distribute {
                 weights,
@@ -156,7 +146,9 @@ impl Engine<'_> {
                     .iter()
                     .zip(&pools)
                     .map(|((_, weight), pool)| {
-                        f64::from(*weight) * health(*pool, *overprovisioning_percent)
+                        let health =
+                            self.health(call, service, *pool, *overprovisioning_percent, judged);
+                        f64::from(*weight) * health
                     })
                     .collect();
                 let sum: f64 = loads.iter().sum();
@@ -164,10 +156,57 @@ impl Engine<'_> {
             }
         }
     }
+
+    /// The locality of the proxy that a call leaves from.
+    fn stands(&self, call: &Call) -> usize {
+        self.proxies[self.proxy_index(call.edge, call.proxy)].locality as usize
+    }
+
+    /// The share of a pool's instances in rotation, times the overprovisioning factor; 0 for none at all.
+    fn health(&self, call: &Call, service: usize, pool: Pool, percent: u32, judged: bool) -> f64 {
+        let all = self.pool_hosts(service, pool).len();
+        let out = if judged {
+            self.out_of(call, service, pool)
+        } else {
+            0
+        };
+        let share = all.saturating_sub(out) as f64 / all.max(1) as f64;
+        (share * f64::from(percent) / 100.0).min(1.0)
+    }
+
+    /// The first of pools takes what its instances in rotation allow, what is above goes to the next.
+    fn by_priority<const N: usize>(
+        &self,
+        call: &Call,
+        service: usize,
+        pools: [Pool; N],
+        percent: u32,
+        judged: bool,
+        key: u64,
+    ) -> Pool {
+        let first = || {
+            let there = |pool: &&Pool| !self.pool_hosts(service, **pool).is_empty();
+            pools.iter().find(there).copied()
+        };
+        // With everything in rotation the nearest take all: most attempts need no shares.
+        if !judged
+            && percent >= 100
+            && let Some(nearest) = first()
+        {
+            return nearest;
+        }
+        let health = pools.map(|pool| self.health(call, service, pool, percent, judged));
+        // What all can take together is the whole, if they can take less than it.
+        let whole = health.iter().sum::<f64>().min(1.0);
+        let loads = cascade(health, whole);
+        pick(&pools, &loads, uniform(key))
+            .or_else(first)
+            .unwrap_or(Pool::All)
+    }
 }
 
 /// Fills priorities one after the other, each up to its share of the whole, until all is given out (Envoy's priority levels).
-fn cascade(health: [f64; DISTANCES], whole: f64) -> [f64; DISTANCES] {
+fn cascade<const N: usize>(health: [f64; N], whole: f64) -> [f64; N] {
     let mut left = 1.0;
     health.map(|health| {
         let load = if whole > 0.0 {

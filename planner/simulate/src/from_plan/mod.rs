@@ -150,7 +150,10 @@ pub fn from_plan(
                 .collect();
         }
     }
-    // Istio prefers near endpoints wherever outlier ejection is set, unless told otherwise.
+    // Istio prefers near endpoints wherever outlier ejection is set. Plans tell it to prefer its region and no zone, where nothing else is said.
+    let region = elsewhere.map(|_| LocalityBalancing::Region {
+        overprovisioning_percent: OVERPROVISIONING_PERCENT,
+    });
     let nearest = (mesh.localities.all.len() > 1).then_some(LocalityBalancing::Failover {
         overprovisioning_percent: OVERPROVISIONING_PERCENT,
     });
@@ -179,7 +182,7 @@ pub fn from_plan(
         if let Some(measured) = edge.response_bytes {
             model.response_bytes = measured;
         }
-        model.locality_balancing = nearest.clone().filter(|_| model.ejection.is_some());
+        model.locality_balancing = region.clone().filter(|_| model.ejection.is_some());
         if let Some(set) = set.filter(|_| !bypassed) {
             apply(&mut model, set);
         }
@@ -221,10 +224,10 @@ pub fn from_plan(
         model.limits = limits(&set.gateway_limits);
         model.timeout_ms = Some(f64::from(set.timeout_ms));
         model.gateway = assumptions.proxy;
-        model.locality_balancing = if set.failover.is_empty() && !set.localities.is_empty() {
-            Some(distribute(set, &mesh.localities))
-        } else {
-            nearest.clone().filter(|_| model.ejection.is_some())
+        model.locality_balancing = match (set.failover.is_empty(), set.localities.is_empty()) {
+            (true, false) => Some(distribute(set, &mesh.localities)),
+            (true, true) => region.clone().filter(|_| model.ejection.is_some()),
+            (false, _) => nearest.clone().filter(|_| model.ejection.is_some()),
         };
         mesh.entries.push(EntryModel {
             ramp: if assumptions.ramp {

@@ -88,7 +88,27 @@ impl Mesh {
             let all = near.iter().copied().chain(remote.clone());
             all.map(|to| ms(from, to)).fold(f64::INFINITY, f64::min)
         };
+        let anywhere = |from: usize| {
+            let there: u32 = callee.remote.iter().map(|remote| remote.instances).sum();
+            let home: f64 = near.iter().map(|to| ms(from, *to)).sum();
+            let home = home / near.len().max(1) as f64 * f64::from(instances);
+            let away = callee
+                .remote
+                .iter()
+                .map(|remote| f64::from(remote.instances) * ms(from, remote.locality));
+            (home + away.sum::<f64>()) / f64::from(instances + there).max(1.0)
+        };
         let mean_from = |from: usize| match &model.locality_balancing {
+            Some(LocalityBalancing::Region { .. }) => {
+                let own = near.iter().filter(|to| localities.distance(from, **to) < 2);
+                let (sum, count) =
+                    own.fold((0.0, 0.0), |(sum, n), to| (sum + ms(from, *to), n + 1.0));
+                if count > 0.0 {
+                    sum / count
+                } else {
+                    anywhere(from)
+                }
+            }
             Some(LocalityBalancing::Failover { .. }) => nearest(from).min(farther[2]),
             Some(LocalityBalancing::Distribute { weights, .. }) => {
                 let all: f64 = weights.iter().map(|(_, weight)| f64::from(*weight)).sum();
@@ -97,16 +117,7 @@ impl Mesh {
                     .map(|(to, weight)| f64::from(*weight) * ms(from, *to));
                 far.sum::<f64>() / all.max(1.0)
             }
-            None => {
-                let there: u32 = callee.remote.iter().map(|remote| remote.instances).sum();
-                let home: f64 = near.iter().map(|to| ms(from, *to)).sum();
-                let home = home / near.len().max(1) as f64 * f64::from(instances);
-                let away = callee
-                    .remote
-                    .iter()
-                    .map(|remote| f64::from(remote.instances) * ms(from, remote.locality));
-                (home + away.sum::<f64>()) / f64::from(instances + there).max(1.0)
-            }
+            None => anywhere(from),
         };
         match caller {
             Some(caller) if !caller.placement.is_empty() => {
@@ -144,6 +155,11 @@ pub enum LocalityBalancing {
     /// The nearest first (Istio's failover, Envoy's priorities): its own zone, then the zones of its region, then other regions. Each takes
     /// what the share of its instances that are in rotation, times this percentage, allows; what is above goes to the next.
     Failover {
+        /// Envoy's overprovisioning factor: 140 by default.
+        overprovisioning_percent: u32,
+    },
+    /// Its own region first, all zones alike (Istio's failover priority by region), then other regions, as above.
+    Region {
         /// Envoy's overprovisioning factor: 140 by default.
         overprovisioning_percent: u32,
     },
