@@ -84,7 +84,7 @@ fn a_searched_schedule_gets_standby_until_it_recovers() {
 
 #[test]
 fn with_an_autoscaler_the_schedule_gets_it() {
-    let scenario = drawn(Family::Tree, 12, 3_002);
+    let scenario = drawn(Family::Tree, 12, 3_007);
     let output = planned(&scenario, PolicyKind::Search, ScalingKind::TargetTracking);
     assert!(output.faults.iter().all(|verdict| verdict.recovered));
     let fields = given_room(&output);

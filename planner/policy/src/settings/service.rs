@@ -26,6 +26,24 @@ const LOWEST_ERROR_RATE: f64 = 1e-4;
 const WARM_UP_MINIMUM_PERCENT: u32 = 10;
 /// Milliseconds that a request may always queue at an instance.
 const SHORTEST_QUEUE_MS: f64 = 20.0;
+/// Share of the shortest timeout of its callers that a queue at an instance may take. What is worked on after its caller gave up is work for nobody, and an
+/// overload that fills a longer queue is answered to nobody at all.
+const QUEUE_SHARE_OF_TIMEOUT: f64 = 0.25;
+
+/// Milliseconds after which the first of a service's callers gives an attempt up; infinite where nobody calls it.
+fn shortest_timeout_ms(parts: &Parts<'_>, s: usize) -> f64 {
+    let Parts { ground, calls, .. } = parts;
+    let by_services = ground.edge_ends.iter().zip(&calls.edges);
+    let by_services = by_services
+        .filter(|((_, callee), plan)| *callee == s && plan.wanted_ms > 0.0)
+        .map(|(_, plan)| plan.per_try_timeout_ms);
+    let entering = ground.entries.iter().zip(&calls.entry_timeout_ms);
+    let entering = entering
+        .filter(|(entry, _)| entry.node == s)
+        .map(|(_, timeout_ms)| *timeout_ms);
+    let all = by_services.chain(entering);
+    all.fold(f64::INFINITY, |shortest, ms| shortest.min(f64::from(ms)))
+}
 
 /// The numbers that several values of one service share.
 struct Load {
@@ -117,18 +135,32 @@ pub(super) fn settings(
     .quantile_ms(INSTANCE_LEVEL)
     .max(SHORTEST_QUEUE_MS);
     let queued = sized.limit_rps * queue_ms / 1000.0;
-    let max_pending_requests =
-        round_count_up(count_quantile(queued, load.dispersion, INSTANCE_LEVEL).max(1));
+    let needed = count_quantile(queued, load.dispersion, INSTANCE_LEVEL).max(1);
+    let timeout_ms = shortest_timeout_ms(parts, s);
+    let worth_ms = (QUEUE_SHARE_OF_TIMEOUT * timeout_ms).max(SHORTEST_QUEUE_MS);
+    let worth = (sized.limit_rps * worth_ms / 1000.0).ceil().max(2.0);
+    let max_pending_requests = round_count_up(f64::from(needed).min(worth) as u32);
     why.set(
         "max_pending_requests",
-        Reason::new(
-            "littles_law",
-            format!(
-                "At the rate limit one request in a thousand waits longer than {} ms; {} requests/s bring {} in that time on average, and at most this many in 99.9% of cases, rounded up.",
-                show(queue_ms), show(sized.limit_rps), show(queued)
-            ),
-            [("wait_ms", queue_ms), ("requests_per_second", sized.limit_rps)],
-        ),
+        if worth < f64::from(needed) {
+            Reason::new(
+                "callers_timeout",
+                format!(
+                    "A caller gives up after {} ms: a queue of more than {} ms is worked on for nobody, and {} requests/s fill one with this many, rounded up.",
+                    show(timeout_ms), show(worth_ms), show(sized.limit_rps)
+                ),
+                [("timeout_ms", timeout_ms), ("share", QUEUE_SHARE_OF_TIMEOUT), ("requests_per_second", sized.limit_rps)],
+            )
+        } else {
+            Reason::new(
+                "littles_law",
+                format!(
+                    "At the rate limit one request in a thousand waits longer than {} ms; {} requests/s bring {} in that time on average, and at most this many in 99.9% of cases, rounded up.",
+                    show(queue_ms), show(sized.limit_rps), show(queued)
+                ),
+                [("wait_ms", queue_ms), ("requests_per_second", sized.limit_rps)],
+            )
+        },
     );
 
     let outlier_ejection = ejection(parts, &load, &mut why);
