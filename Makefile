@@ -40,6 +40,7 @@ modules-test: build ## Run the tests of the Terraform modules
 .PHONY: lint
 lint: ## Formatting, clippy, licences
 	cargo fmt --all --check
+	cargo clippy --release --workspace --all-targets -- -D warnings
 	cargo clippy --release --workspace --all-targets --features foremesh-cli/wgpu -- -D warnings
 	@if command -v terraform >/dev/null; then terraform fmt -check -recursive examples modules; fi
 	@if command -v cargo-deny >/dev/null; then \

@@ -26,7 +26,9 @@ const MOST_OF_A_KIND: usize = 16;
 pub fn gpu() -> Result<Device, TrainError> {
     use burn::tensor::{DeviceKind, DeviceType};
 
-    let there = Device::enumerate(DeviceType::Wgpu).into_vec();
+    let broken = |cause| TrainError::Gpu(format!("{cause}; mend its driver, or use --device cpu"));
+    let there = foremesh_onnx::contained(|| Device::enumerate(DeviceType::Wgpu).into_vec());
+    let there = there.map_err(broken)?;
     let each = |kind: fn(usize) -> DeviceKind| (0..MOST_OF_A_KIND).map(kind);
     let kinds = each(DeviceKind::DiscreteGpu)
         .chain(each(DeviceKind::IntegratedGpu))
@@ -43,7 +45,7 @@ pub fn gpu() -> Result<Device, TrainError> {
     });
     match chosen {
         Some((name, device)) => {
-            computes(|| device.clone()).map_err(|cause| TrainError::Gpu(format!("{name}: {cause}")))
+            computes(|| device.clone()).map_err(|cause| broken(format!("{name}: {cause}")))
         }
         None => {
             let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();

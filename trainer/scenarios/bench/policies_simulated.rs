@@ -57,7 +57,7 @@ const POLICIES: [(&str, Planned, SimulatedPolicy); 12] = [
     ("floor", Planned::Floor, SimulatedPolicy::Plan),
     ("search", Planned::Search, SimulatedPolicy::Plan),
     (
-        "search, settings refined",
+        "search, proved under faults",
         Planned::SearchRefined,
         SimulatedPolicy::Plan,
     ),
@@ -72,7 +72,7 @@ const POLICIES: [(&str, Planned, SimulatedPolicy); 12] = [
         SimulatedPolicy::Plan,
     ),
     (
-        "the same, settings refined",
+        "autoscaler, proved under faults",
         Planned::TrackedRefined,
         SimulatedPolicy::Plan,
     ),
@@ -112,7 +112,7 @@ impl Planned {
             }
             Self::Learned => (PolicyKind::Gnn, ScalingKind::TargetTracking),
         };
-        // As plans come: proved under the faults that are likely there, not under the ones of this benchmark.
+        // As plans come: given room and refined under the faults that are likely there, not under the ones of this benchmark.
         let refined = matches!(self, Self::SearchRefined | Self::TrackedRefined);
         let request = ProfileRequest {
             policy,

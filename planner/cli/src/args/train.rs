@@ -144,6 +144,6 @@ pub enum Step {
 pub enum TrainDevice {
     /// The processor.
     Cpu,
-    /// A GPU, in builds with the feature cuda or wgpu.
+    /// A GPU, in builds with the feature wgpu.
     Gpu,
 }

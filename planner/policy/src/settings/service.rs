@@ -24,9 +24,11 @@ const ASSUMED_PORT: u16 = 8080;
 const LOWEST_ERROR_RATE: f64 = 1e-4;
 /// Percent of its share that a new instance gets at first.
 const WARM_UP_MINIMUM_PERCENT: u32 = 10;
-/// Milliseconds that a request may always queue at an instance.
+/// Milliseconds that a request may always queue at an instance, unless its callers give up earlier.
 const SHORTEST_QUEUE_MS: f64 = 20.0;
-/// Share of the shortest timeout of its callers that a queue at an instance may take. What is worked on after its caller gave up is work for nobody, and an
+/// Requests that may always queue at an instance.
+const FEWEST_QUEUED: f64 = 2.0;
+/// Share of the shortest timeout of its callers that a queue at an instance is worth. What is worked on after its caller gave up is work for nobody, and an
 /// overload that fills a longer queue is answered to nobody at all.
 const QUEUE_SHARE_OF_TIMEOUT: f64 = 0.25;
 
@@ -137,8 +139,10 @@ pub(super) fn settings(
     let queued = sized.limit_rps * queue_ms / 1000.0;
     let needed = count_quantile(queued, load.dispersion, INSTANCE_LEVEL).max(1);
     let timeout_ms = shortest_timeout_ms(parts, s);
-    let worth_ms = (QUEUE_SHARE_OF_TIMEOUT * timeout_ms).max(SHORTEST_QUEUE_MS);
-    let worth = (sized.limit_rps * worth_ms / 1000.0).ceil().max(2.0);
+    let worth_ms = (QUEUE_SHARE_OF_TIMEOUT * timeout_ms).max(SHORTEST_QUEUE_MS.min(timeout_ms));
+    let worth = (sized.limit_rps * worth_ms / 1000.0)
+        .ceil()
+        .max(FEWEST_QUEUED);
     let max_pending_requests = round_count_up(f64::from(needed).min(worth) as u32);
     why.set(
         "max_pending_requests",
@@ -146,7 +150,7 @@ pub(super) fn settings(
             Reason::new(
                 "callers_timeout",
                 format!(
-                    "A caller gives up after {} ms: a queue of more than {} ms is worked on for nobody, and {} requests/s fill one with this many, rounded up.",
+                    "A caller gives up after {} ms: the later part of a queue of more than {} ms is worked on for nobody; {} requests/s fill it with this many, rounded up and at least two.",
                     show(timeout_ms), show(worth_ms), show(sized.limit_rps)
                 ),
                 [("timeout_ms", timeout_ms), ("share", QUEUE_SHARE_OF_TIMEOUT), ("requests_per_second", sized.limit_rps)],

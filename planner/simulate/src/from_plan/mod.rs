@@ -6,8 +6,8 @@ mod times;
 use std::collections::BTreeMap;
 
 use foremesh_model::{
-    CallerLimits, Cost, EdgeName, EdgeSettings, Fault, Protocol, ProxyMode, Retries, Service,
-    ServiceGraph, ServiceName, ServiceSettings, Settings,
+    CallerLimits, Cost, EdgeName, EdgeSettings, EntrySettings, Fault, Protocol, ProxyMode, Retries,
+    Service, ServiceGraph, ServiceName, ServiceSettings, Settings,
     station::{PROXY_MS, PROXY_THREADS, Station, stations},
 };
 
@@ -150,13 +150,24 @@ pub fn from_plan(
                 .collect();
         }
     }
-    // Istio prefers near endpoints wherever outlier ejection is set. Plans tell it to prefer its region and no zone, where nothing else is said.
+    // Rules are the callee's, whoever calls it. Istio prefers near endpoints wherever outlier ejection is set, unless told otherwise: an entry's shares, or, for
+    // what is no entry, its region and no zone.
+    let localities = mesh.localities.clone();
     let region = elsewhere.map(|_| LocalityBalancing::Region {
         overprovisioning_percent: OVERPROVISIONING_PERCENT,
     });
-    let nearest = (mesh.localities.all.len() > 1).then_some(LocalityBalancing::Failover {
+    let nearest = (localities.all.len() > 1).then_some(LocalityBalancing::Failover {
         overprovisioning_percent: OVERPROVISIONING_PERCENT,
     });
+    let balancing = |entry: Option<&EntrySettings>, model: &EdgeModel| match entry {
+        Some(set) if set.failover.is_empty() && !set.localities.is_empty() => {
+            Some(distribute(set, &localities))
+        }
+        Some(set) if !set.failover.is_empty() => {
+            nearest.clone().filter(|_| model.ejection.is_some())
+        }
+        _ => region.clone().filter(|_| model.ejection.is_some()),
+    };
     for edge in graph.edges() {
         let (Some(caller), Some(callee)) = (place.get(&edge.caller), place.get(&edge.callee))
         else {
@@ -182,7 +193,7 @@ pub fn from_plan(
         if let Some(measured) = edge.response_bytes {
             model.response_bytes = measured;
         }
-        model.locality_balancing = region.clone().filter(|_| model.ejection.is_some());
+        model.locality_balancing = balancing(settings.entries.get(&edge.callee), &model);
         if let Some(set) = set.filter(|_| !bypassed) {
             apply(&mut model, set);
         }
@@ -224,11 +235,7 @@ pub fn from_plan(
         model.limits = limits(&set.gateway_limits);
         model.timeout_ms = Some(f64::from(set.timeout_ms));
         model.gateway = assumptions.proxy;
-        model.locality_balancing = match (set.failover.is_empty(), set.localities.is_empty()) {
-            (true, false) => Some(distribute(set, &mesh.localities)),
-            (true, true) => region.clone().filter(|_| model.ejection.is_some()),
-            (false, _) => nearest.clone().filter(|_| model.ejection.is_some()),
-        };
+        model.locality_balancing = balancing(Some(set), &model);
         mesh.entries.push(EntryModel {
             ramp: if assumptions.ramp {
                 ramp(settings, starts_hour)

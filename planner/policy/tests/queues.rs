@@ -1,0 +1,143 @@
+//! Queues end where callers give up, and calls go where rules send them.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use common::*;
+use foremesh_model::{ProfileRequest, RegionName, ServiceGraph, Settings};
+use foremesh_policy::{PolicyInput, PolicyOutput, plan};
+use foremesh_simulate::{Arrivals, EntryLoad, LocalityBalancing, PlanAssumptions, from_plan};
+
+fn planned(graph: &ServiceGraph, rps: f64, request: &ProfileRequest) -> PolicyOutput {
+    let demand = demand(vec![("a/in", entry(rps, 0.1, 24))]);
+    plan(&PolicyInput {
+        graph,
+        demand: &demand,
+        request,
+    })
+    .unwrap()
+}
+
+/// An entry with one worker that calls a service with one, whose waits are long for what it does.
+fn waiting(work_ms: f64) -> ServiceGraph {
+    ServiceGraph::new(
+        vec![service("a/in", 1.0, 64), service("a/out", work_ms, 1)],
+        vec![edge("a/in", "a/out", 1.0)],
+    )
+    .unwrap()
+}
+
+#[test]
+fn no_queue_is_longer_than_a_quarter_of_what_callers_wait() {
+    let rule_of = |output: &PolicyOutput, service: &str| {
+        let path = format!("services[\"{service}\"].max_pending_requests");
+        output.reasons[path.as_str()].clone()
+    };
+    let mut bound = 0;
+    for work_ms in [0.5, 2.0, 10.0, 50.0] {
+        let output = planned(&waiting(work_ms), 300.0, &request());
+        let set = &output.settings.services[&name("a/out")];
+        let timeout_ms = f64::from(
+            output
+                .settings
+                .edges
+                .values()
+                .next()
+                .unwrap()
+                .per_try_timeout_ms,
+        );
+        let worth_ms = (0.25 * timeout_ms).max(20f64.min(timeout_ms));
+        let worth = (set.rate_limit.requests_per_second * worth_ms / 1000.0).ceil();
+        // Rounded up as an engineer writes numbers.
+        let most = (worth.max(2.0) * 1.12).ceil();
+        assert!(
+            f64::from(set.max_pending_requests) <= most,
+            "{work_ms} ms: {} for {worth} in {timeout_ms} ms",
+            set.max_pending_requests
+        );
+        let reason = rule_of(&output, "a/out");
+        if reason.rule == "callers_timeout" {
+            bound += 1;
+            assert!(f64::from(set.max_pending_requests) >= worth.min(most));
+            assert_eq!(reason.inputs["timeout_ms"], timeout_ms);
+        }
+    }
+    assert!(bound > 0, "no queue was bound by a timeout");
+    // An entry that hardly waits keeps the queue that its waits ask for; so does a service that nobody calls.
+    let alone = ServiceGraph::new(
+        vec![service("a/in", 1.0, 64), service("a/idle", 50.0, 1)],
+        vec![],
+    )
+    .unwrap();
+    let output = planned(&alone, 300.0, &request());
+    for service in ["a/in", "a/idle"] {
+        assert_eq!(rule_of(&output, service).rule, "littles_law", "{service}");
+    }
+}
+
+#[test]
+fn calls_prefer_what_the_callees_rule_prefers() {
+    // The entry is called by the service behind it too.
+    let graph = ServiceGraph::new(
+        vec![service("a/in", 1.0, 64), service("a/out", 2.0, 8)],
+        vec![edge("a/in", "a/out", 1.0), edge("a/out", "a/in", 0.1)],
+    )
+    .unwrap();
+    let zones: BTreeMap<String, u32> = ["eu-west-3/a", "eu-west-3/b"]
+        .map(|zone| (zone.to_owned(), 1))
+        .into();
+    let of = |localities: &BTreeMap<String, u32>, failover: &[&str]| {
+        let request = ProfileRequest {
+            localities: localities.clone(),
+            failover: failover
+                .iter()
+                .map(|region| RegionName::new(*region).unwrap())
+                .collect(),
+            ..request()
+        };
+        preferences(&graph, &planned(&graph, 300.0, &request).settings)
+    };
+    let none = BTreeMap::new();
+    // By callee: the entry from the gateway, the entry from a service, the service.
+    assert_eq!(of(&zones, &[]), ["shares", "shares", "alike"]);
+    assert_eq!(of(&zones, &["eu-west-1"]), ["zone", "zone", "region"]);
+    assert_eq!(of(&none, &["eu-west-1"]), ["zone", "zone", "region"]);
+    assert_eq!(of(&none, &[]), ["alike", "alike", "alike"]);
+}
+
+fn preferences(graph: &ServiceGraph, settings: &Settings) -> [&'static str; 3] {
+    let load = EntryLoad {
+        entry: name("a/in"),
+        arrivals: Arrivals::steady(100.0),
+    };
+    let mesh = from_plan(
+        graph,
+        settings,
+        &[load],
+        &[],
+        0,
+        &PlanAssumptions::default(),
+    )
+    .unwrap();
+    let of = |caller: Option<&str>, callee: &str| {
+        let named = |at: usize| mesh.services[at].name.as_str();
+        let edge = mesh
+            .edges
+            .iter()
+            .find(|edge| edge.caller.map(named) == caller && named(edge.callee) == callee);
+        match edge.unwrap().locality_balancing {
+            Some(LocalityBalancing::Distribute { .. }) => "shares",
+            Some(LocalityBalancing::Failover { .. }) => "zone",
+            Some(LocalityBalancing::Region { .. }) => "region",
+            None => "alike",
+        }
+    };
+    [
+        of(None, "a/in"),
+        of(Some("a/out"), "a/in"),
+        of(Some("a/in"), "a/out"),
+    ]
+}
