@@ -5,7 +5,7 @@
 //! a region is known to take over (losing a region costs more than uneven zones), else the shares of the zones. A failover region
 //! that is no part of the mesh is reached through a ServiceEntry and weights of the route instead.
 //!
-//! Services behind entries prefer their region and no zone. Wherever ejection is set Istio sends what it can to the caller's own zone, and a zone with too few
+//! What is no entry, and an entry of which neither zones nor a failover region are known, prefers its region and no zone. Wherever ejection is set Istio sends what it can to the caller's own zone, and a zone with too few
 //! instances for its callers overflows while others idle: what a service is planned with, all of its instances must be able to bear together.
 
 use std::net::IpAddr;
