@@ -65,6 +65,17 @@ fn fault(kind: FaultKind) -> Fault {
     }
 }
 
+/// Ejection after five errors, for longer than a test lasts, of so many percent at most.
+fn ejecting(max_ejection_percent: u32) -> OutlierEjection {
+    OutlierEjection {
+        consecutive_errors: 5,
+        interval_s: 10,
+        base_ejection_s: 300,
+        max_ejection_percent,
+        min_health_percent: 0,
+    }
+}
+
 #[test]
 fn calls_stay_near_and_ways_between_zones_cost_time() {
     let mut mesh = mesh(4, 4, 500.0);
@@ -132,13 +143,7 @@ fn a_region_comes_first_with_all_its_zones_alike() {
     let (alike, preferred) = (of(region.clone()), of(Some(FAILOVER)));
     assert!(alike < 30.0 && preferred > 1000.0, "{alike}, {preferred}");
     // Its own region is gone: the other takes over.
-    mesh.edges[0].ejection = Some(OutlierEjection {
-        consecutive_errors: 5,
-        interval_s: 10,
-        base_ejection_s: 300,
-        max_ejection_percent: 100,
-        min_health_percent: 0,
-    });
+    mesh.edges[0].ejection = Some(ejecting(100));
     mesh.faults = vec![fault(FaultKind::Crash {
         service: "s".into(),
         share: 1.0,
@@ -155,13 +160,7 @@ fn what_a_zone_cannot_take_spills_as_overprovisioning_says() {
     // Instances out of rotation count as unhealthy. With one instance of five in each zone failing always and ejected, 80% × 1.4 keep all in the
     // zone; with the factor 100 a fifth goes to the other zone. The gateway's one proxy stands in zone a.
     let mut mesh = mesh(10, 0, 1000.0);
-    mesh.edges[0].ejection = Some(OutlierEjection {
-        consecutive_errors: 5,
-        interval_s: 10,
-        base_ejection_s: 300,
-        max_ejection_percent: 50,
-        min_health_percent: 0,
-    });
+    mesh.edges[0].ejection = Some(ejecting(50));
     mesh.faults = vec![fault(FaultKind::Crash {
         service: "s".into(),
         share: 0.2,
@@ -191,13 +190,7 @@ fn what_a_zone_cannot_take_spills_as_overprovisioning_says() {
 fn a_zone_cut_off_is_left_to_another_region() {
     let mut mesh = mesh(4, 4, 400.0);
     mesh.services[0].placement = vec![1];
-    mesh.edges[0].ejection = Some(OutlierEjection {
-        consecutive_errors: 5,
-        interval_s: 10,
-        base_ejection_s: 300,
-        max_ejection_percent: 100,
-        min_health_percent: 0,
-    });
+    mesh.edges[0].ejection = Some(ejecting(100));
     mesh.edges[0].connect_timeout_ms = 1000.0;
     mesh.faults = vec![fault(FaultKind::LocalityPartition {
         locality: "b".into(),
