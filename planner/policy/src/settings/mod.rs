@@ -3,6 +3,7 @@
 mod edge;
 mod entry;
 mod instances;
+mod queue;
 mod service;
 mod stateful;
 

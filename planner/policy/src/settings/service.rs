@@ -5,7 +5,7 @@ use foremesh_model::{
     Severity, WarmUp, Warning, quantise_up,
 };
 
-use super::{Parts, instances};
+use super::{Parts, instances, queue};
 use crate::{
     ground::warning,
     limits::{
@@ -16,7 +16,7 @@ use crate::{
     sampling::{BOUGHT, MEDIAN},
     size::{ADMITTED_UTILISATION, hardest_hour},
 };
-use foremesh_simulate::analytic::{Wait, count_quantile};
+use foremesh_simulate::analytic::count_quantile;
 
 /// Port that is assumed where no source gives one.
 const ASSUMED_PORT: u16 = 8080;
@@ -24,29 +24,6 @@ const ASSUMED_PORT: u16 = 8080;
 const LOWEST_ERROR_RATE: f64 = 1e-4;
 /// Percent of its share that a new instance gets at first.
 const WARM_UP_MINIMUM_PERCENT: u32 = 10;
-/// Milliseconds that a request may always queue at an instance, unless its callers give up earlier.
-const SHORTEST_QUEUE_MS: f64 = 20.0;
-/// Requests that may always queue at an instance.
-const FEWEST_QUEUED: f64 = 2.0;
-/// Share of the shortest timeout of its callers that a queue at an instance is worth. What is worked on after its caller gave up is work for nobody, and an
-/// overload that fills a longer queue is answered to nobody at all.
-const QUEUE_SHARE_OF_TIMEOUT: f64 = 0.25;
-
-/// Milliseconds after which the first of a service's callers gives an attempt up; infinite where nobody calls it.
-fn shortest_timeout_ms(parts: &Parts<'_>, s: usize) -> f64 {
-    let Parts { ground, calls, .. } = parts;
-    let by_services = ground.edge_ends.iter().zip(&calls.edges);
-    let by_services = by_services
-        .filter(|((_, callee), plan)| *callee == s && plan.wanted_ms > 0.0)
-        .map(|(_, plan)| plan.per_try_timeout_ms);
-    let entering = ground.entries.iter().zip(&calls.entry_timeout_ms);
-    let entering = entering
-        .filter(|(entry, _)| entry.node == s)
-        .map(|(_, timeout_ms)| *timeout_ms);
-    let all = by_services.chain(entering);
-    all.fold(f64::INFINITY, |shortest, ms| shortest.min(f64::from(ms)))
-}
-
 /// The numbers that several values of one service share.
 struct Load {
     service: usize,
@@ -127,45 +104,7 @@ pub(super) fn settings(
             [("requests_per_second", sized.limit_rps), ("time_ms", load.time_ms), ("dispersion", load.dispersion), ("workers", f64::from(station.workers))],
         ),
     );
-    let queue_ms = Wait::of(
-        &ground.workers(s, 1.0),
-        1,
-        sized
-            .limit_rps
-            .min(station.bearable_rps() * ADMITTED_UTILISATION),
-    )
-    .quantile_ms(INSTANCE_LEVEL)
-    .max(SHORTEST_QUEUE_MS);
-    let queued = sized.limit_rps * queue_ms / 1000.0;
-    let needed = count_quantile(queued, load.dispersion, INSTANCE_LEVEL).max(1);
-    let timeout_ms = shortest_timeout_ms(parts, s);
-    let worth_ms = (QUEUE_SHARE_OF_TIMEOUT * timeout_ms).max(SHORTEST_QUEUE_MS.min(timeout_ms));
-    let worth = (sized.limit_rps * worth_ms / 1000.0)
-        .ceil()
-        .max(FEWEST_QUEUED);
-    let max_pending_requests = round_count_up(f64::from(needed).min(worth) as u32);
-    why.set(
-        "max_pending_requests",
-        if worth < f64::from(needed) {
-            Reason::new(
-                "callers_timeout",
-                format!(
-                    "A caller gives up after {} ms: the later part of a queue of more than {} ms is worked on for nobody; {} requests/s fill it with this many, rounded up and at least two.",
-                    show(timeout_ms), show(worth_ms), show(sized.limit_rps)
-                ),
-                [("timeout_ms", timeout_ms), ("share", QUEUE_SHARE_OF_TIMEOUT), ("requests_per_second", sized.limit_rps)],
-            )
-        } else {
-            Reason::new(
-                "littles_law",
-                format!(
-                    "At the rate limit one request in a thousand waits longer than {} ms; {} requests/s bring {} in that time on average, and at most this many in 99.9% of cases, rounded up.",
-                    show(queue_ms), show(sized.limit_rps), show(queued)
-                ),
-                [("wait_ms", queue_ms), ("requests_per_second", sized.limit_rps)],
-            )
-        },
-    );
+    let max_pending_requests = queue::most(parts, s, load.dispersion, &mut why);
 
     let outlier_ejection = ejection(parts, &load, &mut why);
     let load_balancing = balancing(parts, &load, &mut why);
