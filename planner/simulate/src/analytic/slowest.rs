@@ -1,11 +1,61 @@
 //! Calls that are made beside each other: the slowest counts.
 
+use std::sync::LazyLock;
+
 use statrs::function::gamma::ln_gamma;
 
 use super::Moments;
 
 /// Cells of the grid: its fewest and most.
 const CELLS: (f64, f64) = (12.0, 64.0);
+
+const LOG_16: f64 = 4.0 * std::f64::consts::LN_2;
+/// Coefficients of variation that are told apart: what varies less or more is taken as these.
+const VARIES: (f64, f64) = (0.02, 3.0);
+/// The exponent of Justus' shape: cv⁻¹·⁰⁸⁶.
+const SHAPE: f64 = -1.086;
+
+/// A function on a range by straight lines between points that are evenly spread: an exponential for every point of every grid would be most of what
+/// a plan takes to compute.
+struct Tabled {
+    from: f64,
+    per_unit: f64,
+    values: Vec<f64>,
+}
+
+impl Tabled {
+    fn of(function: impl Fn(f64) -> f64, (from, to): (f64, f64), per_unit: f64) -> Self {
+        let last = ((to - from) * per_unit).ceil() as usize + 1;
+        Self {
+            from,
+            per_unit,
+            values: (0..=last)
+                .map(|i| function(from + i as f64 / per_unit))
+                .collect(),
+        }
+    }
+
+    /// Its value, between its ends at those.
+    fn at(&self, x: f64) -> f64 {
+        let position = ((x - self.from) * self.per_unit).max(0.0);
+        let below = (position as usize).min(self.values.len() - 2);
+        let weight = (position - below as f64).min(1.0);
+        let [low, high] = [self.values[below], self.values[below + 1]];
+        low + weight * (high - low)
+    }
+}
+
+/// ln (t/scale)^shape from where hardly any has ended to where all have: 1 − e⁻⁴⁰ is 1 in double precision.
+const ENDS: (f64, f64) = (-14.0, 3.69);
+
+/// The share of a Weibull distribution that has ended, by ln (t/scale)^shape: within 10⁻⁵.
+static ENDED: LazyLock<Tabled> =
+    LazyLock::new(|| Tabled::of(|x| -(-x.exp()).exp_m1(), ENDS, 128.0));
+/// ln Γ(1 + 1/shape) by ln cv: within 2·10⁻⁵.
+static LOG_MEAN: LazyLock<Tabled> = LazyLock::new(|| {
+    let range = (VARIES.0.ln(), VARIES.1.ln());
+    Tabled::of(|log_cv| ln_gamma(1.0 + (-SHAPE * log_cv).exp()), range, 256.0)
+});
 
 #[derive(Debug, Clone, Copy)]
 struct Branch {
@@ -14,27 +64,45 @@ struct Branch {
     /// Calls that are always made, and the chance of one more.
     whole: i32,
     part: f64,
-    /// (t/scale)^shape at the cell, and by what it grows from cell to cell.
-    power: f64,
-    factor: f64,
 }
 
 impl Branch {
-    /// The share of its calls that have ended.
-    fn ended(&self) -> f64 {
-        let f = -(-self.power).exp_m1();
-        let more = 1.0 - self.part * (1.0 - f);
+    /// Multiplies the share of its calls that have ended into every point of the grid, whose logarithms begin at `low` and are `width` apart.
+    fn ends(&self, low: f64, width: f64, ended: &mut [f64]) {
+        let (first, step, part) = (
+            (low - self.log_scale) * self.shape,
+            width * self.shape,
+            self.part,
+        );
         match self.whole {
-            0 => more,
-            1 => f * more,
-            whole => f.powi(whole) * more,
+            0 => each(first, step, ended, |f| 1.0 - part * (1.0 - f)),
+            1 if part <= 0.0 => each(first, step, ended, |f| f),
+            1 => each(first, step, ended, |f| f * (1.0 - part * (1.0 - f))),
+            whole => each(first, step, ended, |f| {
+                f.powi(whole) * (1.0 - part * (1.0 - f))
+            }),
         }
     }
 }
 
-/// Room for the branches.
+/// A Weibull distribution on the grid: ln (t/scale)^shape is `first` at its first point and `step` more from one to the next.
+fn each(first: f64, step: f64, ended: &mut [f64], share: impl Fn(f64) -> f64) {
+    let table = &*ENDED;
+    for (cell, ended) in ended.iter_mut().enumerate() {
+        let x = first + cell as f64 * step;
+        if x > ENDS.1 {
+            return;
+        }
+        *ended *= share(table.at(x));
+    }
+}
+
+/// Room for the branches, and for the share of all calls that have ended at each point of the grid.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Branches(Vec<Branch>);
+pub(super) struct Branches {
+    branches: Vec<Branch>,
+    ended: Vec<f64>,
+}
 
 /// The slowest of calls beside each other, each made `fan_out` times (the whole part always, one more with the rest's probability):
 /// F = Π Fᵢⁿ·(1 − rest·(1 − Fᵢ)). Each Fᵢ is taken as a Weibull distribution with its mean and variance (exact for exponential times; its
@@ -46,15 +114,18 @@ pub(super) fn slowest(calls: &[(Moments, f64)], room: &mut Branches) -> Moments 
         [(only, fan_out)] if *fan_out <= 1.0 => return only.repeated(*fan_out),
         _ => {}
     }
-    let branches = &mut room.0;
+    let Branches { branches, ended } = room;
     branches.clear();
     let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
     let mut steepest = 0.0f64;
     let mut always = f64::NEG_INFINITY;
+    let (least, most) = (VARIES.0.ln(), VARIES.1.ln());
     for (moments, fan_out) in calls {
-        let cv = (moments.variance.sqrt() / moments.mean).clamp(0.02, 3.0);
-        let shape = cv.powf(-1.086);
-        let log_scale = moments.mean.ln() - ln_gamma(1.0 + 1.0 / shape);
+        let log_mean = moments.mean.ln();
+        let log_cv = 0.5 * moments.variance.ln() - log_mean;
+        let log_cv = log_cv.clamp(least, most);
+        let shape = (SHAPE * log_cv).exp();
+        let log_scale = log_mean - LOG_MEAN.at(log_cv);
         // From where one call in fifty has ended, of one that is always made of the last of those, to where all but 1 in 10⁷ have.
         let begins = log_scale - 4.0 / shape;
         if *fan_out >= 1.0 {
@@ -62,15 +133,18 @@ pub(super) fn slowest(calls: &[(Moments, f64)], room: &mut Branches) -> Moments 
         } else {
             low = low.min(begins);
         }
-        high = high.max(log_scale + (16.0 + fan_out.max(1.0).ln()).ln() / shape);
+        let reach = if *fan_out > 1.0 {
+            (16.0 + fan_out.ln()).ln()
+        } else {
+            LOG_16
+        };
+        high = high.max(log_scale + reach / shape);
         steepest = steepest.max(shape);
         branches.push(Branch {
             log_scale,
             shape,
             whole: fan_out.floor().min(1e6) as i32,
             part: fan_out.fract(),
-            power: 0.0,
-            factor: 0.0,
         });
     }
     // While one that is always made has not ended, the slowest has not either.
@@ -80,24 +154,21 @@ pub(super) fn slowest(calls: &[(Moments, f64)], room: &mut Branches) -> Moments 
         .ceil()
         .clamp(CELLS.0, CELLS.1);
     let width = (high - low) / cells;
-    for branch in branches.iter_mut() {
-        branch.power = ((low - branch.log_scale) * branch.shape).exp();
-        branch.factor = (width * branch.shape).exp();
+    ended.clear();
+    ended.resize(cells as usize + 1, 1.0);
+    for branch in branches.iter() {
+        branch.ends(low, width, ended);
     }
     let mut t = low.exp();
     let grow = width.exp();
-    let left = |branches: &[Branch]| 1.0 - branches.iter().map(Branch::ended).product::<f64>();
     // Below the grid hardly any has ended.
-    let first_left = left(branches);
+    let first_left = 1.0 - ended[0];
     let mut first = t * first_left * (1.0 + 0.5 * width);
     let mut second = t * t * first_left * (1.0 + width);
     let mut third = t * t * t * first_left * (1.0 + 1.5 * width);
-    for _ in 0..cells as usize {
-        for branch in branches.iter_mut() {
-            branch.power *= branch.factor;
-        }
+    for ended in &ended[1..] {
         t *= grow;
-        let weight = left(branches) * width * t;
+        let weight = (1.0 - ended) * width * t;
         first += weight;
         second += 2.0 * weight * t;
         third += 3.0 * weight * t * t;
