@@ -24,6 +24,14 @@ const MINUTES: [usize; 2] = [20, 12];
 /// Their seed, which no training may have.
 const HELD_BACK_SEED: u64 = u64::MAX;
 
+/// What the figures of a card do not say.
+const LIMITS: &str = "
+- Small regions alone were trained on and held back. Larger ones are planned all the same: what is said of them is made safe on minutes of their own forecast and tried, and where the floor is worth
+  more the floor is taken.
+- Two things are said of each service. Limits, timeouts, retries and ejection follow from the instances by rules.
+- Beside the search and autoscalers, on graphs of families that no net saw: [BENCHMARKS.md](../BENCHMARKS.md#policies). The shipped net does not beat the search there, and `policy: auto` uses no net.
+";
+
 /// What is trained, and where it goes.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -213,6 +221,7 @@ fn card(
         ),
     ]);
     card += &facts(&rows);
+    card += LIMITS;
     let _ = write!(
         card,
         "\n![learning curve]({NAME}.svg)\n\n| update | learning: cost of the safe rule's | learning: missed | held back: cost of the best one answer's | held back: missed |\n|---:|---:|---:|---:|---:|\n"

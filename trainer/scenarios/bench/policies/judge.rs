@@ -10,6 +10,7 @@ use foremesh_simulate::{
     Mesh,
     analytic::{Load, SteadyState},
 };
+use serde::{Deserialize, Serialize};
 
 use crate::{
     laws::{self, Known, Law},
@@ -32,7 +33,7 @@ const UTILISATIONS: [f64; 12] = [
 ];
 
 /// What a policy showed on a graph.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Shown {
     pub cost_per_hour: f64,
     pub kept: f64,

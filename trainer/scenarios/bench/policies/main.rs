@@ -3,22 +3,31 @@
 //! Every policy is judged on the same minutes, drawn from the forecast with seeds that no policy saw, by the steady state in formulas: whether
 //! each entry keeps its objective, and what the instances cost. What is tuned (utilisation) is tuned on other minutes, for each graph apart:
 //! the cheapest that keeps as many minutes as is asked. What is tried long is tried on the small ones of the first graphs.
+//!
+//! `policies GRAPHS [--resume FILE] [--total-rps RATE]`: two hundred graphs take hours, so what each showed is kept in the file as soon as it is known, and a
+//! run that was broken off goes on there. A file holds for one version of the code.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod judge;
+mod kept;
 mod laws;
 mod minutes;
 mod near_optimum;
 mod plans;
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use foremesh_model::{PolicyKind, ScalingKind, ServiceName, graph::Visits, station::stations};
 use foremesh_scenarios::{Family, Options, Scenario, scenario_with};
 use foremesh_simulate::baselines::istio_defaults;
-use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use judge::{ATTAINMENT, Bench, JUDGING_SEED, Shown};
+use kept::Kept;
 use laws::{Known, Law};
 use plans::{
     MOST_TRIED, beside_greedy, mesh_of, rule_alone, searched_with_net, settings_of, tried_long,
@@ -28,10 +37,11 @@ use plans::{
 const TRIED_LONG: usize = 40;
 
 /// What the policies showed on a graph.
+#[derive(Serialize, Deserialize)]
 struct Judged {
-    by_policy: BTreeMap<&'static str, Shown>,
+    by_policy: BTreeMap<String, Shown>,
     /// How plans with an autoscaler came about.
-    taken: Vec<(&'static str, String)>,
+    taken: Vec<(String, String)>,
     /// Where the search was taken: what it costs and what its greedy additions alone would, an hour, as the search counts.
     beside_greedy: Option<[f64; 2]>,
 }
@@ -71,14 +81,14 @@ fn run(number: usize, scenario: &Scenario) -> Judged {
         mesh_of(scenario, &search.settings),
     );
     let plain = istio_defaults(&floor_mesh);
-    let mut shown = BTreeMap::new();
+    let mut shown: BTreeMap<String, Shown> = BTreeMap::new();
     let plan = |settings| Law::Plan(settings);
     shown.insert(
-        "floor",
+        "floor".into(),
         bench.judge(&plan(&floor.settings), &floor_mesh, JUDGING_SEED),
     );
     shown.insert(
-        "search",
+        "search".into(),
         bench.judge(&plan(&search.settings), &search_mesh, JUDGING_SEED),
     );
     let of = |policy| settings_of(scenario, policy, ScalingKind::TargetTracking);
@@ -103,40 +113,42 @@ fn run(number: usize, scenario: &Scenario) -> Judged {
         let Some(plan) = plan else { continue };
         let mesh = mesh_of(scenario, &plan.settings);
         let law = Law::Tracked(&plan.settings);
-        shown.insert(name, bench.judge(&law, &mesh, JUDGING_SEED));
-        taken.push((name, plan.method.to_string()));
+        shown.insert(name.into(), bench.judge(&law, &mesh, JUDGING_SEED));
+        taken.push((name.into(), plan.method.to_string()));
     }
-    shown.insert("floor and autoscaler, price tuned", bench.priced());
+    shown.insert("floor and autoscaler, price tuned".into(), bench.priced());
     shown.insert(
-        "floor's instances, Istio defaults",
+        "floor's instances, Istio defaults".into(),
         bench.judge(&plan(&floor.settings), &plain, JUDGING_SEED),
     );
     shown.insert(
-        "static, tuned",
+        "static, tuned".into(),
         bench.tuned(|utilisation| Law::Static { utilisation }, &plain),
     );
     shown.insert(
-        "HPA at 80%",
+        "HPA at 80%".into(),
         bench.judge(&Law::Hpa { utilisation: 0.8 }, &plain, JUDGING_SEED),
     );
     shown.insert(
-        "HPA, tuned",
+        "HPA, tuned".into(),
         bench.tuned(|utilisation| Law::Hpa { utilisation }, &plain),
     );
-    shown.insert("HPA, tuned, one lost", bench.tuned_to_bear_loss(&plain));
     shown.insert(
-        "foresight, tuned",
+        "HPA, tuned, one lost".into(),
+        bench.tuned_to_bear_loss(&plain),
+    );
+    shown.insert(
+        "foresight, tuned".into(),
         bench.tuned(|utilisation| Law::Foresight { utilisation }, &plain),
     );
     shown.insert(
-        "fewest",
+        "fewest".into(),
         bench.judge(&Law::Static { utilisation: 1e9 }, &plain, JUDGING_SEED),
     );
     shown.insert(
-        "predictive, tuned",
+        "predictive, tuned".into(),
         bench.tuned(|utilisation| Law::Predictive { utilisation }, &plain),
     );
-    eprintln!("{} done", scenario.name);
     Judged {
         by_policy: shown,
         taken,
@@ -145,7 +157,7 @@ fn run(number: usize, scenario: &Scenario) -> Judged {
 }
 
 /// What plans cost beside what CMA-ES finds, where both keep what is asked.
-fn beside_near_optimum(fair: &[&BTreeMap<&'static str, Shown>]) {
+fn beside_near_optimum(fair: &[&BTreeMap<String, Shown>]) {
     for name in ["search and autoscaler", "learned, with autoscaler"] {
         let both = fair.iter().filter_map(|shown| {
             let (near, plan) = (shown.get("CMA-ES, with autoscaler")?, shown[name]);
@@ -164,17 +176,44 @@ fn beside_near_optimum(fair: &[&BTreeMap<&'static str, Shown>]) {
     }
 }
 
+/// What is asked for on the command line.
+struct Arguments {
+    graphs: u64,
+    resume: Option<PathBuf>,
+    options: Options,
+}
+
+impl Arguments {
+    fn parsed() -> Self {
+        let mut parsed = Self {
+            graphs: 20,
+            resume: None,
+            options: Options::default(),
+        };
+        let mut arguments = std::env::args().skip(1);
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                "--resume" => parsed.resume = arguments.next().map(PathBuf::from),
+                // Requests a second that enter in the busiest hour; without it drawn, from 1 to 3,000.
+                "--total-rps" => {
+                    parsed.options = Options {
+                        total_rps: arguments.next().map(|rps| rps.parse().unwrap()),
+                        most_visits_rps: 1e6,
+                    };
+                }
+                graphs => parsed.graphs = graphs.parse().unwrap(),
+            }
+        }
+        parsed
+    }
+}
+
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let graphs: u64 = arguments.first().map_or(20, |n| n.parse().unwrap());
-    // Requests a second that enter in the busiest hour; without it drawn, from 1 to 3,000.
-    let options = match arguments.get(1) {
-        Some(total_rps) => Options {
-            total_rps: Some(total_rps.parse().unwrap()),
-            most_visits_rps: 1e6,
-        },
-        None => Options::default(),
-    };
+    let Arguments {
+        graphs,
+        resume,
+        options,
+    } = Arguments::parsed();
     let sizes = [3, 6, 12, 25, 50, 100];
     let scenarios: Vec<Scenario> = (0..graphs)
         .map(|i| {
@@ -183,8 +222,24 @@ fn main() {
             scenario_with(family, services, 500 + i, &options).unwrap()
         })
         .collect();
-    let numbered = scenarios.par_iter().enumerate();
-    let all: Vec<Judged> = numbered.map(|(number, each)| run(number, each)).collect();
+    let kept = Kept::of(resume.as_deref());
+    // One after the other, so that a run that is broken off has the first of them.
+    let next = AtomicUsize::new(0);
+    let mut all: Vec<(usize, Judged)> = rayon::broadcast(|_| {
+        let mut judged = Vec::new();
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some(scenario) = scenarios.get(number) else {
+                return judged;
+            };
+            judged.push((number, kept.or_else(scenario, || run(number, scenario))));
+        }
+    })
+    .into_iter()
+    .flatten()
+    .collect();
+    all.sort_by_key(|(number, _)| *number);
+    let all: Vec<Judged> = all.into_iter().map(|(_, judged)| judged).collect();
     for (scenario, judged) in scenarios.iter().zip(&all) {
         println!(
             "{}{}",
