@@ -36,7 +36,7 @@ fn trained(recipe: Recipe, folder: &Path, time: Option<Duration>) -> Report {
 fn recipe(learner: Learner) -> Recipe {
     Recipe {
         regions: 8,
-        choosing: 4,
+        validation: 4,
         updates: 10,
         batch: 2,
         episodes: 2,

@@ -40,8 +40,8 @@ pub struct Recipe {
     pub learner: Learner,
     /// Regions that are drawn to learn on.
     pub regions: usize,
-    /// Others that say which weights are kept.
-    pub choosing: usize,
+    /// Others, never learned on, for the learning curve.
+    pub validation: usize,
     /// Updates in all.
     pub updates: u64,
     /// Regions of an update.
@@ -85,7 +85,7 @@ impl Recipe {
         Self {
             learner,
             regions: 600,
-            choosing: 40,
+            validation: 40,
             updates: 300,
             batch: 12,
             episodes: 8,
@@ -116,7 +116,7 @@ pub struct Point {
     pub reward: f64,
     /// Price of what is missed without a fault.
     pub price: f64,
-    /// On regions that say which weights are kept: what is missed under faults ÷ what the plan as it is misses, on random numbers that no look had.
+    /// On the regions of the learning curve: what is missed under faults ÷ what the plan as it is misses, on random numbers that no look had.
     pub missed: f64,
     /// What instances cost more there, as a share.
     pub cost: f64,

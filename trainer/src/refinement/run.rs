@@ -26,8 +26,8 @@ pub const NAME: &str = "refinement";
 
 /// The seed of the regions held back, which no training may have.
 const HELD_BACK_SEED: u64 = u64::MAX;
-/// The seed of those that say which weights are kept.
-const CHOOSING_SEED: u64 = HELD_BACK_SEED - 1;
+/// The seed of those of the learning curve.
+const VALIDATION_SEED: u64 = HELD_BACK_SEED - 1;
 /// Regions on which the one answer for all services is looked for.
 const ANSWERED: usize = 60;
 
@@ -64,8 +64,8 @@ pub struct Report {
     pub done: bool,
     /// The learning curve.
     pub curve: Vec<Point>,
-    /// The best point of it, whose weights were kept.
-    pub best: Point,
+    /// The last point of it, whose weights were kept.
+    pub kept: Point,
     /// Weights of the nets.
     pub weights: usize,
     /// Ways of refining and what they are worth on regions held back; none before all updates are done. The second is what plans do.
@@ -74,7 +74,7 @@ pub struct Report {
     pub files: Vec<PathBuf>,
 }
 
-/// Trains, from the checkpoint where there is one, and judges the best weights so far.
+/// Trains, from the checkpoint where there is one, and judges the last weights.
 ///
 /// # Errors
 /// [`TrainError`], one variant for each cause.
@@ -88,34 +88,36 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(&Point, u64)) -> Result<R
         })
     };
     let drawn = drawn_of(&Family::TRAINING[..], recipe.regions, recipe.seed)?;
-    let drawn_choosing = drawn_of(&Family::TRAINING, recipe.choosing, CHOOSING_SEED)?;
+    let drawn_validation = drawn_of(&Family::TRAINING, recipe.validation, VALIDATION_SEED)?;
     let drawn_held = drawn_of(&Family::HELD_OUT, options.held_back, HELD_BACK_SEED)?;
     let to_learn = drills(&drawn, true)?;
-    let to_choose = drills(&drawn_choosing, false)?;
+    let to_follow = drills(&drawn_validation, false)?;
     let to_judge = drills(&drawn_held, false)?;
     for (empty, drawn, what) in [
         (to_learn.is_empty(), recipe.regions, "to learn on"),
-        (to_choose.is_empty(), recipe.choosing, "to choose by"),
+        (
+            to_follow.is_empty(),
+            recipe.validation,
+            "for the learning curve",
+        ),
         (to_judge.is_empty(), options.held_back, "to be held back"),
     ] {
         if empty {
             return Err(TrainError::NothingToLearn { drawn, what });
         }
     }
-    let choosing = Held::of(&to_choose, CHOOSING_SEED)?;
+    let validation = Held::of(&to_follow, VALIDATION_SEED)?;
     let name = file_name(recipe.learner);
     let trained = train(Job {
         recipe: recipe.clone(),
         drills: &to_learn,
-        held: &choosing,
+        held: &validation,
         folder: Some(options.output.join(format!(".{name}.checkpoint"))),
         time: options.time,
         device: options.device.clone(),
         progress,
     })?;
-    let curve = &trained.curve;
-    let best = curve.iter().min_by(|a, b| a.loss().total_cmp(&b.loss()));
-    let best = best.copied().ok_or(TrainError::NothingTrained)?;
+    let kept = *trained.curve.last().ok_or(TrainError::NothingTrained)?;
     // What is held back is looked at once, when all is done.
     let judged = match trained.done {
         true => {
@@ -129,7 +131,7 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(&Point, u64)) -> Result<R
             let metadata = [
                 ("foremesh.command", options.command.clone()),
                 ("foremesh.seed", recipe.seed.to_string()),
-                ("foremesh.steps", best.step.to_string()),
+                ("foremesh.steps", kept.step.to_string()),
             ];
             let preferring = Preferring::of(&trained.team, recipe.learner, &options.device);
             Some(export(&preferring, &metadata)?)
@@ -140,9 +142,9 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(&Point, u64)) -> Result<R
     let card = card(
         options,
         &trained,
-        best,
+        kept,
         file.as_deref(),
-        [to_learn.len(), choosing.len(), to_judge.len()],
+        [to_learn.len(), validation.len(), to_judge.len()],
         &judged,
     );
     let curve = drawn_curve(&trained.curve, recipe.learner)?;
@@ -159,7 +161,7 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(&Point, u64)) -> Result<R
         done: trained.done,
         weights: trained.team.num_params(),
         curve: trained.curve,
-        best,
+        kept,
         judged,
         files,
     })
@@ -225,10 +227,7 @@ fn drawn_curve(curve: &[Point], learner: Learner) -> Result<String, TrainError> 
     let lines = [line("missed under faults, of what the plan misses", |p| {
         p.missed
     })];
-    let title = format!(
-        "refinement, {}: regions that choose the weights",
-        learner.word()
-    );
+    let title = format!("refinement, {}: regions not learned on", learner.word());
     draw_curve(&title, "share", &lines)
 }
 
@@ -280,9 +279,9 @@ fn table(judged: &[(String, Judged)]) -> String {
 fn card(
     options: &Options,
     trained: &Trained,
-    best: Point,
+    kept: Point,
     file: Option<&[u8]>,
-    [learned, chosen, held]: [usize; 3],
+    [learned, followed, held]: [usize; 3],
     judged: &[(String, Judged)],
 ) -> String {
     let recipe = &options.recipe;
@@ -292,7 +291,6 @@ fn card(
             .collect::<Vec<_>>()
             .join(", ")
     };
-    let last = trained.curve.last();
     let mut card = format!(
         "# {NAME}: {}\n\nA graph neural network that turns the knobs of a planned region in {ROUNDS} rounds, seeing after each what the region shows under faults in simulation.\n\n",
         recipe.learner.word()
@@ -316,19 +314,18 @@ fn card(
         (
             "training",
             format!(
-                "{} of {} updates of {} episodes of {} regions; weights of update {} kept; {:.1} minutes",
-                last.map_or(0, |p| p.step),
+                "{} of {} updates of {} episodes of {} regions; the last averaged weights are kept; {:.1} minutes",
+                kept.step,
                 recipe.updates,
                 recipe.episodes,
                 recipe.batch,
-                best.step,
-                last.map_or(0.0, |p| p.seconds) / 60.0,
+                kept.seconds / 60.0,
             ),
         ),
         (
             "data",
             format!(
-                "{learned} regions of the families {}, in which faults are felt; {chosen} others of them say which weights are kept; {held} of the families {} are held back and looked at once",
+                "{learned} regions of the families {}, in which faults are felt; {followed} others of them draw the learning curve; {held} of the families {} are held back and looked at once",
                 families(&Family::TRAINING),
                 families(&Family::HELD_OUT)
             ),
@@ -342,7 +339,7 @@ fn card(
     }
     let _ = write!(
         card,
-        "\n![learning curve]({}.svg)\n\n| update | gained in training | price | regions that choose: missed | cost | without a fault |\n|---:|---:|---:|---:|---:|---:|\n",
+        "\n![learning curve]({}.svg)\n\n| update | gained in training | price | regions not learned on: missed | cost | without a fault |\n|---:|---:|---:|---:|---:|---:|\n",
         file_name(recipe.learner)
     );
     for p in some_of(&trained.curve) {

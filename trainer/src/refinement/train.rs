@@ -33,7 +33,7 @@ const FOLLOW_EVERY: u64 = 5;
 
 /// What a training leaves.
 pub(super) struct Trained {
-    /// The averaged weights of the best evaluation.
+    /// The averaged weights of the last update.
     pub team: Team,
     pub curve: Vec<Point>,
     /// All updates were done; else the time was up.
@@ -45,7 +45,7 @@ pub(super) struct Job<'j, 'a> {
     pub recipe: Recipe,
     /// Regions to learn on.
     pub drills: &'j [Drill<'a>],
-    /// Regions that are never learned on, and say which weights are kept.
+    /// Regions that are never learned on: the learning curve.
     pub held: &'j Held<'j, 'a>,
     /// Where checkpoints are kept; None: nowhere.
     pub folder: Option<PathBuf>,
@@ -225,7 +225,9 @@ fn gone_through(
     Ok((rounds, [gained / count, excess / count]))
 }
 
-/// Trains a team, from its checkpoint where there is one, else from nothing.
+/// Trains a team, from its checkpoint where there is one, else from nothing. The last averaged weights are kept and not those that look best on a curve: forty regions
+/// tell two points of it apart only by chance, and of one seed the best looking, after 20 of 300 updates, missed 0.951 of what plans miss where the
+/// last missed 0.868.
 ///
 /// # Errors
 /// [`TrainError`] when a checkpoint cannot be read or written or belongs to another recipe, and when a region cannot be simulated.
@@ -242,7 +244,6 @@ pub(super) fn train(job: Job<'_, '_>) -> Result<Trained, TrainError> {
         least: 0.05,
     };
     let mut average = Average::of(&team, 0);
-    let mut best = team.valid();
     let mut state: Checkpoint<Recipe, Point> = Checkpoint::begin(&recipe);
     if let Some(folder) = &job.folder
         && let Some(found) = load(folder, &recipe, &team)?
@@ -250,7 +251,6 @@ pub(super) fn train(job: Job<'_, '_>) -> Result<Trained, TrainError> {
         team = found.net;
         optimiser = optimiser.load_record(found.optimiser);
         average = Average::of(&found.average, found.state.step);
-        best = found.best.valid();
         state = found.state;
     }
     // What Q-learning remembered is lost in a break: it begins with what it then goes through.
@@ -313,15 +313,11 @@ pub(super) fn train(job: Job<'_, '_>) -> Result<Trained, TrainError> {
         }
         (rewards, count) = (0.0, 0.0);
         state.curve.push(point);
-        if point.loss() < state.best {
-            state.best = point.loss();
-            best = averaged.clone();
-        }
         if let Some(folder) = &job.folder {
             save(
                 folder,
                 &state,
-                [team.valid(), averaged, best.clone()],
+                [team.valid(), averaged.clone(), averaged],
                 optimiser.to_record(),
             )?;
         }
@@ -332,7 +328,7 @@ pub(super) fn train(job: Job<'_, '_>) -> Result<Trained, TrainError> {
         }
     }
     Ok(Trained {
-        team: best,
+        team: average.net(team.valid()),
         curve: state.curve,
         done,
     })

@@ -19,7 +19,7 @@ use crate::{
 struct Trained<'a> {
     ended: &'static str,
     weights: usize,
-    best: &'a Point,
+    kept: &'a Point,
     judged: Vec<Worth<'a>>,
     files: &'a [PathBuf],
     curve: &'a [Point],
@@ -77,7 +77,7 @@ pub fn run(args: &TrainRefinement, format: Format) -> Result<Outcome, CliError> 
         Format::Json => output::print_json(&Trained {
             ended: if report.done { "done" } else { "time" },
             weights: report.weights,
-            best: &report.best,
+            kept: &report.kept,
             judged: report
                 .judged
                 .iter()
@@ -93,7 +93,7 @@ pub fn run(args: &TrainRefinement, format: Format) -> Result<Outcome, CliError> 
 
 fn line(point: &Point, of: u64) -> String {
     format!(
-        "{} of {of}: {:.4} of requests missed less while learning; on regions that choose: {:.3} of what the plan misses under faults, instances cost {:+.2}%",
+        "{} of {of}: {:.4} of requests missed less while learning; on regions not learned on: {:.3} of what the plan misses under faults, instances cost {:+.2}%",
         point.step,
         point.reward,
         point.missed,
@@ -108,7 +108,7 @@ fn text(report: &Report) -> String {
     };
     let mut text = format!(
         "{ended} Kept: update {}; {} weights.",
-        report.best.step,
+        report.kept.step,
         number(report.weights as f64),
     );
     text += match report.judged.is_empty() {
