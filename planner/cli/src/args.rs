@@ -314,7 +314,7 @@ pub struct Hindcast {
     /// Hours from then; without it 24, or as many as the history holds.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub hours: Option<u32>,
-    /// Who computes the settings, in place of the request's: auto or analytic.
+    /// Who computes the settings, in place of the request's.
     #[arg(long, value_name = "NAME", value_parser = policy)]
     pub policy: Option<foremesh_model::PolicyKind>,
     /// A donor with this region's traffic as a share of its own, for example eu-west-1=0.4; again for each. Without it the request's donors where it

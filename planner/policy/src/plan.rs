@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use foremesh_model::{
     Candidate, Demand, FaultVerdict, Kpis, PolicyKind, ProfileRequest, Reason, ScalingKind,
-    ServiceGraph, Settings, Warning,
+    ServiceGraph, Settings, Severity, Warning,
 };
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +13,7 @@ use crate::{
     calls::plan_calls,
     candidates,
     gnn::Network,
-    ground::Ground,
+    ground::{Ground, warning},
     kpis,
     proof::{self, Refiner},
     reasons::Reasons,
@@ -89,6 +89,7 @@ pub fn plan_with(
     let floor = sizing::size(&ground);
     let compared = candidates::compared(&ground, input.request, &floor);
     let floor = candidates::weigh(&ground, input.request, floor);
+    let floor_name = floor.candidate.name.clone();
     let tracks = input.request.scaling == ScalingKind::TargetTracking;
     let chosen = match input.request.policy {
         PolicyKind::Gnn if network.is_none() => return Err(PolicyError::NoNetwork),
@@ -135,8 +136,24 @@ pub fn plan_with(
     output.faults = proof.verdicts;
     output.turned = proof.turned;
     output.warnings.extend(proof.warnings);
+    // What is taken misses no more than the floor: where that misses, it may too.
+    let mut tried = output.candidates.iter().enumerate();
+    let missed = |(at, candidate): (usize, &Candidate)| {
+        (at == 0 || candidate.name == floor_name) && candidate.kept_in_simulation == Some(false)
+    };
+    if tried.any(missed) {
+        output.warnings.push(missed_in_simulation());
+    }
     output.warnings.sort();
     Ok(output)
+}
+
+/// The plan that is taken missed an objective in its trial, or the floor did and the plan need not be better.
+fn missed_in_simulation() -> Warning {
+    let text = "in simulation, at the 0.99 quantile of demand in the hour with most requests or in the one with the busiest instance, an objective is missed, by the schedule that plans \
+                are measured by or by what is taken, and nothing that was tried is known to keep them all: `foremesh simulate` shows which; raise slo.latency_ms or max_instances, or the \
+                capacity of what is busiest";
+    warning(Severity::Caution, "missed_in_simulation", "slo", text)
 }
 
 /// The settings that go with a sizing.

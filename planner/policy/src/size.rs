@@ -122,13 +122,45 @@ impl Ground<'_> {
             .collect()
     }
 
-    /// Instances for these rates, at least those of `start`.
+    /// Instances for these rates, at least those of `start`. Where an entry's latency is out of reach, because a service on its way
+    /// may have no more or no number helps, those that bring it near what can be had, and not as many as additions are tried.
     pub(crate) fn allocate(
         &self,
         rates_rps: &[f64],
         target: &Target,
         start: Option<&[u32]>,
     ) -> Vec<u32> {
+        let (instances, missed) = self.allocate_towards(rates_rps, target, start);
+        if missed.is_empty() {
+            return instances;
+        }
+        // The latency with all the instances that there may be.
+        let own: Vec<Moments> = (0..instances.len())
+            .map(|s| {
+                let proxies = self.caller_proxies(s, &instances, rates_rps);
+                self.own(s, self.stations[s].max_instances, rates_rps[s], proxies)
+            })
+            .collect();
+        let whole = self.calls.compose(&own);
+        let mut near = target.clone();
+        for e in missed {
+            let entry = &self.entries[e];
+            let bound_ms = entry.quantile.of(whole[entry.node]);
+            near.entry_ms[e] = near.entry_ms[e].max(bound_ms * NEAR_THE_BOUND);
+        }
+        if near.entry_ms == target.entry_ms {
+            return instances;
+        }
+        self.allocate_towards(rates_rps, &near, start).0
+    }
+
+    /// The same, and the entries that still miss their latency.
+    fn allocate_towards(
+        &self,
+        rates_rps: &[f64],
+        target: &Target,
+        start: Option<&[u32]>,
+    ) -> (Vec<u32>, Vec<usize>) {
         let n = self.stations.len();
         let mut instances: Vec<u32> = (0..n)
             .map(|s| {
@@ -141,7 +173,8 @@ impl Ground<'_> {
         let mut own = self.own_of_all(&instances, rates_rps);
         // What a few more instances of each service would make of its own time; remembered until it gets them.
         let mut next: Vec<Option<(u32, Moments)>> = vec![None; n];
-        for _ in 0..MOST_ADDITIONS {
+        let mut additions = 0;
+        loop {
             let whole = self.calls.compose(&own);
             let missed: Vec<(usize, f64)> = self
                 .entries
@@ -150,9 +183,11 @@ impl Ground<'_> {
                 .map(|(e, entry)| (e, entry.quantile.of(whole[entry.node])))
                 .filter(|(e, latency)| *latency > target.entry_ms[*e])
                 .collect();
-            if missed.is_empty() {
-                break;
+            let ended = |missed: &[(usize, f64)]| missed.iter().map(|(e, _)| *e).collect();
+            if missed.is_empty() || additions == MOST_ADDITIONS {
+                return (instances, ended(&missed));
             }
+            additions += 1;
             let far = missed
                 .iter()
                 .any(|(e, latency)| *latency > 1.2 * target.entry_ms[*e]);
@@ -198,7 +233,7 @@ impl Ground<'_> {
                 }
             }
             if gains.is_empty() {
-                break;
+                return (instances, ended(&missed));
             }
             gains.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
             // Far from the objective the best few are added at once.
@@ -218,7 +253,6 @@ impl Ground<'_> {
                 }
             }
         }
-        instances
     }
 
     /// The fewest instances at which no instance is given more than the target's rate, whatever the service's maximum.

@@ -29,7 +29,8 @@ const LIMITS: &str = "
 - Small regions alone were trained on and held back. Larger ones are planned all the same: what is said of them is made safe on minutes of their own forecast and tried, and where the floor is worth
   more the floor is taken.
 - Two things are said of each service. Limits, timeouts, retries and ejection follow from the instances by rules.
-- Beside the search and autoscalers, on graphs of families that no net saw: [BENCHMARKS.md](../BENCHMARKS.md#policies). The shipped net does not beat the search there, and `policy: auto` uses no net.
+- Regions held back are of the same families, and say which weights are kept. Beside the search and autoscalers, on graphs of families that no net saw, `make bench-policy` in Foremesh's repository judges; the net
+  that Foremesh brings does not beat the search there. `policy: auto` uses no net.
 ";
 
 /// What is trained, and where it goes.

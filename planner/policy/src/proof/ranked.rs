@@ -4,17 +4,18 @@ use foremesh_model::{Criticality, FaultKind};
 
 use crate::{ground::Ground, sampling::MEDIAN};
 
-/// Most faults of one service: the others have theirs too.
-const MOST_OF_A_SERVICE: usize = 2;
+/// Faults of one service that come before the third of any other: the others have theirs too.
+const FIRST_OF_A_SERVICE: usize = 2;
 /// How often each kind is met beside a lost instance; nobody has counted for this region, so that these are a ranking and no more.
 const CRASH: f64 = 1.0;
 const SLOW_DEPENDENCY: f64 = 0.7;
 const RETRY_STORM: f64 = 0.6;
 const ERRORS: f64 = 0.5;
 const LATENCY: f64 = 0.4;
+const CPU: f64 = 0.3;
 
 /// The faults that matter most for this region, the worst first, with what each matters: the share of the region's work at the service × the
-/// share of requests that pass it × its criticality × how often the kind is met.
+/// share of requests that pass it × its criticality × how often the kind is met. The two likeliest kinds of every service come before the others of any.
 pub(crate) fn ranked(ground: &Ground<'_>, hour: usize, most: usize) -> Vec<(f64, FaultKind)> {
     let rates = ground.demand.peak_rps(MEDIAN, hour);
     let work: Vec<f64> = rates
@@ -25,6 +26,7 @@ pub(crate) fn ranked(ground: &Ground<'_>, hour: usize, most: usize) -> Vec<(f64,
     let all_work: f64 = work.iter().sum();
     let entering: f64 = ground.entries.iter().map(|entry| rates[entry.node]).sum();
     let mut found: Vec<(f64, FaultKind)> = Vec::new();
+    let mut rest = Vec::new();
     for (s, station) in ground.stations.iter().enumerate() {
         if !ground.reached[s] {
             continue;
@@ -62,6 +64,14 @@ pub(crate) fn ranked(ground: &Ground<'_>, hour: usize, most: usize) -> Vec<(f64,
                     added_ms: 50.0,
                 },
             ),
+            (
+                CPU,
+                FaultKind::Cpu {
+                    service: service(),
+                    share: 1.0,
+                    factor: 2.0,
+                },
+            ),
         ];
         if !station.stateful {
             // The least share there is: one instance.
@@ -77,8 +87,15 @@ pub(crate) fn ranked(ground: &Ground<'_>, hour: usize, most: usize) -> Vec<(f64,
                 ),
             );
         }
-        let ranked = of_service.into_iter().take(MOST_OF_A_SERVICE);
-        found.extend(ranked.map(|(often, kind)| (weight * often, kind)));
+        let ranked = of_service.into_iter().enumerate();
+        for (place, (often, kind)) in ranked {
+            let into = if place < FIRST_OF_A_SERVICE {
+                &mut found
+            } else {
+                &mut rest
+            };
+            into.push((weight * often, kind));
+        }
     }
     let heaviest = found.iter().map(|(weight, _)| *weight).fold(0.0, f64::max);
     let storm = FaultKind::RetryStorm {
@@ -86,7 +103,11 @@ pub(crate) fn ranked(ground: &Ground<'_>, hour: usize, most: usize) -> Vec<(f64,
         factor: 1.5,
     };
     found.push((heaviest * RETRY_STORM, storm));
-    found.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let worst_first = |a: &(f64, FaultKind), b: &(f64, FaultKind)| b.0.total_cmp(&a.0);
+    found.sort_by(worst_first);
+    rest.sort_by(worst_first);
+    found.append(&mut rest);
     found.truncate(most);
+    found.sort_by(worst_first);
     found
 }

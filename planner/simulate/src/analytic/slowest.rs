@@ -54,7 +54,11 @@ static ENDED: LazyLock<Tabled> =
 /// ln Γ(1 + 1/shape) by ln cv: within 2·10⁻⁵.
 static LOG_MEAN: LazyLock<Tabled> = LazyLock::new(|| {
     let range = (VARIES.0.ln(), VARIES.1.ln());
-    Tabled::of(|log_cv| ln_gamma(1.0 + (-SHAPE * log_cv).exp()), range, 256.0)
+    Tabled::of(
+        |log_cv| ln_gamma(1.0 + (-SHAPE * log_cv).exp()),
+        range,
+        256.0,
+    )
 });
 
 #[derive(Debug, Clone, Copy)]

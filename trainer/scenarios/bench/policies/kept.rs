@@ -8,7 +8,7 @@ use std::{
     sync::Mutex,
 };
 
-use foremesh_scenarios::Scenario;
+use foremesh_scenarios::{Options, Scenario};
 use serde::{Deserialize, Serialize};
 
 use crate::Judged;
@@ -16,18 +16,21 @@ use crate::Judged;
 #[derive(Serialize, Deserialize)]
 struct Line {
     graph: String,
+    options: String,
     judged: Judged,
 }
 
 /// The graphs of the file, and where the next are written.
 pub struct Kept {
-    known: Mutex<BTreeMap<String, Judged>>,
+    known: Mutex<BTreeMap<(String, String), Judged>>,
+    /// How the graphs are drawn.
+    options: String,
     file: Option<Mutex<File>>,
 }
 
 impl Kept {
     /// What a file holds, if one is given. Its last line may have been cut off.
-    pub fn of(path: Option<&Path>) -> Self {
+    pub fn of(path: Option<&Path>, options: &Options) -> Self {
         let text = path.and_then(|path| std::fs::read_to_string(path).ok());
         let whole = text.iter().flat_map(|text| text.lines());
         let lines = whole.filter_map(|line| serde_json::from_str::<Line>(line).ok());
@@ -43,18 +46,25 @@ impl Kept {
             Mutex::new(file)
         });
         Self {
-            known: Mutex::new(lines.map(|line| (line.graph, line.judged)).collect()),
+            known: Mutex::new(
+                lines
+                    .map(|line| ((line.graph, line.options), line.judged))
+                    .collect(),
+            ),
+            options: format!("{options:?}"),
             file,
         }
     }
 
     /// What is kept of a graph; else what it shows, which is kept from now on.
     pub fn or_else(&self, scenario: &Scenario, shows: impl FnOnce() -> Judged) -> Judged {
-        if let Some(known) = self.known.lock().unwrap().remove(&scenario.name) {
+        let key = (scenario.name.clone(), self.options.clone());
+        if let Some(known) = self.known.lock().unwrap().remove(&key) {
             return known;
         }
         let line = Line {
-            graph: scenario.name.clone(),
+            graph: key.0,
+            options: key.1,
             judged: shows(),
         };
         if let Some(file) = &self.file {

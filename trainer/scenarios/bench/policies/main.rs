@@ -222,7 +222,7 @@ fn main() {
             scenario_with(family, services, 500 + i, &options).unwrap()
         })
         .collect();
-    let kept = Kept::of(resume.as_deref());
+    let kept = Kept::of(resume.as_deref(), &options);
     // One after the other, so that a run that is broken off has the first of them.
     let next = AtomicUsize::new(0);
     let mut all: Vec<(usize, Judged)> = rayon::broadcast(|_| {
