@@ -189,6 +189,23 @@ mod tests {
     }
 
     #[test]
+    fn the_tables_are_what_they_stand_for() {
+        for step in 0..2000 {
+            let part = f64::from(step) / 1999.0;
+            let x = ENDS.0 + part * (ENDS.1 - ENDS.0);
+            let ended = -(-x.exp()).exp_m1();
+            assert!((ENDED.at(x) - ended).abs() < 1e-5, "{x}");
+            let (least, most) = (VARIES.0.ln(), VARIES.1.ln());
+            let log_cv = least + part * (most - least);
+            let log_mean = ln_gamma(1.0 + (-SHAPE * log_cv).exp());
+            assert!((LOG_MEAN.at(log_cv) - log_mean).abs() < 2e-5, "{log_cv}");
+        }
+        // Beyond its ends a table says what it says there.
+        assert_eq!(ENDED.at(-50.0), ENDED.at(ENDS.0));
+        assert!(ENDED.at(50.0) > 1.0 - 1e-12);
+    }
+
+    #[test]
     fn the_slowest_of_exponentials_is_exact() {
         // Of n: mean Σ 1/k, variance Σ 1/k².
         let one = Moments::gamma(10.0, 1.0);
