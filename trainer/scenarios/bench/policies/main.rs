@@ -6,7 +6,7 @@
 //!
 //! `policies GRAPHS [--resume FILE] [--total-rps RATE]`: two hundred graphs take hours, so what each showed is kept in the file as soon as it is known, and a
 //! run that was broken off goes on there. A file holds for one version of the code.
-#![allow(clippy::unwrap_used, clippy::print_stdout)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 mod judge;
 mod kept;
@@ -176,6 +176,8 @@ fn beside_near_optimum(fair: &[&BTreeMap<String, Shown>]) {
     }
 }
 
+const USAGE: &str = "policies GRAPHS [--resume FILE] [--total-rps RATE]";
+
 /// What is asked for on the command line.
 struct Arguments {
     graphs: u64,
@@ -193,19 +195,23 @@ impl Arguments {
         let mut arguments = std::env::args().skip(1);
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
-                "--resume" => parsed.resume = arguments.next().map(PathBuf::from),
+                "--resume" => parsed.resume = Some(arguments.next().expect(USAGE).into()),
                 // Requests a second that enter in the busiest hour; without it drawn, from 1 to 3,000.
                 "--total-rps" => {
                     parsed.options = Options {
-                        total_rps: arguments.next().map(|rps| rps.parse().unwrap()),
+                        total_rps: Some(number(arguments.next().as_ref())),
                         most_visits_rps: 1e6,
                     };
                 }
-                graphs => parsed.graphs = graphs.parse().unwrap(),
+                _ => parsed.graphs = number(Some(&argument)),
             }
         }
         parsed
     }
+}
+
+fn number<N: std::str::FromStr>(argument: Option<&String>) -> N {
+    argument.and_then(|text| text.parse().ok()).expect(USAGE)
 }
 
 fn main() {
