@@ -8,7 +8,7 @@ use std::{path::Path, time::Duration};
 
 use burn::{module::Module, tensor::Device};
 use foremesh_model::InferenceSettings;
-use foremesh_onnx::{Inference, Surroundings};
+use foremesh_onnx::{Inference, Surroundings, read_model};
 use foremesh_policy::{
     PolicyInput,
     gnn::{Network, Region, States, contract},
@@ -77,6 +77,35 @@ fn training_and_every_runtime_say_the_same() {
     };
     let other = off(&trained, &said_by(&settings, &file, &states));
     assert!(other < 1e-4, "ONNX Runtime: {other}");
+    // The one inside the program.
+    let shipped = shipped();
+    let embedded = said_by(&InferenceSettings::default(), &shipped, &states);
+    let other = off(&embedded, &said_by(&settings, &shipped, &states));
+    assert!(other < 1e-4, "shipped: {other}");
+}
+
+/// The net inside the program.
+fn shipped() -> Vec<u8> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/policy.onnx");
+    read_model(Path::new(path)).unwrap()
+}
+
+#[test]
+fn the_shipped_net_decides_something_and_says_what_it_learned_on() {
+    let inference = Inference::discover(&InferenceSettings::default(), Surroundings::of_process());
+    let model = inference.load(&shipped(), "shipped", &contract()).unwrap();
+    assert_eq!(model.most_services(), Some(24));
+    let answers = model.answer(&states()).unwrap();
+    let each = answers.len() / states().services;
+    let [least, most] = [f32::min, f32::max].map(|of| {
+        let first = answers.iter().step_by(each);
+        first.copied().reduce(of).unwrap()
+    });
+    // Services differ, and none is off the scale of normal scores.
+    assert!(
+        most - least > 0.2 && least > -4.0 && most < 4.0,
+        "{least} to {most}"
+    );
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod envoy;
 mod hindcast;
 mod lifecycle;
 mod measures;
+mod policies;
 mod programs;
 mod prometheus;
 mod quiet;

@@ -14,6 +14,7 @@ use crate::{
     limits::{rate_limit, rate_limit_rps, thinned},
     reasons::show,
     sampling::{BOUGHT, HourlyDemand, LEVELS, MEDIAN, Source, hourly_demand},
+    search::refusable,
 };
 use foremesh_simulate::analytic::{CallerProxies, Callers, Calls, GammaQuantile, Workers};
 
@@ -54,6 +55,8 @@ pub(crate) struct Ground<'a> {
     pub entries: Vec<Entry<'a>>,
     pub reached: Vec<bool>,
     pub warnings: Vec<Warning>,
+    /// Share of requests that each service's rate limits may refuse.
+    pub refusable: Vec<f64>,
     /// Rate limits of each service's instances by their number, from 1 on, where they were asked for: searches ask millions of times.
     rate_limits: Vec<OnceLock<Vec<RateLimit>>>,
 }
@@ -160,6 +163,7 @@ impl<'a> Ground<'a> {
             balancing,
             incoming,
             gateway_proxies,
+            refusable: refusable(&entries, n),
             entries,
             reached,
             warnings,

@@ -8,6 +8,7 @@ mod adopt;
 mod autoscaler;
 mod calls;
 mod candidates;
+mod counterfactual;
 mod cuts;
 mod draw;
 pub mod drill;

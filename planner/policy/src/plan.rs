@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Method, PolicyError, autoscaler,
     calls::plan_calls,
-    candidates,
+    candidates, counterfactual,
     gnn::Network,
     ground::{Ground, warning},
     kpis,
@@ -124,15 +124,18 @@ pub fn plan_with(
     output.candidates.extend(compared);
     if let Some((first, others)) = output.candidates.split_first_mut() {
         if proof.changed {
-            let refined = candidates::weigh(&ground, input.request, plan.sizing).candidate;
+            let refined = candidates::weigh(&ground, input.request, plan.sizing);
             *first = Candidate {
                 kept_in_simulation: first.kept_in_simulation,
-                ..refined
+                ..refined.candidate
             };
+            plan.sizing = refined.sizing;
         }
         first.holds = output.kpis.holds;
         others.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.name.cmp(&b.name)));
     }
+    let reasons = std::mem::take(&mut output.reasons);
+    output.reasons = counterfactual::say(input, &ground, &plan.sizing, reasons)?;
     output.faults = proof.verdicts;
     output.turned = proof.turned;
     output.warnings.extend(proof.warnings);
@@ -144,8 +147,38 @@ pub fn plan_with(
     if tried.any(missed) {
         output.warnings.push(missed_in_simulation());
     }
+    output
+        .warnings
+        .extend(larger_than_learned(&output, networks));
     output.warnings.sort();
     Ok(output)
+}
+
+/// What nets that had a part in the plan never saw in their training.
+fn larger_than_learned(output: &PolicyOutput, networks: Networks<'_>) -> Vec<Warning> {
+    let services = output.settings.services.len() + output.settings.stateful_services.len();
+    let said = |network: Option<&dyn Network>, field: &str, text: &str| {
+        let most = network?.most_services()?;
+        let text =
+            format!("of {services} services; the net learned on regions of at most {most}: {text}");
+        (services > most).then(|| warning(Severity::Note, "larger_than_learned", field, text))
+    };
+    let learned = matches!(output.method, Method::Gnn { .. });
+    let policy = learned.then(|| {
+        said(
+            networks.policy,
+            "policy_model",
+            "what it says was made safe on minutes of this region's forecast and weighed against the floor, but nothing is known of how good it is here; `policy = \"search\"` compares it with more",
+        )
+    });
+    let refinement = output.turned.then(|| {
+        said(
+            networks.refinement,
+            "refinement_model",
+            "what it turned gained in this region's own simulations, but what it left may have gained more; `refinement_model = \"none\"` plans without",
+        )
+    });
+    policy.into_iter().chain(refinement).flatten().collect()
 }
 
 /// The plan that is taken missed an objective in its trial, or the floor did and the plan need not be better.

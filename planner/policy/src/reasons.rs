@@ -8,6 +8,12 @@ use foremesh_model::{Reason, station::Station};
 #[derive(Debug, Default)]
 pub(crate) struct Reasons(BTreeMap<String, Reason>);
 
+impl From<BTreeMap<String, Reason>> for Reasons {
+    fn from(reasons: BTreeMap<String, Reason>) -> Self {
+        Self(reasons)
+    }
+}
+
 impl Reasons {
     /// The reasons of the values under `map["name"]`.
     pub(crate) fn under(&mut self, map: &str, name: impl Display) -> Under<'_> {

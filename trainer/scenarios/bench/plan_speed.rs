@@ -38,6 +38,11 @@ fn main() {
                 PolicyKind::Search,
                 ScalingKind::TargetTracking,
             ),
+            (
+                "gnn, with an autoscaler",
+                PolicyKind::Gnn,
+                ScalingKind::TargetTracking,
+            ),
         ] {
             let seconds = |windows: Option<u32>, faults: Option<u32>| {
                 let request = ProfileRequest {

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use crate::TrainError;
 
 /// Services of the smallest and of the largest region.
-const SERVICES: [f64; 2] = [3.0, 24.0];
+pub(super) const SERVICES: [f64; 2] = [3.0, 24.0];
 /// Services of the largest region while a training begins.
 const FIRST_SERVICES: f64 = 8.0;
 /// Requests a second that enter in the busiest hour, the least and the most.

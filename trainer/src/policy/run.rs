@@ -3,10 +3,11 @@
 use std::{fmt::Write as _, path::PathBuf, time::Duration};
 
 use burn::{module::Module, tensor::Device};
+use foremesh_policy::gnn::KEY_MOST_SERVICES;
 use foremesh_scenarios::Family;
 
 use super::{
-    cases::{Draw, cases, scenarios},
+    cases::{Draw, SERVICES, cases, scenarios},
     export::export,
     held::{Held, Shown, searched},
     train::{Job, Point, Recipe, Trained, train},
@@ -126,6 +127,7 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(&Point, u64)) -> Result<R
         ("foremesh.command", options.command.clone()),
         ("foremesh.seed", recipe.seed.to_string()),
         ("foremesh.steps", best.step.to_string()),
+        (KEY_MOST_SERVICES, SERVICES[1].to_string()),
     ];
     let file = export(&trained.net, &metadata)?;
     let curve = drawn_curve(&trained.curve)?;

@@ -14,7 +14,7 @@ use rayon::prelude::*;
 use crate::TrainError;
 
 /// Services of the smallest and the largest region.
-const SERVICES: [f64; 2] = [3.0, 14.0];
+pub(super) const SERVICES: [f64; 2] = [3.0, 14.0];
 /// Requests a second that all services together answer.
 const MOST_VISITS_RPS: f64 = 600.0;
 /// Seconds before faults, and that they last.

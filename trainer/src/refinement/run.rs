@@ -4,7 +4,10 @@ use std::{fmt::Write as _, path::PathBuf, time::Duration};
 
 use burn::{module::Module, tensor::Device};
 use foremesh_model::random::mix;
-use foremesh_policy::drill::{Drill, Knob, LOOKS, ROUNDS, Steps};
+use foremesh_policy::{
+    drill::{Drill, Knob, LOOKS, ROUNDS, Steps},
+    gnn::KEY_MOST_SERVICES,
+};
 use foremesh_scenarios::Family;
 
 use super::{
@@ -12,7 +15,7 @@ use super::{
     export::export,
     judge::{Held, Judged},
     recipe::{Learner, Point, Recipe},
-    regions::{Draw, draw, drills},
+    regions::{Draw, SERVICES, draw, drills},
     train::{Job, Trained, train},
     ways::{Alike, AtRandom, answered, local, one_answer, refined, settled_by},
 };
@@ -132,6 +135,7 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(&Point, u64)) -> Result<R
                 ("foremesh.command", options.command.clone()),
                 ("foremesh.seed", recipe.seed.to_string()),
                 ("foremesh.steps", kept.step.to_string()),
+                (KEY_MOST_SERVICES, SERVICES[1].to_string()),
             ];
             let preferring = Preferring::of(&trained.team, recipe.learner, &options.device);
             Some(export(&preferring, &metadata)?)

@@ -88,7 +88,6 @@ impl Knowledge {
         rates_rps: &[f64],
     ) -> Vec<Option<Self>> {
         let whole = ground.latencies(allocation, rates_rps);
-        let refusable = ground.refusable();
         (0..ground.services.len())
             .map(|s| {
                 let station = &ground.stations[s];
@@ -111,7 +110,7 @@ impl Knowledge {
                 Some(Self {
                     admitted_rps: instances
                         .iter()
-                        .map(|n| admitted(ground, s, *n, each, refusable[s]))
+                        .map(|n| admitted(ground, s, *n, each))
                         .collect(),
                     gains: instances
                         .iter()
@@ -196,18 +195,18 @@ fn numbers(most: f64, ceiling: u32) -> Vec<u32> {
 }
 
 /// Requests a second that so many instances' rate limits admit: `each` to an instance at most, and few enough that bursts are not refused.
-fn admitted(ground: &Ground<'_>, service: usize, instances: u32, each: f64, refusable: f64) -> f64 {
+fn admitted(ground: &Ground<'_>, service: usize, instances: u32, each: f64) -> f64 {
     let most = each * f64::from(instances);
-    if ground.refused(service, most, instances) <= refusable {
+    if !ground.refuses(service, most, instances) {
         return most;
     }
     let (mut low, mut high) = (0.0, most);
     for _ in 0..12 {
         let middle = 0.5 * (low + high);
-        if ground.refused(service, middle, instances) <= refusable {
-            low = middle;
-        } else {
+        if ground.refuses(service, middle, instances) {
             high = middle;
+        } else {
+            low = middle;
         }
     }
     low

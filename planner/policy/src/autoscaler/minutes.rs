@@ -24,7 +24,7 @@ const HIGHEST_OF_SIXTY: f64 = 2.32;
 /// How much of a minute's deviation the next one has. The forecast does not say; half is neither a walk nor mere noise.
 const MINUTE_MEMORY: f64 = 0.5;
 /// Paths of demand.
-const PATHS: usize = 64;
+pub(crate) const PATHS: usize = 64;
 /// Minutes that are drawn: as many as tell one violated minute in a thousand, fewer in large regions.
 const MINUTES: [usize; 2] = [256, 1_536];
 /// Numbers that all minutes together may hold.

@@ -24,7 +24,7 @@ pub(crate) use self::{
     choose::choose,
     law::MOST_SCORE,
     loss::with_loss_borne,
-    minutes::{Draw, REACTION_S, drawn, drawn_as},
+    minutes::{Draw, PATHS, REACTION_S, drawn, drawn_as},
 };
 use crate::{ground::Ground, sizing::Sizing};
 

@@ -28,6 +28,9 @@ pub const INPUTS: [&str; 10] = [
 /// The output: `[services, answers]`; of the policy see [`super::Action::of`], of nets that refine settings [`crate::drill::contract`].
 pub const ANSWER: &str = "answer";
 
+/// Key of a net's metadata: the services of the largest region that it learned on.
+pub const KEY_MOST_SERVICES: &str = "foremesh.most_services";
+
 /// The contract of the policy's net.
 #[must_use]
 pub fn contract() -> Contract {
@@ -65,6 +68,11 @@ pub trait Network: std::fmt::Debug + Sync {
     /// # Errors
     /// [`NetworkError`] where nobody can compute them.
     fn answer(&self, states: &States) -> Result<Vec<f32>, NetworkError>;
+
+    /// Services of the largest region that it learned on, where that is known.
+    fn most_services(&self) -> Option<usize> {
+        None
+    }
 }
 
 /// Why a net gave no answer.
@@ -131,11 +139,19 @@ impl Network for Model {
             each,
         })
     }
+
+    fn most_services(&self) -> Option<usize> {
+        self.metadata().get(KEY_MOST_SERVICES)?.parse().ok()
+    }
 }
 
 /// Loads the model when it is first asked.
 impl Network for LazyModel {
     fn answer(&self, states: &States) -> Result<Vec<f32>, NetworkError> {
         self.get()?.answer(states)
+    }
+
+    fn most_services(&self) -> Option<usize> {
+        self.get().ok()?.most_services()
     }
 }

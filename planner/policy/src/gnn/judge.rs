@@ -59,8 +59,7 @@ impl Plan {
         let admitted = |share: f64| {
             let mut services = (0..instances.len()).zip(rates_rps).zip(&instances);
             services.all(|((s, rate), n)| {
-                ground.stations[s].stateful
-                    || ground.refused(s, *rate / share, *n) <= region.refusable[s]
+                ground.stations[s].stateful || !ground.refuses(s, *rate / share, *n)
             })
         };
         // Rate limits that refuse little enough with the least share do so with all.

@@ -24,7 +24,7 @@ pub use crate::autoscaler::Minute;
 pub use action::{ACTIONS, Action, Plan};
 pub(crate) use candidate::Proposal;
 pub(crate) use contract::contract_of;
-pub use contract::{ANSWER, INPUTS, Network, NetworkError, contract};
+pub use contract::{ANSWER, INPUTS, KEY_MOST_SERVICES, Network, NetworkError, contract};
 pub use explain::{INFLUENCES, Influence, Learned, Moved, influences};
 pub use judge::Judged;
 pub use region::Region;

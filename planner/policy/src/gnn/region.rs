@@ -34,8 +34,6 @@ pub struct Region<'a> {
     input: PolicyInput<'a>,
     /// The fewest instances that are ever planned, `[hour][service]`: at the median of the hour one may be lost.
     pub(super) fewest: Vec<Vec<u32>>,
-    /// The share of requests that each service's rate limits may refuse.
-    pub(super) refusable: Vec<f64>,
     /// The busy share that the floor's rule plans with, by service.
     pub(super) planned_utilization: Vec<f64>,
 }
@@ -82,12 +80,10 @@ impl<'a> Region<'a> {
             .iter()
             .map(|service| planned_utilisation(service.criticality))
             .collect();
-        let refusable = ground.refusable();
         Self {
             ground,
             input,
             fewest,
-            refusable,
             planned_utilization,
         }
     }

@@ -20,7 +20,7 @@ const NO_SLACK: f64 = 1e-4;
 
 /// What an hour asks.
 #[derive(Debug, Clone)]
-pub(super) struct Asked {
+pub(crate) struct Asked {
     /// Requests a second at every service.
     pub rates_rps: Vec<f64>,
     /// Milliseconds that each entry must reach.
@@ -30,7 +30,7 @@ pub(super) struct Asked {
 }
 
 /// Instances of an hour with what they make of the latencies; changed one service at a time and changed back.
-pub(super) struct Allocation<'g, 'a> {
+pub(crate) struct Allocation<'g, 'a> {
     ground: &'g Ground<'a>,
     asked: &'g Asked,
     pub instances: Vec<u32>,
@@ -128,6 +128,17 @@ impl<'g, 'a> Allocation<'g, 'a> {
         let holds = self.holds();
         self.back(before);
         holds
+    }
+
+    /// The latency of each entry with so many more or fewer instances of a service; nothing is changed.
+    pub fn entry_ms_with(&mut self, service: usize, more: i32) -> Vec<f64> {
+        let instances = self.instances[service].saturating_add_signed(more);
+        let before = self.set(service, instances);
+        let entries = self.ground.entries.iter();
+        let latencies_ms = entries.map(|entry| entry.quantile.of(self.whole[entry.node]));
+        let latencies_ms = latencies_ms.collect();
+        self.back(before);
+        latencies_ms
     }
 
     /// Gives a service one more.

@@ -12,17 +12,16 @@ mod choose;
 mod hour;
 mod level;
 mod trial;
-mod why;
 
 use foremesh_model::Criticality;
 use rayon::prelude::*;
 
-use self::hour::{Allocation, Asked};
 pub(crate) use self::{
+    admission::refusable,
     choose::{SHARES, TRUSTED_SHARE, choose, tries},
+    hour::{Allocation, Asked},
     level::BOUGHT_SCORE,
     trial::{Yardstick, unseen},
-    why::Bound,
 };
 use crate::{
     Method,
@@ -168,14 +167,13 @@ impl Asked {
     ) -> Self {
         let target = ground.searched_target(share);
         let rates_rps = ground.rates_at(hour, score);
-        let refusable = ground.refusable();
         let fewest = (0..rates_rps.len())
             .map(|s| {
                 let station = &ground.stations[s];
                 let stable = ground.stable(s, rates_rps[s], &target);
                 let admitted = match station.stateful {
                     true => stable,
-                    false => ground.admitting(s, rates_rps[s], refusable[s], stable),
+                    false => ground.admitting(s, rates_rps[s], stable),
                 };
                 fewest(s, admitted)
                     .max(station.min_instances)
@@ -278,4 +276,4 @@ impl Loss {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

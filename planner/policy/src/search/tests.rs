@@ -15,7 +15,7 @@ fn name(i: usize) -> ServiceName {
 }
 
 /// Up to six services of unequal work and cost; s0 is the entry.
-fn region(seed: u64, services: usize) -> (ServiceGraph, Demand) {
+pub(crate) fn region(seed: u64, services: usize) -> (ServiceGraph, Demand) {
     let drawn = |purpose: u64, i: usize, low: f64, high: f64| {
         low + (high - low) * uniform(mix(mix(seed, purpose), i as u64))
     };

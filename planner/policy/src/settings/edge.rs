@@ -141,9 +141,9 @@ pub(super) fn proxy_load(
     let ground = parts.ground;
     let (mut calls_rps, mut in_flight) = (0.0f64, 0.0f64);
     let bought = ground.bought_rps(caller);
-    // The proxies of an entry are those of the gateway.
+    // The proxies of an entry are those of the gateway; a service that calls itself does so through its own.
     let sized = &parts.sizing.services[caller];
-    let tracked = Some(sized).filter(|sized| caller != callee && sized.tracking.is_some());
+    let tracked = Some(sized).filter(|sized| edge.is_some() && sized.tracking.is_some());
     for (hour, rate) in bought.iter().enumerate() {
         let spread = f64::from(
             proxies

@@ -10,7 +10,6 @@ use crate::{
     gnn::Learned,
     reasons::{Under, by_sidecar, show},
     sampling::MEDIAN,
-    search::Bound,
     size::{hardest_hour, planned_utilisation},
     sizing::{Recovery, Sized},
 };
@@ -92,7 +91,7 @@ fn by_method(parts: &Parts<'_>, s: usize, demand_rps: f64, hour: usize, why: &mu
         };
     }
     if matches!(parts.sizing.method, Method::Search { .. }) && parts.ground.reached[s] {
-        return searched(parts, s, demand_rps, why);
+        return searched(parts, s, demand_rps, hour, why);
     }
     why.set(
         "instances",
@@ -308,19 +307,18 @@ pub(super) fn autoscaling(parts: &Parts<'_>, s: usize, why: &mut Under<'_>) -> O
 }
 
 /// The reasons of what the search found.
-fn searched(parts: &Parts<'_>, s: usize, demand_rps: f64, why: &mut Under<'_>) {
+fn searched(parts: &Parts<'_>, s: usize, demand_rps: f64, hour: usize, why: &mut Under<'_>) {
     let station = &parts.ground.stations[s];
-    let (hour, planned, bound) = Bound::of(parts.ground, &parts.sizing.by_hour, s);
+    let planned = parts.sizing.by_hour[hour][s];
     why.set(
         "instances",
         Reason::new(
             "searched",
             format!(
-                "{} requests/s in hour {hour} at {} a second and instance (saturation{}): {planned} are the cheapest together with those of the other services, {}.",
+                "{} requests/s in hour {hour} at {} a second and instance (saturation{}): {planned} are the cheapest together with those of the other services.",
                 show(demand_rps),
                 show(station.bearable_rps()),
-                by_sidecar(station),
-                bound.text()
+                by_sidecar(station)
             ),
             [
                 ("demand_p99_rps", demand_rps),

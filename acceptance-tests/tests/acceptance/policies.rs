@@ -1,0 +1,119 @@
+//! Every policy through Terraform and on the command line: the same answer, reasons that say what one instance less would break, quiet when nothing happened.
+
+use foremesh_acceptance_tests::need;
+use serde_json::Value;
+
+use crate::shop::{plan, shop, terraform_in};
+
+const NEXT_DAY: &str = "as_of=2026-11-21T00:00:00Z";
+/// What the first candidate of each is called.
+const WAYS: [(&str, &str, &[&str]); 4] = [
+    ("analytic", "target_tracking", &["schedule and autoscaler"]),
+    ("search", "scheduled", &["search with"]),
+    (
+        "search",
+        "target_tracking",
+        &["schedule and autoscaler", "learned policy"],
+    ),
+    // Where what was learned is worth less than the rule or the floor, these are taken.
+    (
+        "gnn",
+        "target_tracking",
+        &["learned policy", "rule and autoscaler", "schedule at"],
+    ),
+];
+
+#[test]
+fn every_policy_is_planned_applied_and_quiet_and_the_command_line_says_the_same() {
+    let program = need!(Terraform);
+    for (policy, scaling, taken) in WAYS {
+        let workspace = shop();
+        let objective = "slo      = { latency_ms = 800, percentile = 99, availability = 0.995 }";
+        let config = workspace.read("main.tf");
+        assert!(config.contains(objective));
+        // One fault in place of four, for the test's time.
+        let learns = policy != "analytic";
+        let faults = if learns { "\n  prove_faults = 1" } else { "" };
+        let asked = format!(
+            "{objective}\n  policy   = \"{policy}\"\n  scaling  = \"{scaling}\"{faults}\n  explain  = [\"shop/frontend\"]"
+        );
+        let outputs = ["settings", "candidates", "faults", "warnings", "why"].map(|name| {
+            let from = match name {
+                "settings" => "foremesh_adopted_profile.paris.adopted".into(),
+                _ => format!("data.foremesh_mesh_profile.paris.{name}"),
+            };
+            format!("output \"{name}\" {{ value = {from} }}\n")
+        });
+        workspace.write(
+            "main.tf",
+            config.replace(objective, &asked) + &outputs.concat(),
+        );
+        let request = workspace.read("request.yaml");
+        let faults = if learns { "  prove_faults: 1\n" } else { "" };
+        let request = request + &format!("  policy: {policy}\n  scaling: {scaling}\n{faults}");
+        workspace.write("request.yaml", request);
+
+        let terraform = terraform_in(program.clone(), &workspace);
+        terraform.apply(&[]);
+        assert!(!terraform.plan(&[]).changes, "{policy} {scaling}");
+        let said = terraform.outputs();
+        let planned = plan(&workspace, "plan");
+
+        let first = said["candidates"][0]["name"].as_str().unwrap();
+        assert!(
+            taken.iter().any(|name| first.starts_with(name)),
+            "{policy} {scaling}: {first}"
+        );
+        assert_eq!(planned["candidates"][0]["name"], first);
+        // Terraform's states know no differences between 1 and 1.0.
+        let instances = |settings: &Value| -> Vec<(String, Value)> {
+            let services = settings["services"].as_object().unwrap();
+            let each = services.iter();
+            each.map(|(name, service)| (name.clone(), service["instances"].clone()))
+                .collect()
+        };
+        assert_eq!(
+            instances(&said["settings"]),
+            instances(&planned["settings"])
+        );
+        let targets = |settings: &Value| -> Vec<Option<f64>> {
+            let services = settings["services"].as_object().unwrap();
+            let target = |service: &Value| service["autoscaling"]["requests_per_second"].as_f64();
+            services.values().map(target).collect()
+        };
+        let targets_said = targets(&said["settings"]);
+        assert_eq!(targets_said, targets(&planned["settings"]));
+        let tracks = scaling == "target_tracking" && !first.starts_with("schedule at");
+        assert!(targets_said.iter().all(|target| target.is_some() == tracks));
+
+        // What was learned or searched is proved under faults.
+        let faults = said["faults"].as_array().unwrap().len();
+        assert_eq!(faults, usize::from(learns), "{policy} {scaling}");
+        let why = &said["why"]["shop/frontend"];
+        let instances = why.as_object().unwrap().iter();
+        let mut why_instances = instances.filter(|(path, _)| path.ends_with("].instances"));
+        let (_, text) = why_instances.next().unwrap();
+        let text = text.as_str().unwrap();
+        assert!(
+            text.contains("one less") || text.contains("fewest that"),
+            "{text}"
+        );
+
+        // A quiet day later nothing changes without an autoscaler. With one a target may only fall, and what follows from it is moved with it: where the
+        // proposal gives instances less to do, that is taken over.
+        let later = terraform.plan(&["-var", NEXT_DAY]);
+        let Some(change) = later.resources.get("foremesh_adopted_profile.paris") else {
+            continue;
+        };
+        assert!(tracks, "{policy} {scaling}: {}", later.run);
+        let [before, after] = ["before", "after"].map(|when| targets(&change[when]["adopted"]));
+        assert!(
+            before
+                .iter()
+                .zip(&after)
+                .all(|(before, after)| after <= before),
+            "{policy} {scaling}: {before:?} to {after:?}"
+        );
+        assert_ne!(before, after, "{policy} {scaling}: {}", later.run);
+    }
+}
