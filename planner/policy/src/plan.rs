@@ -149,34 +149,36 @@ pub fn plan_with(
     }
     output
         .warnings
-        .extend(larger_than_learned(&output, networks));
+        .extend(larger_than_learned(&output, input.request.policy, networks));
     output.warnings.sort();
     Ok(output)
 }
 
-/// What nets that had a part in the plan never saw in their training.
-fn larger_than_learned(output: &PolicyOutput, networks: Networks<'_>) -> Vec<Warning> {
+/// What nets that had a part in the plan never saw in their training, where their files say what they learned on.
+fn larger_than_learned(
+    output: &PolicyOutput,
+    asked: PolicyKind,
+    networks: Networks<'_>,
+) -> Vec<Warning> {
     let services = output.settings.services.len() + output.settings.stateful_services.len();
     let said = |network: Option<&dyn Network>, field: &str, text: &str| {
         let most = network?.most_services()?;
-        let text =
-            format!("of {services} services; the net learned on regions of at most {most}: {text}");
+        let text = format!(
+            "this region has {services} services, the net learned on regions of at most {most}: {text}"
+        );
         (services > most).then(|| warning(Severity::Note, "larger_than_learned", field, text))
     };
     let learned = matches!(output.method, Method::Gnn { .. });
     let policy = learned.then(|| {
-        said(
-            networks.policy,
-            "policy_model",
-            "what it says was made safe on minutes of this region's forecast and weighed against the floor, but nothing is known of how good it is here; `policy = \"search\"` compares it with more",
-        )
+        let text = match asked {
+            PolicyKind::Gnn => "what it says was made safe on minutes of this forecast and weighed against the floor, how good it could have been is not known; `policy = \"search\"` compares it with more",
+            _ => "what it says was made safe on minutes of this forecast and is worth more than what the search found, how good it could have been is not known",
+        };
+        said(networks.policy, "policy_model", text)
     });
     let refinement = output.turned.then(|| {
-        said(
-            networks.refinement,
-            "refinement_model",
-            "what it turned gained in this region's own simulations, but what it left may have gained more; `refinement_model = \"none\"` plans without",
-        )
+        let text = "what it turned spares requests in this region's own simulations, what it left may have spared more; `refinement_model = \"none\"` plans without";
+        said(networks.refinement, "refinement_model", text)
     });
     policy.into_iter().chain(refinement).flatten().collect()
 }

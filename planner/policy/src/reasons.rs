@@ -91,9 +91,32 @@ pub(crate) fn show(value: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_string()
 }
 
+/// Two numbers that a sentence compares: as [`show`] does, with more digits where they would look alike.
+pub(crate) fn apart(a: f64, b: f64) -> [String; 2] {
+    let short = [a, b].map(show);
+    if short[0] != short[1] || a == b {
+        return short;
+    }
+    let longer = (1..=9).map(|digits| [a, b].map(|number| format!("{number:.digits$}")));
+    let mut told_apart = longer.filter(|[a, b]| a != b);
+    told_apart.next().unwrap_or(short)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::show;
+    use super::{apart, show};
+
+    #[test]
+    fn numbers_that_are_compared_do_not_look_alike() {
+        for ([a, b], shown) in [
+            ([800.34, 800.0], ["800.3", "800.0"]),
+            ([80.04, 80.0], ["80.04", "80.00"]),
+            ([80.0, 80.0], ["80", "80"]),
+            ([95.0, 80.0], ["95", "80"]),
+        ] {
+            assert_eq!(apart(a, b), shown);
+        }
+    }
 
     #[test]
     fn numbers_are_short() {

@@ -180,6 +180,42 @@ fn reasons_of_a_learned_plan_say_what_moved_it() {
     assert!(said.count() > 0, "{texts:?}");
 }
 
+/// Says the floor's rule, and that it learned on regions of so many services.
+#[derive(Debug)]
+struct LearnedOn(usize);
+
+impl Network for LearnedOn {
+    fn answer(&self, states: &States) -> Result<Vec<f32>, NetworkError> {
+        Says([0.0; ACTIONS]).answer(states)
+    }
+
+    fn most_services(&self) -> Option<usize> {
+        Some(self.0)
+    }
+}
+
+#[test]
+fn a_region_larger_than_a_net_learned_on_is_said() {
+    let codes = |scenario: &Scenario, most: usize| {
+        let output = planned(scenario, TRACKS, Some(&LearnedOn(most))).unwrap();
+        let learned = matches!(output.method, Method::Gnn { .. });
+        let said = output.warnings.into_iter();
+        let said: Vec<_> = said.filter(|w| w.code == "larger_than_learned").collect();
+        learned.then_some(said)
+    };
+    let (services, scenario) = (0..20)
+        .map(|seed| (6, scenario(Family::Layered, 6, seed).unwrap()))
+        .find(|(_, scenario)| codes(scenario, 6).is_some())
+        .unwrap();
+    assert_eq!(scenario.graph.len(), services);
+    assert_eq!(codes(&scenario, services), Some(Vec::new()));
+    let said = codes(&scenario, services - 1).unwrap();
+    assert!(
+        said.len() == 1 && said[0].text.contains("at most 5"),
+        "{said:?}"
+    );
+}
+
 #[test]
 fn what_cannot_be_learned_from_is_said() {
     let scenario = scenario(Family::Layered, 6, 1).unwrap();

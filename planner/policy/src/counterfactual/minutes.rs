@@ -1,11 +1,13 @@
 //! A schedule beside an autoscaler: which minutes drawn from the forecast would be missed with one instance less in each hour of a service's schedule,
 //! the autoscaler as it is, and whether the loss of another would still be borne.
 
+use std::collections::BTreeMap;
+
 use rayon::prelude::*;
 
-use super::Said;
+use super::{Said, fewest_allowed};
 use crate::{
-    PolicyError, PolicyInput,
+    Method, PolicyError, PolicyInput,
     autoscaler::{Draw, Minute, PATHS, drawn_as},
     draw::mix,
     ground::Ground,
@@ -14,7 +16,7 @@ use crate::{
     sizing::{Sized, Sizing},
 };
 
-/// Minutes times services that are looked at: a fraction of a second of work.
+/// Minutes times services that are looked at: a fraction of a second of work. Where no minute says anything, the medians of all hours come on top.
 const LOOKS: usize = 16_000;
 /// The most minutes; fewer than a path each say nothing.
 const MOST_MINUTES: usize = 512;
@@ -39,28 +41,58 @@ pub(super) fn all(
         ground,
         sizing,
         services,
-        objectives_ms: ground.entries.iter().map(|e| e.slo.latency_ms).collect(),
+        admitted_rps: ground.searched_target(1.0).instance_rps,
     };
-    let missed: Vec<(bool, Vec<bool>)> = minutes
+    let seen: Vec<Seen> = minutes
         .par_iter()
-        .map(|minute| region.missed(minute))
+        .map(|minute| region.seen(minute))
         .collect();
-    let unbearable = region.unbearable();
-    let now = missed.iter().filter(|(now, _)| *now).count();
-    let said = services.iter().enumerate().map(|(at, service)| {
-        let then = missed.iter().filter(|(_, then)| then[at]).count();
-        let bound = region.bound(*service, [minutes.len(), now, then], unbearable[at]);
-        Said {
-            service: *service,
-            text: bound,
-            inputs: vec![
-                ("drawn_minutes", minutes.len() as f64),
-                ("missed_minutes", now as f64),
-                ("one_less_missed_minutes", then as f64),
-            ],
-        }
+    let now = seen.iter().filter(|seen| seen.missed).count();
+    let counts: Vec<Counts> = (0..services.len())
+        .map(|at| Counts {
+            minutes: seen.len(),
+            now,
+            then: seen.iter().filter(|seen| seen.then[at].missed).count(),
+            fewer: seen.iter().filter(|seen| seen.then[at].fewer).count(),
+        })
+        .collect();
+    let unsaid = (0..services.len()).filter(|at| counts[*at].then == now);
+    let unbearable = region.unbearable(&unsaid.collect::<Vec<_>>());
+    let said = services.iter().zip(counts).enumerate();
+    let said = said.map(|(at, (service, counts))| Said {
+        service: *service,
+        text: region.text(*service, &counts, unbearable.get(&at).copied()),
+        inputs: vec![
+            ("drawn_minutes", counts.minutes as f64),
+            ("missed_minutes", counts.now as f64),
+            ("one_less_missed_minutes", counts.then as f64),
+        ],
     });
     Ok(said.collect())
+}
+
+/// A minute as planned, and with one less of each service.
+struct Seen {
+    missed: bool,
+    then: Vec<Then>,
+}
+
+/// With one less of a service.
+struct Then {
+    missed: bool,
+    /// There is one less: it is not the fewest, and the autoscaler does not bring it.
+    fewer: bool,
+}
+
+/// Minutes of a service.
+struct Counts {
+    minutes: usize,
+    /// Missed as planned.
+    now: usize,
+    /// Missed with one less.
+    then: usize,
+    /// In which there is one less.
+    fewer: usize,
 }
 
 /// The minutes that are looked at where so many services are; none where they would be too few.
@@ -81,18 +113,11 @@ struct Lessened<'g, 'a> {
     ground: &'g Ground<'a>,
     sizing: &'g Sizing,
     services: &'g [usize],
-    objectives_ms: Vec<f64>,
+    /// What an instance of each service admits each second.
+    admitted_rps: Vec<f64>,
 }
 
 impl Lessened<'_, '_> {
-    fn asked(&self, rates_rps: Vec<f64>) -> Asked {
-        Asked {
-            rates_rps,
-            entry_ms: self.objectives_ms.clone(),
-            fewest: Vec::new(),
-        }
-    }
-
     /// The fewest instances that a service's schedule may have.
     fn fewest(&self, service: usize) -> u32 {
         self.ground.stations[service].min_instances.max(1)
@@ -109,93 +134,118 @@ impl Lessened<'_, '_> {
         there.saturating_sub(scheduled.max(asks))
     }
 
-    /// Whether a minute is missed as planned; and with one less, by place in `services`.
-    fn missed(&self, minute: &Minute) -> (bool, Vec<bool>) {
+    fn seen(&self, minute: &Minute) -> Seen {
         let (ground, hour) = (self.ground, minute.hour);
-        let instances: Vec<u32> = self
-            .sizing
-            .services
-            .iter()
-            .zip(&minute.seen_rps)
+        let each = self.sizing.services.iter().zip(&minute.seen_rps);
+        let instances: Vec<u32> = each
             .map(|(sized, seen)| sized.at(hour, *seen) + sized.standby)
             .collect();
         let admitted = ground.admits(&minute.now_rps, &instances);
-        let asked = self.asked(minute.now_rps.clone());
+        let asked = Asked::of_objectives(ground, minute.now_rps.clone());
         let mut all = Allocation::new(ground, &asked, instances);
         let missed = !admitted || !all.holds();
         let then = self.services.iter().map(|service| {
             let less = self.less(*service, hour, minute.seen_rps[*service]);
-            if missed || less == 0 {
-                return missed;
-            }
             let left = all.instances[*service] - less;
-            ground.refuses(*service, minute.now_rps[*service], left)
-                || !all.holds_with(*service, -(less as i32))
+            Then {
+                fewer: less > 0,
+                missed: missed
+                    || less > 0
+                        && (ground.refuses(*service, minute.now_rps[*service], left)
+                            || !all.holds_with(*service, -(less as i32))),
+            }
         });
         let then = then.collect();
-        (missed, then)
+        Seen { missed, then }
     }
 
-    /// By place in `services`, the first hour at whose median an objective that is kept while an instance is lost would not be with one less.
-    fn unbearable(&self) -> Vec<Option<usize>> {
+    /// Of these places in `services`, the first hour at whose median the loss of an instance, which is borne, would not be with one less.
+    fn unbearable(&self, places: &[usize]) -> BTreeMap<usize, usize> {
+        let bearing: Vec<usize> = places
+            .iter()
+            .copied()
+            .filter(|at| {
+                let service = self.services[*at];
+                let bears = self.sizing.services[service].bears_loss == Some(true);
+                bears && self.ground.must_bear_loss(service)
+            })
+            .collect();
+        if bearing.is_empty() {
+            return BTreeMap::new();
+        }
         let by_hour: Vec<Vec<bool>> = (0..self.ground.demand.hours())
             .into_par_iter()
-            .map(|hour| self.unbearable_at(hour))
+            .map(|hour| self.unbearable_at(hour, &bearing))
             .collect();
-        (0..self.services.len())
-            .map(|at| by_hour.iter().position(|row| row[at]))
-            .collect()
+        let hours = bearing.iter().enumerate().filter_map(|(i, at)| {
+            let hour = by_hour.iter().position(|row| row[i])?;
+            Some((*at, hour))
+        });
+        hours.collect()
     }
 
-    fn unbearable_at(&self, hour: usize) -> Vec<bool> {
+    fn unbearable_at(&self, hour: usize, places: &[usize]) -> Vec<bool> {
         let ground = self.ground;
         let median = &ground.demand.mean_rps[MEDIAN][hour];
+        // What a net or the rule says is bounded at the peaks of the median.
+        let peaks = match self.sizing.method {
+            Method::Gnn { .. } | Method::Rule { .. } => ground.demand.peak_rps(MEDIAN, hour),
+            _ => median.clone(),
+        };
         let each = self.sizing.services.iter().zip(median);
         let instances = each.map(|(sized, rate)| sized.at(hour, *rate)).collect();
-        let asked = self.asked(median.clone());
+        let asked = Asked::of_objectives(ground, median.clone());
         let mut all = Allocation::new(ground, &asked, instances);
-        let unbearable = self.services.iter().map(|service| {
-            let less = self.less(*service, hour, median[*service]);
-            let bears = self.sizing.services[*service].bears_loss == Some(true);
-            if less == 0 || !bears || !ground.must_bear_loss(*service) {
-                return false;
-            }
-            all.instances[*service] <= less + 1 || !all.holds_with(*service, -(less as i32) - 1)
+        let unbearable = places.iter().map(|at| {
+            let service = self.services[*at];
+            let less = self.less(service, hour, median[service]);
+            let left = all.instances[service].saturating_sub(less + 1);
+            less > 0
+                && (left == 0
+                    || f64::from(left) * self.admitted_rps[service] < peaks[service]
+                    || !all.holds_with(service, -(less as i32) - 1))
         });
         unbearable.collect()
     }
 
-    /// As the end of a sentence about the schedule.
-    fn bound(
-        &self,
-        service: usize,
-        [minutes, now, then]: [usize; 3],
-        unbearable: Option<usize>,
-    ) -> String {
+    /// As the end of a sentence about the schedule; `unbearable`: the hour in which the loss of an instance would not be borne.
+    fn text(&self, service: usize, counts: &Counts, unbearable: Option<usize>) -> String {
         let fewest = self.fewest(service);
-        let schedule = &self.sizing.services[service].schedule;
-        let less = "with one less in each hour of the schedule";
+        let sized = &self.sizing.services[service];
+        let Counts {
+            minutes,
+            now,
+            then,
+            fewer,
+        } = counts;
+        if sized.schedule.iter().all(|n| *n <= fewest) {
+            return fewest_allowed(fewest);
+        }
+        let less = match sized.schedule.iter().any(|n| *n <= fewest) {
+            true => format!("with one less in each hour that has more than {fewest}"),
+            false => "with one less in each hour of the schedule".into(),
+        };
         if then > now {
-            let beside = unbearable.map_or(String::new(), |hour| {
-                format!(", and the loss of an instance would not be borne in hour {hour}")
-            });
             return format!(
-                "{less} {then} of {minutes} minutes drawn from the forecast would be missed in place of {now}{beside}"
+                "{less} {then} of {minutes} minutes drawn from the forecast would be missed in place of {now}"
             );
         }
         if let Some(hour) = unbearable {
             return format!(
-                "{less} an objective would be missed at the median of hour {hour} while an instance is lost"
+                "{less} the loss of an instance would not be borne at the median of hour {hour}"
             );
         }
-        if schedule.iter().all(|n| *n <= fewest) {
-            return match fewest {
-                1 => "one is the fewest that is allowed".into(),
-                _ => format!("{fewest} are the fewest that are allowed"),
-            };
+        if *fewer == 0 {
+            return format!(
+                "{less} there would be as many in all of {minutes} minutes drawn from the forecast: the autoscaler asks for them"
+            );
         }
+        let why = match sized.recovery {
+            Some(_) => "",
+            None => ": it is there for rarer ones, or because what others have is decided with it",
+        };
         format!(
-            "{less} no more than {now} of {minutes} minutes drawn from the forecast would be missed: it is there for rarer ones, or because what others have is decided with it"
+            "{less} no more than {now} of {minutes} minutes drawn from the forecast would be missed{why}"
         )
     }
 }

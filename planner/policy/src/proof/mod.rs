@@ -25,6 +25,7 @@ use crate::{
 };
 use ranked::ranked;
 pub(crate) use refine::Plan;
+pub(crate) use settings::TURNED;
 
 /// Seconds that a fault lasts, and that are looked at after it, where the traffic allows.
 const PHASE_S: [f64; 2] = [2.0, 30.0];

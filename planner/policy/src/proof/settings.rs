@@ -47,6 +47,8 @@ const WORTH: f64 = 5e-3;
 const MOST_RISE: f64 = 0.01;
 /// Services of a turn that are named.
 const NAMED: usize = 3;
+/// How the reason of a value begins to say that it was turned.
+pub(crate) const TURNED: &str = "because of faults it is";
 /// Sets these random numbers apart from those of the verdicts.
 const PURPOSE: u64 = 0x7475_726e_6564;
 
@@ -171,7 +173,7 @@ fn explain(
             let word = Knob::ALL[turned.knob].word().replace(' ', "_");
             (format!("fewer_missed_share_{word}"), turned.spares)
         });
-        let text = format!("because of faults it is {value} in place of {was} ({told})");
+        let text = format!("{TURNED} {value} in place of {was} ({told})");
         reasons.append(path, &text, inputs);
     }
 }

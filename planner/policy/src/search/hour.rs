@@ -29,6 +29,17 @@ pub(crate) struct Asked {
     pub fewest: Vec<u32>,
 }
 
+impl Asked {
+    /// The objectives at these rates, and nothing else.
+    pub fn of_objectives(ground: &Ground<'_>, rates_rps: Vec<f64>) -> Self {
+        Self {
+            rates_rps,
+            entry_ms: ground.entries.iter().map(|e| e.slo.latency_ms).collect(),
+            fewest: Vec::new(),
+        }
+    }
+}
+
 /// Instances of an hour with what they make of the latencies; changed one service at a time and changed back.
 pub(crate) struct Allocation<'g, 'a> {
     ground: &'g Ground<'a>,
@@ -134,11 +145,16 @@ impl<'g, 'a> Allocation<'g, 'a> {
     pub fn entry_ms_with(&mut self, service: usize, more: i32) -> Vec<f64> {
         let instances = self.instances[service].saturating_add_signed(more);
         let before = self.set(service, instances);
-        let entries = self.ground.entries.iter();
-        let latencies_ms = entries.map(|entry| entry.quantile.of(self.whole[entry.node]));
-        let latencies_ms = latencies_ms.collect();
+        let latencies_ms = self.entry_ms();
         self.back(before);
         latencies_ms
+    }
+
+    /// The latency of each entry.
+    pub fn entry_ms(&self) -> Vec<f64> {
+        let entries = self.ground.entries.iter();
+        let latencies_ms = entries.map(|entry| entry.quantile.of(self.whole[entry.node]));
+        latencies_ms.collect()
     }
 
     /// Gives a service one more.

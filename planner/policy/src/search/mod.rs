@@ -238,11 +238,7 @@ struct Loss {
 impl Loss {
     fn of(ground: &Ground<'_>, rates_rps: Vec<f64>) -> Self {
         Self {
-            asked: Asked {
-                rates_rps,
-                entry_ms: ground.entries.iter().map(|e| e.slo.latency_ms).collect(),
-                fewest: Vec::new(),
-            },
+            asked: Asked::of_objectives(ground, rates_rps),
         }
     }
 
