@@ -174,11 +174,11 @@ fn larger_than_learned(
             PolicyKind::Gnn => "what it says was made safe on minutes of this forecast and weighed against the floor, how good it could have been is not known; `policy = \"search\"` compares it with more",
             _ => "what it says was made safe on minutes of this forecast and is worth more than what the search found, how good it could have been is not known",
         };
-        said(networks.policy, "policy_model", text)
+        said(networks.policy, "inference.policy_model", text)
     });
     let refinement = output.turned.then(|| {
-        let text = "what it turned spares requests in this region's own simulations, what it left may have spared more; `refinement_model = \"none\"` plans without";
-        said(networks.refinement, "refinement_model", text)
+        let text = "what it turned spares requests in this region's own simulations, what it left may have spared more; `inference.refinement_model = \"none\"` plans without";
+        said(networks.refinement, "inference.refinement_model", text)
     });
     policy.into_iter().chain(refinement).flatten().collect()
 }

@@ -71,12 +71,18 @@ pub fn refused(servers: u32, places: u32, offered: f64) -> f64 {
 }
 
 /// The share of calls that meet a proxy with as much in flight as it may have: `in_flight` on average if there were no limit, arrivals
-/// with this variance ÷ mean.
+/// with this variance ÷ mean. Hayward's approximation asks for Erlang B of places that are no whole number: its logarithm is interpolated between
+/// whole ones, within a tenth. Rounded down, two places at a dispersion of 1.008 would be one.
 #[must_use]
 pub fn overflow(limit: u32, in_flight: f64, dispersion: f64) -> f64 {
     let peakedness = dispersion.max(1.0);
-    let places = (f64::from(limit) / peakedness).floor().min(4e9) as u32;
-    erlang_b(places, in_flight / peakedness)
+    let places = (f64::from(limit) / peakedness).min(4e9);
+    let part = places.fract();
+    let [fewer, more] = [0.0, 1.0].map(|one| {
+        let whole = (places.floor() + one) as u32;
+        erlang_b(whole, in_flight / peakedness)
+    });
+    fewer.powf(1.0 - part) * more.powf(part)
 }
 
 /// The share of requests that find no token, at one instance that is asked for `rate_rps` with this variance ÷ mean of counts.
@@ -120,6 +126,41 @@ mod tests {
         // Begun late or at the beginning, it is the same.
         let whole = (1..=1000).fold(1.0, |inverse, k| 1.0 + f64::from(k) / 980.0 * inverse);
         assert!((erlang_b(1000, 980.0) * whole - 1.0).abs() < 1e-9);
+    }
+
+    /// Erlang B of any number of places: 1/B = a ∫ e^(−a t) (1 + t)^n dt from 0 on (Jagerman, *Some properties of the Erlang loss function*, 1974),
+    /// with x = a t by the trapezoid rule.
+    fn of_any_places(places: f64, offered: f64) -> f64 {
+        let step = 1e-3;
+        let terms = (0..80_000).map(|i| {
+            let x = f64::from(i) * step;
+            let ends = if i == 0 { 0.5 } else { 1.0 };
+            ends * (-x).exp() * (1.0 + x / offered).powf(places)
+        });
+        1.0 / (step * terms.sum::<f64>())
+    }
+
+    #[test]
+    fn a_limit_that_bursts_make_no_whole_number_is_not_rounded() {
+        for (limit, in_flight, dispersion) in [
+            (2, 0.0025, 1.008),
+            (2, 0.5, 1.5),
+            (3, 1.0, 1.1),
+            (10, 5.0, 1.3),
+            (30, 24.0, 2.7),
+            (1, 0.1, 1.6),
+        ] {
+            let exact = of_any_places(f64::from(limit) / dispersion, in_flight / dispersion);
+            let found = overflow(limit, in_flight, dispersion);
+            assert!(
+                (found / exact - 1.0).abs() < 0.1,
+                "{limit} {in_flight} {dispersion}: {found} {exact}"
+            );
+        }
+        // Whole numbers are as they were, and a little more burst is a little more lost.
+        assert_eq!(overflow(2, 0.5, 1.0), erlang_b(2, 0.5));
+        assert!(overflow(2, 0.0025, 1.008) < 2.0 * overflow(2, 0.0025, 1.0));
+        assert_eq!(overflow(3, 0.0, 1.2), 0.0);
     }
 
     #[test]
