@@ -100,7 +100,7 @@ fn every_policy_is_planned_applied_and_quiet_and_the_command_line_says_the_same(
         );
 
         // A quiet day later nothing changes without an autoscaler. With one a target may only fall, and what follows from it is moved with it: where the
-        // proposal gives instances less to do, that is taken over.
+        // proposal gives instances less to do, that is taken over. Room for recovery from a fault, which the next day's simulations may not ask for, is given up too.
         let later = terraform.plan(&["-var", NEXT_DAY]);
         let Some(change) = later.resources.get("foremesh_adopted_profile.paris") else {
             continue;
@@ -114,6 +114,7 @@ fn every_policy_is_planned_applied_and_quiet_and_the_command_line_says_the_same(
                 .all(|(before, after)| after <= before),
             "{policy} {scaling}: {before:?} to {after:?}"
         );
-        assert_ne!(before, after, "{policy} {scaling}: {}", later.run);
+        let room = said["warnings"].to_string().contains("room_for_recovery");
+        assert!(room || before != after, "{policy} {scaling}: {}", later.run);
     }
 }

@@ -61,17 +61,12 @@ pub(crate) fn longest_backoff_ms(attempts: u32, base_ms: u32) -> u64 {
     waits.sum::<f64>().ceil() as u64
 }
 
-/// The largest number an engineer would write that is not above `value`, at least 1.
+/// Rounded down to three digits of which the last is a 0 or a 5, at least 1. Finer than what is rounded up: each call of a chain is rounded down inside the one
+/// above, and steps of a tenth would leave the last of six half of its time.
 pub(crate) fn round_ms_down(value: f64) -> u32 {
     let value = value.clamp(1.0, 3.6e6);
-    let near = quantise(value);
-    let mut down = near;
-    let mut k = 1.0;
-    while down > value {
-        down = quantise(near / (1.0 + 0.02 * k));
-        k += 1.0;
-    }
-    down.floor().max(1.0) as u32
+    let step = (5.0 * 10f64.powf(value.log10().floor() - 2.0)).max(1.0);
+    ((value / step).floor() * step).max(1.0) as u32
 }
 
 pub(crate) fn round_ms_up(value: f64) -> u32 {
@@ -90,8 +85,13 @@ pub(crate) fn plan_calls(ground: &Ground<'_>, worst: &[Moments]) -> CallPlans {
     let latency = Latency {
         worst,
         needed_ms: needed_ms(ground, worst, &quantile),
+        least_ms: Vec::new(),
         quantile,
         p99: GammaQuantile::at(0.99),
+    };
+    let latency = Latency {
+        least_ms: least_ms(ground, &latency),
+        ..latency
     };
     let entry_timeout_ms: Vec<u32> = ground
         .entries
@@ -99,7 +99,8 @@ pub(crate) fn plan_calls(ground: &Ground<'_>, worst: &[Moments]) -> CallPlans {
         .map(|e| {
             let usual = 1.2 * latency.quantile.of(worst[e.node]);
             let rare = latency.needed_ms[e.node];
-            round_ms_up((2.0 * e.slo.latency_ms).max(usual).max(rare))
+            let chain = latency.least_ms[e.node];
+            round_ms_up((2.0 * e.slo.latency_ms).max(usual).max(rare).max(chain))
         })
         .collect();
     let mut retries = grant_retries(ground);
@@ -214,6 +215,8 @@ struct Latency<'a> {
     worst: &'a [Moments],
     /// See [`needed_ms`].
     needed_ms: Vec<f64>,
+    /// See [`least_ms`].
+    least_ms: Vec<f64>,
     /// The level that timeouts are made for.
     quantile: GammaQuantile,
     p99: GammaQuantile,
@@ -221,10 +224,26 @@ struct Latency<'a> {
 
 /// What each service takes when its slowest call takes as long as that one may, in milliseconds: at least its own latency at the level of
 /// timeouts, and more where a call is so rare that this level does not see it. Whoever calls it must leave it that much, or the rare call
-/// would always be cut. Services that call each other in a circle share one budget, the shortest that anybody leaves any of them: each
-/// needs what the slowest of them takes.
+/// would always be cut.
 fn needed_ms(ground: &Ground<'_>, worst: &[Moments], quantile: &GammaQuantile) -> Vec<f64> {
-    let mut needed: Vec<f64> = worst.iter().map(|moments| quantile.of(*moments)).collect();
+    let usual = worst.iter().map(|moments| quantile.of(*moments)).collect();
+    with_slowest_call(ground, worst, usual)
+}
+
+/// Milliseconds below which a call to each service is cut more often than the error budget has room for, by its own timeout or by that of any call of
+/// the chain below: every timeout on the way down leaves less than the one above.
+fn least_ms(ground: &Ground<'_>, latency: &Latency<'_>) -> Vec<f64> {
+    let own = latency.worst.iter().map(|moments| {
+        let tail_ms = LEAST_MARGIN_OVER_P99 * latency.p99.of(*moments);
+        latency.quantile.of(*moments).max(tail_ms)
+    });
+    with_slowest_call(ground, latency.worst, own.collect())
+}
+
+/// Of each service at least `needed` milliseconds, and as many as it takes when one of its calls takes what the called service needs, while the others
+/// take their usual time. Services that call each other in a circle share one budget, the shortest that anybody leaves any of them: each
+/// needs what the slowest of them takes.
+fn with_slowest_call(ground: &Ground<'_>, worst: &[Moments], mut needed: Vec<f64>) -> Vec<f64> {
     for (members, circle) in ground.calls.groups.iter().rev() {
         let with_slowest = |member: usize| {
             let calls = &ground.calls.by_caller[member];
@@ -238,7 +257,7 @@ fn needed_ms(ground: &Ground<'_>, worst: &[Moments], quantile: &GammaQuantile) -
                 needed[call.callee] + in_turn - own
             });
             longest
-                .map(|ms| ms + ground.stations[member].service_ms)
+                .map(|ms| ms + ground.stations[member].service_ms + ground.way_ms[member])
                 .fold(needed[member], f64::max)
         };
         let of_members: Vec<f64> = members.iter().map(|member| with_slowest(*member)).collect();
@@ -287,7 +306,9 @@ impl Wish {
             usual,
             wanted: TIMEOUT_MARGIN * usual.max(latency.needed_ms[call.callee])
                 + retrying_ms[call.callee],
-            least: usual.max(LEAST_MARGIN_OVER_P99 * p99.max(observed)),
+            least: usual
+                .max(LEAST_MARGIN_OVER_P99 * p99.max(observed))
+                .max(latency.least_ms[call.callee]),
             backoff_ms: if attempts > 0 {
                 quantise(callee.mean.clamp(5.0, 250.0)).round() as u32
             } else {
@@ -303,9 +324,14 @@ impl Wish {
         (whole_ms - backoff) / f64::from(self.attempts + 1)
     }
 
-    /// The whole, as an engineer would write it.
-    fn rounded(&self) -> f64 {
-        f64::from(round_ms_up(self.whole()))
+    /// The whole as an engineer would write it, or what is allowed where that is less.
+    fn within(&self, allowed_ms: f64) -> u32 {
+        let whole = round_ms_up(self.whole());
+        if f64::from(whole) > allowed_ms {
+            round_ms_down(allowed_ms)
+        } else {
+            whole
+        }
     }
 
     fn give_up_retries(&mut self) {
@@ -363,7 +389,7 @@ fn plan_caller(
         .filter(|call| !ground.stations[call.callee].stateful)
         .copied()
         .collect();
-    let own_ms = ground.stations[caller].service_ms;
+    let own_ms = ground.stations[caller].service_ms + ground.way_ms[caller];
     let room = (budget_ms - own_ms).max(0.5 * budget_ms);
     let mut wishes: Vec<Wish> = calls
         .iter()
@@ -385,7 +411,7 @@ fn plan_caller(
     };
     // A second attempt that leaves both less than the ordinary tail takes is given up.
     for (call, wish) in calls.iter().zip(&mut wishes) {
-        if wish.attempts > 0 && wish.per_try(wish.rounded().min(alone(call))) < wish.least {
+        if wish.attempts > 0 && wish.per_try(f64::from(wish.within(alone(call)))) < wish.least {
             wish.give_up_retries();
         }
     }
@@ -414,12 +440,7 @@ fn plan_caller(
             edges[call.edge] = Some(plan);
             continue;
         }
-        let allowed = wish.rounded().min(alone(call));
-        let timeout = if wish.rounded() > allowed {
-            round_ms_down(allowed)
-        } else {
-            round_ms_up(wish.whole())
-        };
+        let timeout = wish.within(alone(call));
         plan.per_try_timeout_ms = if plan.attempts > 0 {
             round_ms_down(wish.per_try(f64::from(timeout)))
         } else {

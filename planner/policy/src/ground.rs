@@ -16,7 +16,10 @@ use crate::{
     sampling::{BOUGHT, HourlyDemand, LEVELS, MEDIAN, Source, hourly_demand},
     search::refusable,
 };
-use foremesh_simulate::analytic::{CallerProxies, Callers, Calls, GammaQuantile, Workers};
+use foremesh_simulate::{
+    PlanAssumptions,
+    analytic::{CallerProxies, Callers, Calls, GammaQuantile, Workers},
+};
 
 /// Numbers of instances up to which rate limits are kept.
 const KNOWN_LIMITS: u32 = 128;
@@ -55,6 +58,8 @@ pub(crate) struct Ground<'a> {
     pub entries: Vec<Entry<'a>>,
     pub reached: Vec<bool>,
     pub warnings: Vec<Warning>,
+    /// Mean milliseconds of the way to each service and back, see [`way_ms`].
+    pub way_ms: Vec<f64>,
     /// Share of requests that each service's rate limits may refuse.
     pub refusable: Vec<f64>,
     /// Rate limits of each service's instances by their number, from 1 on, where they were asked for: searches ask millions of times.
@@ -156,6 +161,10 @@ impl<'a> Ground<'a> {
             callers: Callers::of(&calls),
             rate_limits: vec![OnceLock::new(); n],
             calls,
+            way_ms: stations
+                .iter()
+                .map(|station| way_ms(request, station))
+                .collect(),
             stations,
             demand: hourly,
             dispersion,
@@ -213,6 +222,32 @@ impl<'a> Ground<'a> {
             .map(|h| self.demand.mean_rps[BOUGHT][h][service] * self.demand.peak[h][service])
             .collect()
     }
+}
+
+/// Mean milliseconds that a call to a service and its answer spend on the network and in both proxies while nothing waits there, as the simulation takes
+/// them; to another zone as often as instances and callers that are spread by the zones' shares are apart. What was derived from times that
+/// callers saw holds them already.
+fn way_ms(request: &ProfileRequest, station: &Station) -> f64 {
+    if station.from_observed_latency {
+        return 0.0;
+    }
+    let assumed = PlanAssumptions::default();
+    let all: f64 = request
+        .localities
+        .values()
+        .map(|share| f64::from(*share))
+        .sum();
+    let shares = request
+        .localities
+        .values()
+        .map(|share| f64::from(*share) / all.max(1.0));
+    let together: f64 = shares.map(|share| share * share).sum();
+    let apart = if all > 0.0 { 1.0 - together } else { 0.0 };
+    let proxies = match request.proxy_mode {
+        ProxyMode::None => 0.0,
+        _ => assumed.proxy.cost_ms + station.proxy_ms,
+    };
+    2.0 * (assumed.one_way_ms + apart * assumed.other_zone_ms) + proxies
 }
 
 /// Nobody plans the gateway, but all that enters passes it.

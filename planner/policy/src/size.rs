@@ -37,7 +37,7 @@ pub(crate) struct Target {
 impl Ground<'_> {
     /// The latency in milliseconds that each entry reaches with no wait anywhere: below it no number of instances helps.
     pub(crate) fn bounds_ms(&self) -> Vec<f64> {
-        let own: Vec<Moments> = self.stations.iter().map(service_moments).collect();
+        let own: Vec<Moments> = (0..self.stations.len()).map(|s| self.still(s)).collect();
         let whole = self.calls.compose(&own);
         self.entries
             .iter()
@@ -90,6 +90,16 @@ impl Ground<'_> {
             .collect()
     }
 
+    /// A service's own time where nothing waits: its work, and the way to it and back.
+    fn still(&self, service: usize) -> Moments {
+        let station = &self.stations[service];
+        let work = Moments::gamma(station.service_ms, station.cv2);
+        Moments {
+            mean: work.mean + self.way_ms[service],
+            ..work
+        }
+    }
+
     /// A service's own time at a rate with so many instances, called by so many proxies.
     pub(crate) fn own(
         &self,
@@ -98,9 +108,8 @@ impl Ground<'_> {
         rate_rps: f64,
         caller_proxies: f64,
     ) -> Moments {
-        let station = &self.stations[service];
-        let still = service_moments(station);
-        if station.is_boundless() {
+        let still = self.still(service);
+        if self.stations[service].is_boundless() {
             return still;
         }
         let wait = Wait::of(&self.workers(service, caller_proxies), instances, rate_rps).moments();
@@ -317,10 +326,6 @@ impl Expected {
             .zip(&ground.entries)
             .all(|(latency, entry)| *latency <= entry.slo.latency_ms)
     }
-}
-
-fn service_moments(station: &foremesh_model::station::Station) -> Moments {
-    Moments::gamma(station.service_ms, station.cv2)
 }
 
 /// The most that a service is asked for in any hour, with that hour.

@@ -9,7 +9,9 @@ use std::collections::BTreeMap;
 use common::*;
 use foremesh_model::{ProfileRequest, RegionName, ServiceGraph, Settings};
 use foremesh_policy::{PolicyInput, PolicyOutput, plan};
-use foremesh_simulate::{Arrivals, EntryLoad, LocalityBalancing, PlanAssumptions, from_plan};
+use foremesh_simulate::{
+    Arrivals, EntryLoad, LocalityBalancing, PlanAssumptions, analytic::refused, from_plan,
+};
 
 fn planned(graph: &ServiceGraph, rps: f64, request: &ProfileRequest) -> PolicyOutput {
     let demand = demand(vec![("a/in", entry(rps, 0.1, 24))]);
@@ -31,13 +33,14 @@ fn waiting(work_ms: f64) -> ServiceGraph {
 }
 
 #[test]
-fn no_queue_is_longer_than_a_quarter_of_what_callers_wait() {
+fn queues_are_as_long_as_callers_wait_and_planned_demand_needs() {
     let rule_of = |output: &PolicyOutput, service: &str| {
         let path = format!("services[\"{service}\"].max_pending_requests");
         output.reasons[path.as_str()].clone()
     };
     let mut bound = 0;
-    for work_ms in [0.5, 2.0, 10.0, 50.0] {
+    let mut longer = 0;
+    for work_ms in [0.5, 2.0, 5.0, 10.0, 50.0] {
         let output = planned(&waiting(work_ms), 300.0, &request());
         let set = &output.settings.services[&name("a/out")];
         let timeout_ms = f64::from(
@@ -49,22 +52,40 @@ fn no_queue_is_longer_than_a_quarter_of_what_callers_wait() {
                 .unwrap()
                 .per_try_timeout_ms,
         );
-        let worth_ms = (0.25 * timeout_ms).max(20f64.min(timeout_ms));
-        let worth = (set.rate_limit.requests_per_second * worth_ms / 1000.0).ceil();
+        let filled_in = |ms: f64| (set.rate_limit.requests_per_second * ms / 1000.0).ceil();
+        let worth = filled_in((0.25 * timeout_ms).max(20f64.min(timeout_ms))).max(2.0);
         // Rounded up as an engineer writes numbers.
-        let most = (worth.max(2.0) * 1.12).ceil();
-        assert!(
-            f64::from(set.max_pending_requests) <= most,
-            "{work_ms} ms: {} for {worth} in {timeout_ms} ms",
-            set.max_pending_requests
-        );
+        let rounded = |queue: f64| (queue * 1.12).ceil();
+        let queue = f64::from(set.max_pending_requests);
         let reason = rule_of(&output, "a/out");
-        if reason.rule == "callers_timeout" {
-            bound += 1;
-            assert!(f64::from(set.max_pending_requests) >= worth.min(most));
-            assert_eq!(reason.inputs["timeout_ms"], timeout_ms);
+        match reason.rule.as_str() {
+            "littles_law" => assert!(queue <= rounded(worth), "{work_ms} ms: {queue} {worth}"),
+            "callers_timeout" => {
+                bound += 1;
+                assert!(queue >= worth && queue <= rounded(worth), "{work_ms} ms");
+                assert_eq!(reason.inputs["timeout_ms"], timeout_ms);
+            }
+            "refusals_of_planned_demand" => {
+                longer += 1;
+                let longest = filled_in(0.5 * timeout_ms);
+                assert!(queue > worth && queue <= rounded(longest), "{work_ms} ms");
+                let servers = 1;
+                let offered = reason.inputs["planned_rps"] * work_ms / 1000.0;
+                let refuses = |queue: f64| {
+                    refused(servers, set.max_concurrent_requests + queue as u32, offered)
+                };
+                let refusable = reason.inputs["refusable"];
+                assert!(refuses(worth) > refusable, "{work_ms} ms");
+                assert!(
+                    refuses(queue) <= refusable || queue >= longest,
+                    "{work_ms} ms: {} of {refusable}",
+                    refuses(queue)
+                );
+            }
+            other => panic!("{other}"),
         }
     }
+    assert!(longer > 0, "no queue was made longer for planned demand");
     assert!(bound > 0, "no queue was bound by a timeout");
     // An entry that hardly waits keeps the queue that its waits ask for; so does a service that nobody calls.
     let alone = ServiceGraph::new(

@@ -1,12 +1,17 @@
-//! Timeouts leave rare calls and circles of calls the time that they take.
+//! Timeouts leave rare calls, circles and chains of calls the time that they take.
 
 #![allow(clippy::unwrap_used)]
 
 mod common;
 
 use common::*;
-use foremesh_model::{ServiceGraph, Settings};
+use foremesh_model::{Edge, EdgeName, ProfileRequest, ServiceGraph, Settings};
 use foremesh_policy::{PolicyInput, PolicyOutput, guards, plan};
+use foremesh_simulate::{
+    Arrivals, EntryLoad, PlanAssumptions,
+    analytic::{Load, SteadyState},
+    from_plan,
+};
 
 fn planned(graph: &ServiceGraph, latency_ms: f64) -> PolicyOutput {
     let demand = demand(vec![("shop/web", entry(100.0, 0.2, 24))]);
@@ -23,7 +28,7 @@ fn planned(graph: &ServiceGraph, latency_ms: f64) -> PolicyOutput {
 }
 
 fn timeout_ms(settings: &Settings, caller: &str, callee: &str) -> u32 {
-    settings.edges[&foremesh_model::EdgeName::new(name(caller), name(callee))].timeout_ms
+    settings.edges[&EdgeName::new(name(caller), name(callee))].timeout_ms
 }
 
 #[test]
@@ -80,4 +85,88 @@ fn a_circle_has_the_time_of_its_slowest_member() {
     }
     let entry = &output.kpis.entries[&name("shop/web")];
     assert!(entry.holds && entry.cut_by_timeouts < 1e-4, "{entry:?}");
+}
+
+/// A chain of so many services; the first call shows errors, so that a second attempt is wanted.
+fn chain(services: usize, work_ms: f64) -> ServiceGraph {
+    let names: Vec<String> = (0..services)
+        .map(|i| match i {
+            0 => "shop/web".to_owned(),
+            _ => format!("shop/s{i}"),
+        })
+        .collect();
+    // The last does most of the work: what it takes is what each above it takes.
+    let own_ms = |i: usize| {
+        if i + 1 == services {
+            work_ms
+        } else {
+            0.05 * work_ms
+        }
+    };
+    let each = names.iter().enumerate();
+    let calls = names.windows(2).enumerate();
+    ServiceGraph::new(
+        each.map(|(i, name)| service(name, own_ms(i), 16)).collect(),
+        calls
+            .map(|(i, ends)| Edge {
+                error_rate: Some(if i == 0 { 0.001 } else { 0.0 }),
+                ..edge(&ends[0], &ends[1], 1.0)
+            })
+            .collect(),
+    )
+    .unwrap()
+}
+
+#[test]
+fn a_second_attempt_takes_no_time_from_the_chain_below() {
+    // With little time no second attempt; with much there is one. Either way nothing down the chain is cut in its ordinary tail.
+    let mut attempts = Vec::new();
+    for latency_ms in [1_000.0, 1_400.0, 2_000.0, 6_000.0] {
+        let output = planned(&chain(9, 100.0), latency_ms);
+        for (edge, kpi) in &output.kpis.edges {
+            assert!(
+                kpi.cut_by_timeout < 1e-3,
+                "{latency_ms} ms, {edge}: {kpi:?}"
+            );
+        }
+        let first = EdgeName::new(name("shop/web"), name("shop/s1"));
+        attempts.push(output.settings.edges[&first].retries.attempts);
+    }
+    assert_eq!(attempts.first(), Some(&0));
+    assert_eq!(attempts.last(), Some(&1));
+}
+
+#[test]
+fn latency_counts_the_way_of_every_call() {
+    let graph = chain(9, 2.0);
+    let mut localities = std::collections::BTreeMap::new();
+    for zone in ["a", "b", "c"] {
+        localities.insert(format!("eu-west-3/{zone}"), 1);
+    }
+    let demand = demand(vec![("shop/web", entry(100.0, 0.2, 24))]);
+    let request = ProfileRequest {
+        localities,
+        ..request()
+    };
+    let output = plan(&PolicyInput {
+        graph: &graph,
+        demand: &demand,
+        request: &request,
+    })
+    .unwrap();
+    let load = EntryLoad {
+        entry: name("shop/web"),
+        arrivals: Arrivals::steady(100.0),
+    };
+    let assumed = PlanAssumptions::default();
+    let mesh = from_plan(&graph, &output.settings, &[load], &[], 0, &assumed).unwrap();
+    let mut steady = SteadyState::of(&mesh).unwrap();
+    let answer = steady.evaluate(&mesh, &Load::at(&mesh, 0.0)).unwrap();
+    // Nine calls of 2.8 ms of work in all: most of what a caller sees is the way.
+    let simulated_ms = answer.entries[0].latency_objective_percentile_ms;
+    let planned_ms = output.kpis.entries[&name("shop/web")].latency_ms;
+    assert!(
+        (planned_ms / simulated_ms - 1.0).abs() < 0.15,
+        "{planned_ms} ms planned, {simulated_ms} ms in a steady state"
+    );
 }

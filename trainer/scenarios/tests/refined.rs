@@ -158,7 +158,8 @@ fn each_value_that_was_turned_says_from_what_and_what_for() {
             }
             assert_eq!(said > 0, refined.turned, "{}", scenario.name);
             assert!(
-                2 * sources >= said,
+                // One knob turns several values, of which some say only what the first says.
+                3 * sources >= said,
                 "{}: {said} values, {sources} sources",
                 scenario.name
             );

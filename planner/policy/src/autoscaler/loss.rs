@@ -27,6 +27,10 @@ pub(crate) fn with_loss_borne(ground: &Ground<'_>, mut services: Vec<Sized>) -> 
         let column: Vec<u32> = borne.iter().map(|(row, _)| row[s]).collect();
         if column != sized.schedule {
             sized.schedule = smooth(&column, sized.ahead, ground.stations[s].max_instances);
+            let scheduled = sized.schedule.iter().copied().max().unwrap_or(0);
+            if let Some(tracking) = &mut sized.tracking {
+                tracking.most = tracking.most.max(scheduled);
+            }
         }
         sized.bears_loss = Some(borne.iter().all(|(_, bears)| bears[s]));
     }

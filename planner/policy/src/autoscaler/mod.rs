@@ -54,6 +54,8 @@ pub(crate) struct Expectation {
     pub instance_cost: f64,
     /// Minutes in which an objective is violated.
     pub violation_minutes: f64,
+    /// Requests a second that one instance of each service is asked, in all but the worst minutes.
+    pub instance_rps: Vec<f64>,
 }
 
 /// The cheapest schedules and targets.
@@ -137,12 +139,14 @@ pub(crate) fn expectation(
         }
         violated += u32::from(!minute.kept);
     }
-    let worst = ((1.0 - WORST_MINUTES) * judged.len() as f64) as usize;
     let used = (0..targets.len())
-        .map(|e| {
-            let mut used: Vec<f64> = judged.iter().map(|minute| minute.used[e]).collect();
-            used.sort_unstable_by(f64::total_cmp);
-            used.get(worst).or(used.last()).copied().unwrap_or(1.0)
+        .map(|e| but_worst(judged.iter().map(|minute| minute.used[e])).unwrap_or(1.0))
+        .collect();
+    let instance_rps = (0..ground.services.len())
+        .map(|s| {
+            let each = judged.iter().zip(minutes);
+            let asked = each.map(|(j, m)| m.now_rps[s] / f64::from(j.instances[s].max(1)));
+            but_worst(asked).unwrap_or(0.0)
         })
         .collect();
     let prices = ground.stations.iter().map(|station| station.cost_per_hour);
@@ -154,8 +158,18 @@ pub(crate) fn expectation(
             .sum(),
         instance_hours,
         violation_minutes: 60.0 * each * f64::from(violated),
+        instance_rps,
     };
     (expected, used)
+}
+
+/// The highest of what minutes show, the worst of them left out; None of no minutes.
+fn but_worst(shown: impl Iterator<Item = f64>) -> Option<f64> {
+    let mut shown: Vec<f64> = shown.collect();
+    let last = shown.len().checked_sub(1)?;
+    let at = ((1.0 - WORST_MINUTES) * shown.len() as f64) as usize;
+    let (_, value, _) = shown.select_nth_unstable_by(at.min(last), f64::total_cmp);
+    Some(*value)
 }
 
 /// The settings as their autoscalers have left them in an hour once they have seen these rates for a while.

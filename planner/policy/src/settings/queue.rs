@@ -1,12 +1,14 @@
-//! How many requests may wait at an instance: what waits at its rate limit, and no more than its callers wait for.
+//! How many requests may wait at an instance: what waits at its rate limit, and no more than its callers wait for; but at least what keeps the refusals
+//! of planned demand within the error budget.
 
 use foremesh_model::Reason;
-use foremesh_simulate::analytic::{Wait, count_quantile};
+use foremesh_simulate::analytic::{Wait, count_quantile, refused};
 
 use super::Parts;
 use crate::{
     limits::{INSTANCE_LEVEL, round_count_up},
     reasons::{Under, show},
+    sampling::MEDIAN,
     size::ADMITTED_UTILISATION,
 };
 
@@ -17,9 +19,17 @@ const FEWEST_QUEUED: f64 = 2.0;
 /// Share of the shortest timeout of its callers that a queue at an instance is worth. What is worked on after its caller gave up is work for nobody, and an
 /// overload that fills a longer queue is answered to nobody at all.
 const QUEUE_SHARE_OF_TIMEOUT: f64 = 0.25;
+/// Share of that timeout that a queue may be worth where a shorter one refuses what is planned for.
+const MOST_OF_TIMEOUT: f64 = 0.5;
 
-/// The most requests that may wait at one instance of a service, and why.
-pub(super) fn most(parts: &Parts<'_>, s: usize, dispersion: f64, why: &mut Under<'_>) -> u32 {
+/// The most requests that may wait at one instance of a service that works on so many at once, and why.
+pub(super) fn most(
+    parts: &Parts<'_>,
+    s: usize,
+    dispersion: f64,
+    max_concurrent_requests: u32,
+    why: &mut Under<'_>,
+) -> u32 {
     let Parts { ground, sizing, .. } = parts;
     let limit_rps = sizing.services[s].limit_rps;
     let bearable_rps = ground.stations[s].bearable_rps() * ADMITTED_UTILISATION;
@@ -28,9 +38,60 @@ pub(super) fn most(parts: &Parts<'_>, s: usize, dispersion: f64, why: &mut Under
     let waiting = limit_rps * wait_ms / 1000.0;
     let needed = f64::from(count_quantile(waiting, dispersion, INSTANCE_LEVEL).max(1));
     let timeout_ms = shortest_timeout_ms(parts, s);
+    let filled_in = |ms: f64| (limit_rps * ms / 1000.0).ceil().max(FEWEST_QUEUED);
     let worth_ms = (QUEUE_SHARE_OF_TIMEOUT * timeout_ms).max(SHORTEST_QUEUE_MS.min(timeout_ms));
-    let worth = (limit_rps * worth_ms / 1000.0).ceil().max(FEWEST_QUEUED);
-    let reason = if worth < needed {
+    let worth = filled_in(worth_ms);
+    if needed <= worth {
+        let text = format!(
+            "At the rate limit one request in a thousand waits longer than {} ms; {} requests/s bring {} in that time on average, and at most this many in 99.9% of cases, rounded up.",
+            show(wait_ms),
+            show(limit_rps),
+            show(waiting)
+        );
+        let inputs = [("wait_ms", wait_ms), ("requests_per_second", limit_rps)];
+        why.set(
+            "max_pending_requests",
+            Reason::new("littles_law", text, inputs),
+        );
+        return round_count_up(needed as u32);
+    }
+    let longest_ms = MOST_OF_TIMEOUT * timeout_ms;
+    let longest = needed.min(filled_in(longest_ms)).max(worth);
+    let planned_rps = planned_rps(parts, s).min(limit_rps);
+    let refusable = ground.refusable[s];
+    let refuses = |queue: f64| {
+        let station = &ground.stations[s];
+        let places = max_concurrent_requests.saturating_add(queue as u32);
+        refused(
+            station.workers,
+            places,
+            planned_rps * station.holding_ms / 1000.0,
+        )
+    };
+    let mut queue = worth;
+    while queue < longest && refuses(queue) > refusable {
+        queue = (queue + (queue / 50.0).ceil()).min(longest);
+    }
+    let reason = if queue > worth {
+        Reason::new(
+            "refusals_of_planned_demand",
+            format!(
+                "An instance is asked {} requests/s where most is planned for it. {} in a queue would refuse a share of {} of them, of the error budget {} is for this; no more than what fills {} ms, {}% of the time after which a caller gives up. Rounded up.",
+                show(planned_rps),
+                show(worth),
+                show(refuses(worth)),
+                show(refusable),
+                show(longest_ms),
+                show(100.0 * MOST_OF_TIMEOUT)
+            ),
+            [
+                ("planned_rps", planned_rps),
+                ("refusable", refusable),
+                ("timeout_ms", timeout_ms),
+                ("requests_per_second", limit_rps),
+            ],
+        )
+    } else {
         Reason::new(
             "callers_timeout",
             format!(
@@ -45,20 +106,28 @@ pub(super) fn most(parts: &Parts<'_>, s: usize, dispersion: f64, why: &mut Under
                 ("requests_per_second", limit_rps),
             ],
         )
-    } else {
-        Reason::new(
-            "littles_law",
-            format!(
-                "At the rate limit one request in a thousand waits longer than {} ms; {} requests/s bring {} in that time on average, and at most this many in 99.9% of cases, rounded up.",
-                show(wait_ms),
-                show(limit_rps),
-                show(waiting)
-            ),
-            [("wait_ms", wait_ms), ("requests_per_second", limit_rps)],
-        )
     };
     why.set("max_pending_requests", reason);
-    round_count_up(needed.min(worth) as u32)
+    round_count_up(queue as u32)
+}
+
+/// Requests a second that one instance is asked where most is planned for it: at the demand that is bought or, where the loss of one is borne by the
+/// others, at the median without it. With an autoscaler in all but the worst of the minutes drawn from the forecast.
+fn planned_rps(parts: &Parts<'_>, s: usize) -> f64 {
+    let Parts { ground, sizing, .. } = parts;
+    if let Some(expected) = &sizing.expectation {
+        return expected.instance_rps[s];
+    }
+    let sized = &sizing.services[s];
+    let bears_loss = u32::from(ground.must_bear_loss(s));
+    let bought = ground.bought_rps(s);
+    let each = (0..ground.demand.hours()).map(|hour| {
+        let there = sized.schedule[hour] + sized.standby;
+        let left = there.saturating_sub(bears_loss);
+        let median = ground.demand.mean_rps[MEDIAN][hour][s];
+        (bought[hour] / f64::from(there.max(1))).max(median / f64::from(left.max(1)))
+    });
+    each.fold(0.0, f64::max)
 }
 
 /// Milliseconds after which the first of a service's callers gives an attempt up; infinite where nobody calls it.

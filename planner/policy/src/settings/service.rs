@@ -104,7 +104,8 @@ pub(super) fn settings(
             [("requests_per_second", sized.limit_rps), ("time_ms", load.time_ms), ("dispersion", load.dispersion), ("workers", f64::from(station.workers))],
         ),
     );
-    let max_pending_requests = queue::most(parts, s, load.dispersion, &mut why);
+    let max_pending_requests =
+        queue::most(parts, s, load.dispersion, max_concurrent_requests, &mut why);
 
     let outlier_ejection = ejection(parts, &load, &mut why);
     let load_balancing = balancing(parts, &load, &mut why);
@@ -196,7 +197,7 @@ fn load(parts: &Parts<'_>, s: usize) -> Load {
         hour,
         instance_rps,
         dispersion: thinned(ground.dispersion[s], sized.fewest()),
-        time_ms: worst[s].mean,
+        time_ms: worst[s].mean - ground.way_ms[s],
     }
 }
 
