@@ -61,7 +61,7 @@ pub(crate) fn longest_backoff_ms(attempts: u32, base_ms: u32) -> u64 {
     waits.sum::<f64>().ceil() as u64
 }
 
-/// Rounded down to three digits of which the last is a 0 or a 5, at least 1. Finer than what is rounded up: each call of a chain is rounded down inside the one
+/// Rounded down to three digits of which the last is a 0 or a 5, below 100 to whole milliseconds, at least 1. Finer than what is rounded up: each call of a chain is rounded down inside the one
 /// above, and steps of a tenth would leave the last of six half of its time.
 pub(crate) fn round_ms_down(value: f64) -> u32 {
     let value = value.clamp(1.0, 3.6e6);

@@ -224,9 +224,10 @@ impl<'a> Ground<'a> {
     }
 }
 
-/// Mean milliseconds that a call to a service and its answer spend on the network and in both proxies while nothing waits there, as the simulation takes
-/// them; to another zone as often as instances and callers that are spread by the zones' shares are apart. What was derived from times that
-/// callers saw holds them already.
+/// Mean milliseconds that a call to a service and its answer spend on the network and in both proxies while nothing waits there, with what the simulation
+/// assumes of each. To another zone as often as instances and callers that are spread by the zones' shares are apart; the simulation, which places instances,
+/// knows better by some tenths of a millisecond. What was derived from observed latencies is taken to hold the way, as what callers see does; where
+/// only the service itself was observed it is left out.
 fn way_ms(request: &ProfileRequest, station: &Station) -> f64 {
     if station.from_observed_latency {
         return 0.0;

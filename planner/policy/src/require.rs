@@ -123,7 +123,9 @@ impl Requirements {
                             sized.needs[hour].max(unbounded)
                         };
                         let instance_rps = rate / f64::from(instances.max(1));
-                        let time_s = sizing.expected.whole[hour][s].mean / 1000.0;
+                        // What a request is inside: the way to the service and back is its caller's time.
+                        let time_ms = sizing.expected.whole[hour][s].mean - ground.way_ms[s];
+                        let time_s = time_ms / 1000.0;
                         HourRequirement {
                             hour: hour as u32,
                             demand_p50_rps: ground.demand.mean_rps[MEDIAN][hour][s],

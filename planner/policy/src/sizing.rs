@@ -208,7 +208,7 @@ impl Sizing {
                     "objective_below_service_time",
                     ground.name(entry.node),
                     format!(
-                        "the objective of {} ms at the {}th percentile lies below {} ms, which the services take with no wait at all: no number of instances keeps it; raise slo.latency_ms or make the services faster",
+                        "the objective of {} ms at the {}th percentile lies below {} ms, which the services and the way of each call take with no wait at all: no number of instances keeps it; raise slo.latency_ms or make the services faster",
                         show(entry.slo.latency_ms), show(entry.slo.percentile), show(*bound_ms)
                     ),
                 ));

@@ -13,7 +13,8 @@ use super::{
     refine::{MOST_COST, cost, told},
 };
 use crate::{
-    PolicyError,
+    PolicyError, PolicyInput,
+    autoscaler::{drawn, expectation},
     drill::{self, AFTERWARDS, Drill, Knob, LOOKS, Prices, ROUNDS, Refined, Spans, Steps, Turned},
     gnn::{Network, Region},
     ground::{Ground, warning},
@@ -73,11 +74,10 @@ fn affordable(requests_rps: f64, visits_rps: f64, faults: f64) -> Option<(Spans,
 
 /// The sizing with the instances that stand by then, and the steps of all other knobs.
 fn through_sizing(
-    drill: &Drill<'_>,
-    ground: &Ground<'_>,
+    (drill, input, ground): (&Drill<'_>, &PolicyInput<'_>, &Ground<'_>),
     plan: &Plan,
     steps: &[Steps],
-) -> (Sizing, Vec<Steps>) {
+) -> Result<(Sizing, Vec<Steps>), PolicyError> {
     let standby = Knob::ALL.iter().position(|knob| *knob == Knob::Standby);
     let settings = drill.turned(&plan.settled.settings, steps);
     let mut sizing = plan.sizing.clone();
@@ -92,12 +92,16 @@ fn through_sizing(
             steps[at] = 0;
         }
     }
-    let sizing = Sizing {
+    let tracked = sizing.expectation.is_some();
+    let mut sizing = Sizing {
         learned: sizing.learned.clone(),
-        expectation: sizing.expectation.clone(),
         ..Sizing::of(ground, sizing.method, sizing.services)
     };
-    (sizing, others)
+    if tracked {
+        let minutes = drawn(input.graph, input.demand, ground)?;
+        sizing.expectation = Some(expectation(ground, &sizing, &minutes, 1.0).0);
+    }
+    Ok((sizing, others))
 }
 
 /// The first few services of a turn by name.
@@ -244,7 +248,7 @@ pub(super) fn refine(
     let Some(refined) = outcome.refined else {
         return left;
     };
-    let (sizing, others) = through_sizing(&drill, ground, plan, &refined.steps);
+    let (sizing, others) = through_sizing((&drill, input, ground), plan, &refined.steps)?;
     let more = cost(ground, &sizing) / cost(ground, &plan.sizing).max(1e-9) - 1.0;
     let settled = settle_turned(
         input,

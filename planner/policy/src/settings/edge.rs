@@ -372,7 +372,7 @@ fn retries(parts: &Parts<'_>, i: usize, why: &mut Under<'_>) -> Retries {
             "Retries elsewhere on its paths already multiply the load as much as is allowed."
         }
         "no_time_for_a_second_attempt" => {
-            "The caller's budget leaves no time for a second attempt."
+            "The caller's budget leaves no time for a second attempt beside what the first and the calls below it take."
         }
         "no_errors_seen" => {
             "No errors were seen and the callee is not critical: a retry would only add load."

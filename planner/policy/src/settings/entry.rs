@@ -69,7 +69,7 @@ pub(super) fn all(
             Reason::new(
                 "twice_the_objective",
                 format!(
-                    "Twice the objective of {} ms, or what all but {}% of the requests take where that is longer, rounded up.",
+                    "Twice the objective of {} ms, or where that is longer what all but {}% of the requests take and no timeout of a call below is so short that it cuts them, rounded up.",
                     show(entry.slo.latency_ms), show((1.0 - parts.calls.level) * 100.0)
                 ),
                 [("objective_ms", entry.slo.latency_ms)],

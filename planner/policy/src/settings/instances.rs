@@ -294,7 +294,7 @@ pub(super) fn autoscaling(parts: &Parts<'_>, s: usize, why: &mut Under<'_>) -> O
         "autoscaling.most_instances",
         Reason::new(
             "rarest_demand",
-            "What the target asks for at the 0.9995 quantile of the highest hour, peak within it included, rounded up; at most max_instances.",
+            "What the target asks for at the 0.9995 quantile of the highest hour, peak within it included, rounded up, or the most of the schedule where that is more; at most max_instances.",
             [("max_instances", f64::from(station.max_instances))],
         )
         .by(Executor::Autoscaler),

@@ -2,11 +2,11 @@
 //! of planned demand within the error budget.
 
 use foremesh_model::Reason;
-use foremesh_simulate::analytic::{Wait, count_quantile, refused};
+use foremesh_simulate::analytic::{GammaQuantile, Wait, count_quantile, refused};
 
 use super::Parts;
 use crate::{
-    limits::{INSTANCE_LEVEL, round_count_up},
+    limits::{INSTANCE_LEVEL, round_count_up, thinned},
     reasons::{Under, show},
     sampling::MEDIAN,
     size::ADMITTED_UTILISATION,
@@ -55,19 +55,14 @@ pub(super) fn most(
         );
         return round_count_up(needed as u32);
     }
-    let longest_ms = MOST_OF_TIMEOUT * timeout_ms;
-    let longest = needed.min(filled_in(longest_ms)).max(worth);
+    // What comes after a full queue must still be answered in time.
+    let p99_ms = GammaQuantile::at(0.99).of(parts.worst[s]);
+    let longest_ms = (MOST_OF_TIMEOUT * timeout_ms).min(timeout_ms - p99_ms);
+    let longest = filled_in(longest_ms.max(0.0)).max(worth);
     let planned_rps = planned_rps(parts, s).min(limit_rps);
     let refusable = ground.refusable[s];
-    let refuses = |queue: f64| {
-        let station = &ground.stations[s];
-        let places = max_concurrent_requests.saturating_add(queue as u32);
-        refused(
-            station.workers,
-            places,
-            planned_rps * station.holding_ms / 1000.0,
-        )
-    };
+    let refuses =
+        |queue: f64| refused_of_planned(parts, s, planned_rps, max_concurrent_requests, queue);
     let mut queue = worth;
     while queue < longest && refuses(queue) > refusable {
         queue = (queue + (queue / 50.0).ceil()).min(longest);
@@ -76,17 +71,18 @@ pub(super) fn most(
         Reason::new(
             "refusals_of_planned_demand",
             format!(
-                "An instance is asked {} requests/s where most is planned for it. {} in a queue would refuse a share of {} of them, of the error budget {} is for this; no more than what fills {} ms, {}% of the time after which a caller gives up. Rounded up.",
+                "An instance is asked {} requests/s where most is planned for it, and {} in a queue would refuse a share of {} of them; so long a queue refuses {}. {} of the error budget is for this, and no queue is longer than what fills {} ms: half of the time after which a caller gives up, or what the usual answer leaves of it. Rounded up.",
                 show(planned_rps),
                 show(worth),
                 show(refuses(worth)),
+                show(refuses(queue)),
                 show(refusable),
-                show(longest_ms),
-                show(100.0 * MOST_OF_TIMEOUT)
+                show(longest_ms)
             ),
             [
                 ("planned_rps", planned_rps),
                 ("refusable", refusable),
+                ("longest_ms", longest_ms),
                 ("timeout_ms", timeout_ms),
                 ("requests_per_second", limit_rps),
             ],
@@ -109,6 +105,34 @@ pub(super) fn most(
     };
     why.set("max_pending_requests", reason);
     round_count_up(queue as u32)
+}
+
+/// The share of requests that an instance refuses which is asked so much and queues so many. Of the places beside its queue those are taken that wait for what
+/// the service calls.
+fn refused_of_planned(
+    parts: &Parts<'_>,
+    s: usize,
+    planned_rps: f64,
+    max_concurrent_requests: u32,
+    queue: f64,
+) -> f64 {
+    let Parts {
+        ground,
+        sizing,
+        worst,
+        ..
+    } = parts;
+    let station = &ground.stations[s];
+    let elsewhere_ms = (worst[s].mean - ground.way_ms[s] - station.holding_ms).max(0.0);
+    let elsewhere = planned_rps * elsewhere_ms / 1000.0;
+    let beside = (f64::from(max_concurrent_requests) - elsewhere).max(f64::from(station.workers));
+    let arrival_cv2 = thinned(ground.arrival_cv2[s], sizing.services[s].fewest());
+    refused(
+        station.workers,
+        (beside + queue) as u32,
+        planned_rps * station.holding_ms / 1000.0,
+        0.5 * (arrival_cv2 + station.cv2),
+    )
 }
 
 /// Requests a second that one instance is asked where most is planned for it: at the demand that is bought or, where the loss of one is borne by the

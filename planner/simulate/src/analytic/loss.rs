@@ -43,14 +43,16 @@ pub fn erlang_b(servers: u32, offered: f64) -> f64 {
     1.0 / inverse_erlang_b(servers, offered)
 }
 
-/// The share of requests that find all of `places` taken, `servers` of them at work and the rest in a queue.
+/// The share of requests that find all of `places` taken, `servers` of them at work and the rest in a queue. `variability`: half of the sum of the squared
+/// coefficients of variation of the work and of the time between arrivals, 1 for M/M/c/K. In heavy traffic a queue of G/G/c is longer by that factor
+/// (Allen–Cunneen), so that it counts as so much shorter.
 #[must_use]
-pub fn refused(servers: u32, places: u32, offered: f64) -> f64 {
+pub fn refused(servers: u32, places: u32, offered: f64, variability: f64) -> f64 {
     if offered.is_nan() || offered <= 0.0 || places == u32::MAX {
         return 0.0;
     }
     let servers = servers.max(1).min(places.max(1));
-    let queue = f64::from(places.saturating_sub(servers));
+    let queue = f64::from(places.saturating_sub(servers)) / variability.max(0.01);
     let utilisation = offered / f64::from(servers);
     if utilisation < 1.0 && queue * utilisation.ln() < -25.0 {
         return 0.0;
@@ -72,7 +74,7 @@ pub fn refused(servers: u32, places: u32, offered: f64) -> f64 {
 
 /// The share of calls that meet a proxy with as much in flight as it may have: `in_flight` on average if there were no limit, arrivals
 /// with this variance ÷ mean. Hayward's approximation asks for Erlang B of places that are no whole number: its logarithm is interpolated between
-/// whole ones, within a tenth. Rounded down, two places at a dispersion of 1.008 would be one.
+/// whole ones, within an eighth. Rounded down, two places at a dispersion of 1.008 would be one.
 #[must_use]
 pub fn overflow(limit: u32, in_flight: f64, dispersion: f64) -> f64 {
     let peakedness = dispersion.max(1.0);
@@ -115,6 +117,7 @@ pub(super) fn poisson_exceeds(most: f64, mean: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use foremesh_model::random::{mix, uniform};
     use proptest::prelude::*;
 
     #[test]
@@ -149,11 +152,13 @@ mod tests {
             (10, 5.0, 1.3),
             (30, 24.0, 2.7),
             (1, 0.1, 1.6),
+            (1, 0.001, 2.17),
+            (3, 0.01, 6.5),
         ] {
             let exact = of_any_places(f64::from(limit) / dispersion, in_flight / dispersion);
             let found = overflow(limit, in_flight, dispersion);
             assert!(
-                (found / exact - 1.0).abs() < 0.1,
+                (found / exact - 1.0).abs() < 0.125,
                 "{limit} {in_flight} {dispersion}: {found} {exact}"
             );
         }
@@ -172,20 +177,69 @@ mod tests {
             } else {
                 (1.0 - rho) * rho.powi(places) / (1.0 - rho.powi(places + 1))
             };
-            let found = refused(1, places as u32, rho);
+            let found = refused(1, places as u32, rho, 1.0);
             assert!(
                 (found / known - 1.0).abs() < 1e-9,
                 "{rho} {places}: {found} {known}"
             );
         }
-        assert!((refused(4, 2000, 8.0) - 0.5).abs() < 1e-9);
+        assert!((refused(4, 2000, 8.0, 1.0) - 0.5).abs() < 1e-9);
+    }
+
+    /// The share of refused requests at one worker with Poisson arrivals, drawn: work of the mean 1 is exponential with one of two means (balanced), or, below
+    /// a squared coefficient of variation of 1, always the same.
+    fn drawn(rho: f64, places: usize, work_cv2: f64) -> f64 {
+        let mut key = 0;
+        let mut next = || {
+            key += 1;
+            uniform(mix(7, key))
+        };
+        let part = 0.5 * (1.0 + ((work_cv2 - 1.0).max(0.0) / (work_cv2 + 1.0)).sqrt());
+        // When each of those inside will be done.
+        let mut inside = std::collections::VecDeque::new();
+        let (mut now, mut lost, count) = (0.0, 0, 3_000_000);
+        for _ in 0..count {
+            now -= next().ln() / rho;
+            while inside.front().is_some_and(|done| *done <= now) {
+                inside.pop_front();
+            }
+            let share = if next() < part { part } else { 1.0 - part };
+            let exponential = -next().ln() / (2.0 * share);
+            let work = if work_cv2 < 1.0 { 1.0 } else { exponential };
+            if inside.len() == places {
+                lost += 1;
+            } else {
+                inside.push_back(inside.back().copied().unwrap_or(now).max(now) + work);
+            }
+        }
+        f64::from(lost) / f64::from(count)
+    }
+
+    #[test]
+    fn scattered_work_fills_a_queue_sooner() {
+        for (rho, places, work_cv2) in [
+            (0.8, 10, 0.0),
+            (0.8, 20, 1.0),
+            (0.8, 20, 2.0),
+            (0.8, 20, 4.0),
+            (0.8, 40, 4.0),
+            (0.9, 40, 2.0),
+            (0.6, 12, 4.0),
+        ] {
+            let exact = drawn(rho, places, work_cv2);
+            let found = refused(1, places as u32, rho, 0.5 * (1.0 + work_cv2));
+            assert!(
+                (found / exact).ln().abs() < 1.6f64.ln(),
+                "{rho} {places} {work_cv2}: {found} {exact}"
+            );
+        }
     }
 
     proptest! {
         #[test]
-        fn shares_are_shares_and_grow_with_the_load(servers in 1u32..400, queue in 0u32..500, load in 0.01f64..3.0, burst in 1u32..2000) {
+        fn shares_are_shares_and_grow_with_the_load(servers in 1u32..400, queue in 0u32..500, load in 0.01f64..3.0, scatter in 0.0f64..8.0, burst in 1u32..2000) {
             let offered = f64::from(servers) * load;
-            let (few, more) = (refused(servers, servers + queue, offered), refused(servers, servers + queue, offered * 1.1));
+            let (few, more) = (refused(servers, servers + queue, offered, scatter), refused(servers, servers + queue, offered * 1.1, scatter));
             prop_assert!((0.0..=1.0).contains(&few) && more >= few - 1e-12, "{} {}", few, more);
             let limit = RateLimit { requests_per_second: 100.0, burst };
             let (few, more) = (throttled(&limit, 100.0 * load, 2.0), throttled(&limit, 110.0 * load, 2.0));

@@ -221,6 +221,7 @@ impl Upward<'_> {
                 limits.max_connections,
                 places,
                 each * attempts.made,
+                1.0,
             ));
         }
         let failed = self
@@ -341,7 +342,7 @@ impl View for Upward<'_> {
         }
         let asked = flow.unthrottled_rps() / f64::from(instances) * held_ms / 1000.0;
         let all = places.saturating_add(model.max_pending_requests);
-        let turned_away = refused(places, all, asked);
+        let turned_away = refused(places, all, asked, 1.0);
         self.moved = self
             .moved
             .max((answered - flow.answered).abs())

@@ -318,13 +318,17 @@ impl SteadyState {
         let unthrottled = flow.unthrottled_rps();
         if places < u32::MAX {
             let offered = unthrottled * work.mean_ms / 1000.0;
-            let split = refused(servers, places, offered / parts);
+            let asked = workers.utilisation(instances, unthrottled);
+            let arrival_cv2 = flow.arrival_cv2(&workers, instances, asked);
+            let variability = 0.5 * (arrival_cv2 + work.cv2);
+            let split = refused(servers, places, offered / parts, variability);
             if split > 0.0 {
                 let share = workers.split_share(instances, unthrottled);
                 let pooled = refused(
                     servers.saturating_mul(instances),
                     places.saturating_mul(instances),
                     offered,
+                    variability,
                 );
                 flow.refused = share * split + (1.0 - share) * pooled;
             }
