@@ -7,7 +7,7 @@ mod common;
 use std::collections::BTreeMap;
 
 use common::*;
-use foremesh_model::{ProfileRequest, RegionName, ServiceGraph, Settings};
+use foremesh_model::{ProfileRequest, RegionName, ScalingKind, ServiceGraph, Settings};
 use foremesh_policy::{PolicyInput, PolicyOutput, plan};
 use foremesh_simulate::{
     Arrivals, EntryLoad, LocalityBalancing, PlanAssumptions, analytic::refused, from_plan,
@@ -101,6 +101,31 @@ fn queues_are_as_long_as_callers_wait_and_planned_demand_needs() {
     for service in ["a/in", "a/idle"] {
         assert_eq!(rule_of(&output, service).rule, "littles_law", "{service}");
     }
+}
+
+#[test]
+fn with_an_autoscaler_queues_are_made_for_what_minutes_ask_of_an_instance() {
+    let tracked = ProfileRequest {
+        scaling: ScalingKind::TargetTracking,
+        ..request()
+    };
+    let mut longer = 0;
+    for work_ms in [2.0, 5.0, 10.0] {
+        let output = planned(&waiting(work_ms), 300.0, &tracked);
+        let set = &output.settings.services[&name("a/out")];
+        let target_rps = set.autoscaling.unwrap().requests_per_second;
+        let reason = &output.reasons["services[\"a/out\"].max_pending_requests"];
+        if reason.rule == "refusals_of_planned_demand" {
+            longer += 1;
+            // Minutes ask about the target, and more where demand grew while instances started.
+            let planned_rps = reason.inputs["planned_rps"];
+            assert!(
+                planned_rps > 0.7 * target_rps && planned_rps <= set.rate_limit.requests_per_second,
+                "{work_ms} ms: {planned_rps} for {target_rps}"
+            );
+        }
+    }
+    assert!(longer > 0, "no queue was made longer for planned demand");
 }
 
 #[test]

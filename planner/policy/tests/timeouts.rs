@@ -5,7 +5,7 @@
 mod common;
 
 use common::*;
-use foremesh_model::{Edge, EdgeName, ProfileRequest, ServiceGraph, Settings};
+use foremesh_model::{Edge, EdgeName, ProfileRequest, ProxyMode, Service, ServiceGraph, Settings};
 use foremesh_policy::{PolicyInput, PolicyOutput, guards, plan};
 use foremesh_simulate::{
     Arrivals, EntryLoad, PlanAssumptions,
@@ -139,21 +139,22 @@ fn a_second_attempt_takes_no_time_from_the_chain_below() {
 #[test]
 fn latency_counts_the_way_of_every_call() {
     let graph = chain(9, 2.0);
-    let mut localities = std::collections::BTreeMap::new();
-    for zone in ["a", "b", "c"] {
-        localities.insert(format!("eu-west-3/{zone}"), 1);
-    }
-    let demand = demand(vec![("shop/web", entry(100.0, 0.2, 24))]);
-    let request = ProfileRequest {
-        localities,
+    let zones = ["a", "b", "c"].map(|zone| (format!("eu-west-3/{zone}"), 1));
+    let planned = |graph: &ServiceGraph, request: &ProfileRequest| {
+        let demand = demand(vec![("shop/web", entry(100.0, 0.2, 24))]);
+        plan(&PolicyInput {
+            graph,
+            demand: &demand,
+            request,
+        })
+        .unwrap()
+    };
+    let latency_ms = |output: &PolicyOutput| output.kpis.entries[&name("shop/web")].latency_ms;
+    let in_zones = ProfileRequest {
+        localities: zones.into(),
         ..request()
     };
-    let output = plan(&PolicyInput {
-        graph: &graph,
-        demand: &demand,
-        request: &request,
-    })
-    .unwrap();
+    let output = planned(&graph, &in_zones);
     let load = EntryLoad {
         entry: name("shop/web"),
         arrivals: Arrivals::steady(100.0),
@@ -164,9 +165,39 @@ fn latency_counts_the_way_of_every_call() {
     let answer = steady.evaluate(&mesh, &Load::at(&mesh, 0.0)).unwrap();
     // Nine calls of 2.8 ms of work in all: most of what a caller sees is the way.
     let simulated_ms = answer.entries[0].latency_objective_percentile_ms;
-    let planned_ms = output.kpis.entries[&name("shop/web")].latency_ms;
+    let planned_ms = latency_ms(&output);
     assert!(
         (planned_ms / simulated_ms - 1.0).abs() < 0.15,
         "{planned_ms} ms planned, {simulated_ms} ms in a steady state"
     );
+    // Without zones, and without proxies, calls are nearer.
+    let together_ms = latency_ms(&planned(&graph, &request()));
+    let bare = ProfileRequest {
+        proxy_mode: ProxyMode::None,
+        ..request()
+    };
+    let bare_ms = latency_ms(&planned(&graph, &bare));
+    assert!(
+        planned_ms > together_ms + 5.0 && together_ms > bare_ms + 3.0,
+        "{planned_ms} {together_ms} {bare_ms}"
+    );
+    // Where only latencies were observed, the way is in them.
+    let observed = ServiceGraph::new(
+        vec![
+            Service::named(name("shop/web")),
+            Service::named(name("shop/s1")),
+        ],
+        vec![Edge {
+            latency_p50_ms: Some(10.0),
+            latency_p99_ms: Some(40.0),
+            ..edge("shop/web", "shop/s1", 1.0)
+        }],
+    )
+    .unwrap();
+    let of = |request: &ProfileRequest| {
+        let output = planned(&observed, request);
+        let edge = EdgeName::new(name("shop/web"), name("shop/s1"));
+        output.kpis.edges[&edge].latency_p99_ms
+    };
+    assert_eq!(of(&request()), of(&in_zones));
 }
