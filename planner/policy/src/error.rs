@@ -34,10 +34,14 @@ pub enum PolicyError {
         known: String,
     },
     /// A candidate could not be simulated.
-    #[error("the search cannot simulate what it found: {0}; `policy = \"analytic\"` plans without")]
+    #[error(
+        "a plan cannot be simulated: {0}; `policy = \"analytic\"` with `prove_faults = 0` plans without simulation"
+    )]
     Simulate(#[from] SimulateError),
     /// The learned policy gives no answer.
-    #[error("{0}; `policy = \"analytic\"` or `\"search\"` plans without")]
+    #[error(
+        "{0}; name another net in `inference.policy_model`, or plan without one: `policy = \"analytic\"`, or `\"search\"` with `scaling = \"scheduled\"`"
+    )]
     Network(#[from] NetworkError),
     /// The net that says how settings are refined gives no answer.
     #[error("{0}; `inference.refinement_model = \"none\"` plans without")]

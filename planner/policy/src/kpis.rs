@@ -6,6 +6,7 @@ use crate::{
     cuts,
     ground::{Ground, warning},
     reasons::show,
+    refusals,
     sampling::{BOUGHT, MEDIAN},
     size::hardest_hour,
     sizing::Sizing,
@@ -78,6 +79,7 @@ pub(crate) fn kpis(
             },
         );
     }
+    let mut failing = Vec::with_capacity(ground.entries.len());
     for (e, entry) in ground.entries.iter().enumerate() {
         let (hardest_hour, latency_ms) = hardest[e];
         // A call that fails or is cut fails the request; retries are granted only where the request was not worked on, and not counted.
@@ -92,6 +94,7 @@ pub(crate) fn kpis(
         // What the entry itself shows as failing holds the errors of its calls, and its own.
         let own = ground.services[entry.node].measured.error_rate;
         let errors = errors.max(-(-own.unwrap_or(0.0).clamp(0.0, 1.0 - 1e-12)).ln_1p());
+        failing.push(errors);
         let availability = (-errors - cuts[e].for_each_request).exp();
         let name = ground.name(entry.node);
         let in_time = latency_ms <= entry.slo.latency_ms;
@@ -102,7 +105,7 @@ pub(crate) fn kpis(
                 "objective_missed",
                 name,
                 format!(
-                    "the {}th percentile is expected at {} ms in hour {hardest_hour}, the objective is {} ms: a service on its way has reached max_instances, keeps state and is not scaled, or gains nothing from more instances",
+                    "the {}th percentile is expected at {} ms in hour {hardest_hour}, the objective is {} ms: a service on its way has reached max_instances, keeps state and is not scaled, or gains nothing from more instances; raise max_instances, make what it calls faster, or raise slo.latency_ms",
                     show(entry.slo.percentile), show(latency_ms), show(entry.slo.latency_ms)
                 ),
             ));
@@ -123,6 +126,7 @@ pub(crate) fn kpis(
             },
         );
     }
+    refusals::warn(ground, sizing, settings, &failing, &cuts, warnings);
     debug_assert_eq!(
         settings.services.len() + settings.stateful_services.len(),
         kpis.services.len()

@@ -22,6 +22,7 @@ mod paths;
 mod plan;
 mod proof;
 mod reasons;
+mod refusals;
 mod require;
 mod sampling;
 mod schedule;

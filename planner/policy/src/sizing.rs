@@ -114,6 +114,21 @@ impl Sizing {
             })
             .collect()
     }
+
+    /// Mean milliseconds that a service's requests wait for what it calls, in the hour in which they take longest.
+    pub(crate) fn callees_ms(&self, ground: &Ground<'_>, service: usize) -> f64 {
+        let by_hour = self.expected.whole.iter().map(|whole| whole[service].mean);
+        let longest = by_hour
+            .enumerate()
+            .max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)));
+        longest.map_or(0.0, |(hour, whole_ms)| {
+            let instances = &self.by_hour[hour];
+            let rates_rps = ground.demand.peak_rps(BOUGHT, hour);
+            let proxies = ground.caller_proxies(service, instances, &rates_rps);
+            let own = ground.own(service, instances[service], rates_rps[service], proxies);
+            (whole_ms - own.mean).max(0.0)
+        })
+    }
 }
 
 /// The floor.

@@ -129,6 +129,44 @@ fn with_an_autoscaler_queues_are_made_for_what_minutes_ask_of_an_instance() {
 }
 
 #[test]
+fn a_plan_says_where_full_queues_may_break_an_objective() {
+    let with = |work_ms: f64, scatter: f64, availability: f64| {
+        let mut out = service("a/out", work_ms, 1);
+        out.capacity.service_time_cv2 = Some(scatter);
+        let edges = vec![edge("a/in", "a/out", 1.0)];
+        let graph = ServiceGraph::new(vec![service("a/in", 1.0, 64), out], edges).unwrap();
+        let mut request = request();
+        request.slo.availability = availability;
+        let output = planned(&graph, 300.0, &request);
+        let warning = output
+            .warnings
+            .iter()
+            .find(|w| w.code == "queues_may_refuse");
+        (warning.cloned(), output)
+    };
+    // Work that scatters much beside the time of its callers: half of a timeout in a queue is not enough.
+    let (warning, output) = with(20.0, 4.0, 0.999);
+    let warning = warning.expect("a queue bound by timeouts refuses more than may fail");
+    assert_eq!(warning.subject, "a/in");
+    assert!(warning.text.contains("a/out"), "{}", warning.text);
+    let set = &output.settings.services[&name("a/out")];
+    let reason = &output.reasons["services[\"a/out\"].max_pending_requests"];
+    assert_eq!(reason.rule, "refusals_of_planned_demand");
+    let of_planned = refused(
+        1,
+        set.max_concurrent_requests + set.max_pending_requests,
+        reason.inputs["planned_rps"] * 0.02,
+        0.5 * (1.0 + 4.0),
+    );
+    assert!(of_planned > 1e-3, "{of_planned}");
+    // The same where that much may fail, and where work hardly scatters.
+    for (scatter, availability) in [(4.0, 0.9), (0.2, 0.999)] {
+        let (warning, _) = with(20.0, scatter, availability);
+        assert!(warning.is_none(), "{warning:?}");
+    }
+}
+
+#[test]
 fn calls_prefer_what_the_callees_rule_prefers() {
     // The entry is called by the service behind it too.
     let graph = ServiceGraph::new(

@@ -71,7 +71,7 @@ fn by_method(parts: &Parts<'_>, s: usize, demand_rps: f64, hour: usize, why: &mu
         )
     } else {
         format!(
-            "{} requests/s in hour {} at {} a second and instance ({}% of saturation{}) and the latency objective of its entries need {most}, the quietest hour {fewest}; {}fewer only where they suffice for three hours.",
+            "{} requests/s in hour {} at {} a second and instance ({}% of saturation{}) and the latency objective of its entries need {most}, the quietest hour {fewest}; {}fewer only where they suffice for three hours, one or less than a tenth fewer for six.",
             show(demand_rps),
             hour,
             show(station.bearable_rps() * utilisation),

@@ -2,13 +2,13 @@
 //! of planned demand within the error budget.
 
 use foremesh_model::Reason;
-use foremesh_simulate::analytic::{GammaQuantile, Wait, count_quantile, refused};
+use foremesh_simulate::analytic::{GammaQuantile, Wait, count_quantile};
 
 use super::Parts;
 use crate::{
-    limits::{INSTANCE_LEVEL, round_count_up, thinned},
+    limits::{INSTANCE_LEVEL, round_count_up},
     reasons::{Under, show},
-    sampling::MEDIAN,
+    refusals::Planned,
     size::ADMITTED_UTILISATION,
 };
 
@@ -41,51 +41,48 @@ pub(super) fn most(
     let filled_in = |ms: f64| (limit_rps * ms / 1000.0).ceil().max(FEWEST_QUEUED);
     let worth_ms = (QUEUE_SHARE_OF_TIMEOUT * timeout_ms).max(SHORTEST_QUEUE_MS.min(timeout_ms));
     let worth = filled_in(worth_ms);
-    if needed <= worth {
-        let text = format!(
-            "At the rate limit one request in a thousand waits longer than {} ms; {} requests/s bring {} in that time on average, and at most this many in 99.9% of cases, rounded up.",
-            show(wait_ms),
-            show(limit_rps),
-            show(waiting)
-        );
-        let inputs = [("wait_ms", wait_ms), ("requests_per_second", limit_rps)];
-        why.set(
-            "max_pending_requests",
-            Reason::new("littles_law", text, inputs),
-        );
-        return round_count_up(needed as u32);
-    }
+    let shortest = needed.min(worth);
     // What comes after a full queue must still be answered in time.
     let p99_ms = GammaQuantile::at(0.99).of(parts.worst[s]);
     let longest_ms = (MOST_OF_TIMEOUT * timeout_ms).min(timeout_ms - p99_ms);
-    let longest = filled_in(longest_ms.max(0.0)).max(worth);
-    let planned_rps = planned_rps(parts, s).min(limit_rps);
+    let longest = filled_in(longest_ms.max(0.0)).max(shortest);
+    let planned = Planned::of(ground, sizing, s);
     let refusable = ground.refusable[s];
-    let refuses =
-        |queue: f64| refused_of_planned(parts, s, planned_rps, max_concurrent_requests, queue);
-    let mut queue = worth;
-    while queue < longest && refuses(queue) > refusable {
+    let refuses = |queue: f64| planned.refused(max_concurrent_requests, queue);
+    let mut queue = shortest;
+    while timeout_ms.is_finite() && queue < longest && refuses(queue) > refusable {
         queue = (queue + (queue / 50.0).ceil()).min(longest);
     }
-    let reason = if queue > worth {
+    let reason = if queue > shortest {
         Reason::new(
             "refusals_of_planned_demand",
             format!(
-                "An instance is asked {} requests/s where most is planned for it, and {} in a queue would refuse a share of {} of them; so long a queue refuses {}. {} of the error budget is for this, and no queue is longer than what fills {} ms: half of the time after which a caller gives up, or what the usual answer leaves of it. Rounded up.",
-                show(planned_rps),
-                show(worth),
-                show(refuses(worth)),
+                "An instance is asked {} requests/s where most is planned for it, and {} in a queue would refuse a share of {} of them; so long a queue refuses {}. A share of {} may be refused, from a tenth of the error budget, which the services on the way share; and no queue is longer than what fills {} ms: half of the time after which a caller gives up, or what the usual answer leaves of it. Rounded up.",
+                show(planned.rps),
+                show(shortest),
+                show(refuses(shortest)),
                 show(refuses(queue)),
                 show(refusable),
                 show(longest_ms)
             ),
             [
-                ("planned_rps", planned_rps),
+                ("planned_rps", planned.rps),
                 ("refusable", refusable),
                 ("longest_ms", longest_ms),
                 ("timeout_ms", timeout_ms),
                 ("requests_per_second", limit_rps),
             ],
+        )
+    } else if needed <= worth {
+        Reason::new(
+            "littles_law",
+            format!(
+                "At the rate limit one request in a thousand waits longer than {} ms; {} requests/s bring {} in that time on average, and at most this many in 99.9% of cases, rounded up.",
+                show(wait_ms),
+                show(limit_rps),
+                show(waiting)
+            ),
+            [("wait_ms", wait_ms), ("requests_per_second", limit_rps)],
         )
     } else {
         Reason::new(
@@ -105,53 +102,6 @@ pub(super) fn most(
     };
     why.set("max_pending_requests", reason);
     round_count_up(queue as u32)
-}
-
-/// The share of requests that an instance refuses which is asked so much and queues so many. Of the places beside its queue those are taken that wait for what
-/// the service calls.
-fn refused_of_planned(
-    parts: &Parts<'_>,
-    s: usize,
-    planned_rps: f64,
-    max_concurrent_requests: u32,
-    queue: f64,
-) -> f64 {
-    let Parts {
-        ground,
-        sizing,
-        worst,
-        ..
-    } = parts;
-    let station = &ground.stations[s];
-    let elsewhere_ms = (worst[s].mean - ground.way_ms[s] - station.holding_ms).max(0.0);
-    let elsewhere = planned_rps * elsewhere_ms / 1000.0;
-    let beside = (f64::from(max_concurrent_requests) - elsewhere).max(f64::from(station.workers));
-    let arrival_cv2 = thinned(ground.arrival_cv2[s], sizing.services[s].fewest());
-    refused(
-        station.workers,
-        (beside + queue) as u32,
-        planned_rps * station.holding_ms / 1000.0,
-        0.5 * (arrival_cv2 + station.cv2),
-    )
-}
-
-/// Requests a second that one instance is asked where most is planned for it: at the demand that is bought or, where the loss of one is borne by the
-/// others, at the median without it. With an autoscaler in all but the worst of the minutes drawn from the forecast.
-fn planned_rps(parts: &Parts<'_>, s: usize) -> f64 {
-    let Parts { ground, sizing, .. } = parts;
-    if let Some(expected) = &sizing.expectation {
-        return expected.instance_rps[s];
-    }
-    let sized = &sizing.services[s];
-    let bears_loss = u32::from(ground.must_bear_loss(s));
-    let bought = ground.bought_rps(s);
-    let each = (0..ground.demand.hours()).map(|hour| {
-        let there = sized.schedule[hour] + sized.standby;
-        let left = there.saturating_sub(bears_loss);
-        let median = ground.demand.mean_rps[MEDIAN][hour][s];
-        (bought[hour] / f64::from(there.max(1))).max(median / f64::from(left.max(1)))
-    });
-    each.fold(0.0, f64::max)
 }
 
 /// Milliseconds after which the first of a service's callers gives an attempt up; infinite where nobody calls it.
