@@ -1,6 +1,6 @@
 //! Every policy through Terraform and on the command line: the same answer, reasons that say what one instance less would break, quiet when nothing happened.
 
-use foremesh_acceptance_tests::need;
+use foremesh_acceptance_tests::{foremesh, need};
 use serde_json::Value;
 
 use crate::shop::{plan, shop, terraform_in};
@@ -132,4 +132,34 @@ fn every_policy_is_planned_applied_and_quiet_and_the_command_line_says_the_same(
             later.run
         );
     }
+}
+
+/// A region that is to be planned without anything learned: the search goes on with its rules, and what asks for the net alone is refused before anything is written.
+#[test]
+fn a_plan_can_do_without_the_learned_policy() {
+    let workspace = shop();
+    let request = workspace.read("request.yaml");
+    let inference = "provider:\n  inference: { policy_model: none, refinement_model: none, forecaster: none }\n";
+    let without = request.replacen("provider:\n", inference, 1);
+    let asked = |policy: &str| {
+        let text =
+            format!("{without}  policy: {policy}\n  scaling: target_tracking\n  prove_faults: 0\n");
+        workspace.write("request.yaml", text);
+    };
+    asked("search");
+    let searched = plan(&workspace, "searched");
+    let weighed = searched["candidates"].as_array().unwrap();
+    let learned = |row: &Value| row["name"].as_str().unwrap().contains("learned policy");
+    assert!(!weighed.iter().any(learned), "{weighed:?}");
+    let services = searched["settings"]["services"].as_object().unwrap();
+    assert!(services.values().any(|s| s["autoscaling"].is_object()));
+
+    asked("gnn");
+    let arguments = ["plan", "request.yaml", "-o", "refused"];
+    let refused = foremesh(workspace.path(), &arguments).expect_code(1);
+    assert!(
+        refused.stderr.contains("inference.policy_model"),
+        "{refused}"
+    );
+    assert!(!workspace.join("refused").exists());
 }

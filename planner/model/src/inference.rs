@@ -22,8 +22,8 @@ pub struct InferenceSettings {
     /// methods alone. Without it: the one inside the program.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forecaster: Option<String>,
-    /// The net of `policy = "gnn"`, which `"search"` tries as well where an autoscaler is planned: an ONNX file that `foremesh train policy` wrote.
-    /// Without it: the one inside the program.
+    /// The net of `policy = "gnn"`, which `"search"` tries as well where an autoscaler is planned: an ONNX file that `foremesh train policy` wrote,
+    /// or `none` for a search without one. Without it: the one inside the program.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy_model: Option<String>,
     /// The net that says in which order settings of `policy = "search"` and `"gnn"` are refined under faults: an ONNX file that

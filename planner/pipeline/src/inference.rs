@@ -60,7 +60,7 @@ fn source(
 #[derive(Debug, Clone)]
 pub struct Models {
     forecaster: Option<(Arc<LazyModel>, Layout)>,
-    policy: Arc<LazyModel>,
+    policy: Option<Arc<LazyModel>>,
     refinement: Option<Arc<LazyModel>>,
 }
 
@@ -117,34 +117,30 @@ impl Models {
         layout: Layout,
     ) -> Self {
         let lazy = |source, contract| LazyModel::new(inference(settings), source, contract);
-        let policy = match settings.policy_model.as_deref() {
-            Some(path) => ModelSource::File(base.join(path)),
-            None => ModelSource::Inside {
-                name: POLICY_NAME,
-                bytes: POLICY,
-            },
-        };
+        let named = settings.policy_model.as_deref();
+        let policy = self::source(named, base, (POLICY_NAME, POLICY));
+        let policy = policy.map(|source| Arc::new(lazy(source, gnn::contract())));
         let named = settings.refinement_model.as_deref();
         let refinement = self::source(named, base, (REFINEMENT_NAME, REFINEMENT));
         let refinement = refinement.map(|source| Arc::new(lazy(source, drill::contract())));
         Self {
             refinement,
             forecaster: source.map(|source| (Arc::new(lazy(source, contract(layout))), layout)),
-            policy: Arc::new(lazy(policy, gnn::contract())),
+            policy,
         }
     }
 
-    /// The learned policy; loaded when it is first asked.
+    /// The learned policy, loaded when it is first asked; `None` where settings want plans without one.
     #[must_use]
-    pub fn policy(&self) -> &LazyModel {
-        &self.policy
+    pub fn policy(&self) -> Option<&LazyModel> {
+        self.policy.as_deref()
     }
 
     /// The nets that settings are computed with.
     #[must_use]
     pub fn networks(&self) -> Networks<'_> {
         Networks {
-            policy: Some(&*self.policy),
+            policy: self.policy().map(|model| model as &dyn Network),
             refinement: self.refinement().map(|model| model as &dyn Network),
         }
     }

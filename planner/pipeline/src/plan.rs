@@ -169,8 +169,9 @@ pub fn compute_profile(
         PolicyKind::Gnn => "gnn",
     }
     .to_owned();
-    if matches!(output.method, Method::Gnn { .. }) {
-        policy = format!("{policy}: {}", models.policy().get()?.identity());
+    let learned = matches!(output.method, Method::Gnn { .. });
+    if let Some(net) = models.policy().filter(|_| learned) {
+        policy = format!("{policy}: {}", net.get()?.identity());
     }
     if let Some(refinement) = models.refinement().filter(|_| output.turned) {
         policy = format!("{policy}; refined by {}", refinement.get()?.identity());

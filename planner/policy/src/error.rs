@@ -40,7 +40,7 @@ pub enum PolicyError {
     Simulate(#[from] SimulateError),
     /// The learned policy gives no answer.
     #[error(
-        "{0}; name another net in `inference.policy_model`, or plan without one: `policy = \"analytic\"`, or `\"search\"` with `scaling = \"scheduled\"`"
+        "{0}; name another net in `inference.policy_model`, or plan without one: `policy = \"analytic\"`, or `\"search\"` with `inference.policy_model = \"none\"`"
     )]
     Network(#[from] NetworkError),
     /// The net that says how settings are refined gives no answer.
@@ -48,7 +48,7 @@ pub enum PolicyError {
     Refinement(NetworkError),
     /// The learned policy is asked for where there is none.
     #[error(
-        "`policy = \"gnn\"` needs the learned policy, and this way of planning has none: give one, or ask for `\"search\"`"
+        "`policy = \"gnn\"` needs the learned policy, and there is none: leave `inference.policy_model` out or name a net in it, or ask for `policy = \"search\"`"
     )]
     NoNetwork,
     /// The learned policy is asked for a schedule alone.

@@ -13,6 +13,9 @@ use crate::{
 };
 use foremesh_simulate::analytic::{GammaQuantile, Wait};
 
+/// Services that a missed objective names: those behind them are seldom what has to change first.
+const MOST_WAITS_NAMED: usize = 3;
+
 pub(crate) fn kpis(
     ground: &Ground<'_>,
     sizing: &Sizing,
@@ -105,8 +108,8 @@ pub(crate) fn kpis(
                 "objective_missed",
                 name,
                 format!(
-                    "the {}th percentile is expected at {} ms in hour {hardest_hour}, the objective is {} ms: a service on its way has reached max_instances, keeps state and is not scaled, or gains nothing from more instances; raise max_instances, make what it calls faster, or raise slo.latency_ms",
-                    show(entry.slo.percentile), show(latency_ms), show(entry.slo.latency_ms)
+                    "the {}th percentile is expected at {} ms in hour {hardest_hour}, the objective is {} ms: {}; raise max_instances where it is reached, make these faster, or raise slo.latency_ms",
+                    show(entry.slo.percentile), show(latency_ms), show(entry.slo.latency_ms), longest_waits(ground, sizing, e, hardest_hour)
                 ),
             ));
         }
@@ -132,6 +135,47 @@ pub(crate) fn kpis(
         kpis.services.len()
     );
     kpis
+}
+
+/// Where an entry's requests wait longest in an hour, and why more instances do not mend it: what the reader has to change.
+fn longest_waits(ground: &Ground<'_>, sizing: &Sizing, entry: usize, hour: usize) -> String {
+    let instances = &sizing.by_hour[hour];
+    let rates = ground.demand.peak_rps(BOUGHT, hour);
+    let visits = &ground.entries[entry].visits;
+    let mut waits: Vec<(usize, f64)> = (0..instances.len())
+        .filter(|s| visits[*s] > 0.0 && !ground.stations[*s].is_boundless())
+        .map(|s| {
+            let proxies = ground.caller_proxies(s, instances, &rates);
+            let wait = Wait::of(&ground.workers(s, proxies), instances[s], rates[s]);
+            (s, visits[s] * wait.moments().mean)
+        })
+        .filter(|(_, wait_ms)| *wait_ms > 0.0)
+        .collect();
+    waits.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    let named: Vec<String> = waits
+        .iter()
+        .take(MOST_WAITS_NAMED)
+        .map(|&(s, wait_ms)| {
+            let station = &ground.stations[s];
+            let why = if station.stateful {
+                "keeps state and is not scaled".to_owned()
+            } else if instances[s] >= station.max_instances {
+                format!("has reached max_instances, {}", station.max_instances)
+            } else {
+                format!("gains too little from more than {} instances", instances[s])
+            };
+            format!(
+                "`{}` ({why}; {} ms of waits a request)",
+                ground.name(s),
+                show(wait_ms)
+            )
+        })
+        .collect();
+    if named.is_empty() {
+        "it is not waits that last, but the work itself and its scatter".to_owned()
+    } else {
+        format!("its requests wait longest for {}", named.join(", "))
+    }
 }
 
 /// The hour in which an entry's latency is highest, and that latency in milliseconds.
