@@ -121,7 +121,7 @@ fn objectives_below_the_work_itself_are_answered_by_every_policy() {
         for (policy, scaling) in WAYS {
             let output = planned(&drawn, &asked(&drawn, policy, scaling));
             assert_eq!(guards::check(&output.settings), [], "{}", drawn.name);
-            let said = |w: &foremesh_model::Warning| w.severity == Severity::Severe;
+            let said = |w: &Warning| w.severity == Severity::Severe;
             assert!(
                 output.warnings.iter().any(said),
                 "{policy:?} {}",
