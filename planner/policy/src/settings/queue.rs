@@ -2,7 +2,7 @@
 //! of planned demand within the error budget.
 
 use foremesh_model::Reason;
-use foremesh_simulate::analytic::{GammaQuantile, Wait, count_quantile};
+use foremesh_simulate::analytic::{Wait, count_quantile};
 
 use super::Parts;
 use crate::{
@@ -43,7 +43,7 @@ pub(super) fn most(
     let worth = filled_in(worth_ms);
     let shortest = needed.min(worth);
     // What comes after a full queue must still be answered in time.
-    let p99_ms = GammaQuantile::at(0.99).of(parts.worst[s]);
+    let p99_ms = parts.p99.of(parts.worst[s]);
     let longest_ms = (MOST_OF_TIMEOUT * timeout_ms).min(timeout_ms - p99_ms);
     let longest = filled_in(longest_ms.max(0.0)).max(shortest);
     let planned = Planned::of(ground, sizing, s);
